@@ -1,0 +1,161 @@
+"""What a fleet file wants, resolved: plain frozen values that everything below decides from.
+
+Nothing here knows YAML. Sizes are bytes, OCPUs whole numbers, retention days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from pgherd.errors import InputError
+
+
+class Durability(StrEnum):
+    """When a commit is acknowledged."""
+
+    SYNCHRONOUS = "synchronous"
+    """After a replica has it too: a failover loses nothing that was acknowledged."""
+    ASYNCHRONOUS = "asynchronous"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DatabaseId:
+    """One service in one environment, written `production/auth`."""
+
+    environment: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.environment}/{self.service}"
+
+    @classmethod
+    def parse(cls, text: str) -> DatabaseId:
+        """Read `ENVIRONMENT/SERVICE`; InputError for anything else."""
+        environment, slash, service = text.partition("/")
+        if not (environment and slash and service) or "/" in service:
+            raise InputError(
+                f"{text!r} is not a database", "write ENVIRONMENT/SERVICE, as in production/auth"
+            )
+        return cls(environment, service)
+
+
+@dataclass(frozen=True, slots=True)
+class Ocpus:
+    """OCPUs of each instance: where it starts, and how far the autopilot may go."""
+
+    initial: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Storage of each instance in bytes; `max_bytes` None is unlimited."""
+
+    initial_bytes: int
+    max_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """Read replicas beside the primary. `up` makes `min`; the autopilot may go to `max`."""
+
+    min: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Autoscale:
+    """Scale up above these shares of CPU and memory, in percent."""
+
+    cpu_percent: int
+    memory_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """How long backups are kept, and which other regions get a copy."""
+
+    retention_days: int
+    copy_to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """The scale model's scale: what one OCPU is on this machine."""
+
+    core_per_ocpu: float
+    memory_per_ocpu_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What all databases of one environment share."""
+
+    name: str
+    engine: str
+    compartment: str
+    network: IPv4Network
+    availability_domains: int
+    local: LocalSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database as the fleet file wants it.
+
+    `name` is the resource name (`ecommerce-production-auth-db`). `postgresql` is the
+    major version, None for the newest that the engine has. `migrations` is a folder of
+    schema migrations, `load` the program that plays the service's customers. `origins`
+    says for each value where it came from (`fleet.yaml:12` or `default`).
+    """
+
+    id: DatabaseId
+    name: str
+    environment: Environment
+    ocpus: Ocpus
+    storage: Storage
+    replicas: Replicas
+    durability: Durability
+    autoscale: Autoscale | None
+    backup: Backup
+    deletion_protection: bool
+    postgresql: int | None = None
+    migrations: Path | None = None
+    load: Path | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Every database of a company. `path` is the fleet file's own place."""
+
+    name: str
+    path: Path
+    services: tuple[str, ...]
+    environments: tuple[Environment, ...]
+    databases: tuple[Database, ...]
+
+    def environment(self, name: str) -> Environment:
+        """The environment of that name; InputError where there is none."""
+        for environment in self.environments:
+            if environment.name == name:
+                return environment
+        known = ", ".join(e.name for e in self.environments)
+        raise InputError(f"{name!r} is not an environment of this fleet", f"write one of {known}")
+
+    def database(self, id: DatabaseId) -> Database:
+        """The database of that id; InputError where there is none."""
+        self.environment(id.environment)
+        for database in self.databases:
+            if database.id == id:
+                return database
+        known = ", ".join(self.services)
+        raise InputError(f"{id.service!r} is not a service of this fleet", f"write one of {known}")
+
+    def in_environment(self, name: str) -> Iterator[Database]:
+        """The databases of one environment, in the order of the services."""
+        return (d for d in self.databases if d.id.environment == name)
