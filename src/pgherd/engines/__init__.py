@@ -1,0 +1,1 @@
+"""The places where databases run, behind one contract (`pgherd.engine`)."""

@@ -1,0 +1,1 @@
+"""Databases on this machine: Patroni, etcd, PgBouncer and PostgreSQL as ordinary processes."""

@@ -1,0 +1,1 @@
+"""For authors of engines: an in-memory engine and the crash-everywhere harness."""
