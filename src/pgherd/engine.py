@@ -67,6 +67,7 @@ class ObservedInstance:
 
     @property
     def serves(self) -> bool:
+        """Clients are answered by it."""
         return self.state in (InstanceState.RUNNING, InstanceState.STREAMING)
 
 
