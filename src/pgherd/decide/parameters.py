@@ -1,0 +1,82 @@
+"""PostgreSQL's parameters from the size of an instance.
+
+Formulas are PostgreSQL's own advice ("Resource Consumption" in its manual) where it gives any:
+a quarter of memory for shared_buffers, the rest counted on for the file cache.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KiB = 1024
+MiB = 1024 * KiB
+GiB = 1024 * MiB
+
+Value = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSize:
+    """What one instance has: `ocpus` now, `max_ocpus` at most, memory in bytes now."""
+
+    ocpus: int
+    max_ocpus: int
+    memory_bytes: int
+
+
+def connections(size: InstanceSize) -> int:
+    """How many connections PostgreSQL admits: from the largest size, for a change needs a restart.
+
+    Behind a pooler more than a few a core only wait for each other; 20 are kept for
+    replication and operators.
+    """
+    return min(500, 20 + max(20, 4 * size.max_ocpus))
+
+
+def pool_size(size: InstanceSize) -> int:
+    """How many server connections the pooler opens for one user and database."""
+    return max(10, (connections(size) - 20) // 2)
+
+
+def parameters(size: InstanceSize) -> dict[str, Value]:
+    """What follows from the size. Only shared_buffers needs a restart when the size changes."""
+    shared_buffers = _clamp(size.memory_bytes // 4, 16 * MiB, 64 * GiB)
+    return {
+        "shared_buffers": _mebibytes(shared_buffers),
+        "effective_cache_size": _mebibytes(max(size.memory_bytes * 3 // 4, 32 * MiB)),
+        "work_mem": _kibibytes(
+            _clamp(size.memory_bytes // (8 * connections(size)), 256 * KiB, GiB)
+        ),
+        "maintenance_work_mem": _mebibytes(_clamp(size.memory_bytes // 16, 8 * MiB, 2 * GiB)),
+        "max_parallel_workers": size.ocpus,
+        "max_parallel_workers_per_gather": min(4, size.ocpus // 2),
+        "max_parallel_maintenance_workers": min(4, max(1, size.ocpus // 2)),
+        "autovacuum_max_workers": 3,
+        "autovacuum_work_mem": _mebibytes(_clamp(size.memory_bytes // 32, 4 * MiB, GiB)),
+        "max_wal_size": _mebibytes(_clamp(size.memory_bytes, 128 * MiB, 16 * GiB)),
+        "min_wal_size": _mebibytes(_clamp(size.memory_bytes // 8, 80 * MiB, 2 * GiB)),
+    }
+
+
+def cluster_parameters(size: InstanceSize) -> dict[str, Value]:
+    """What primary and replicas must agree on; from the largest size, so it never changes."""
+    return {
+        "max_connections": connections(size),
+        "max_worker_processes": 8 + min(size.max_ocpus, 64),
+        "max_wal_senders": 12,
+        "max_replication_slots": 12,
+        "wal_keep_size": "128MB",
+        "wal_level": "replica",
+    }
+
+
+def _clamp(value: int, low: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+def _mebibytes(value: int) -> str:
+    return f"{value // MiB}MB"
+
+
+def _kibibytes(value: int) -> str:
+    return f"{value // KiB}kB"

@@ -1,0 +1,163 @@
+"""Who is who: which certificates an environment has, and what each may do.
+
+Two authorities an environment. `control` signs for etcd and Patroni's REST API, which admit
+any certificate of their authority, so nobody else gets one. `data` signs for PostgreSQL and
+PgBouncer, which look at the name: a service's certificate opens its own database only, and the
+names of a database's servers (`auth.pooler`, `auth.replicator`) are mapped by that database alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address
+
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
+from pgherd.files import Owner, ensure_directory, write
+from pgherd.fleet.desired import DatabaseId
+from pgherd.pki.authority import Authority, Identity
+from pgherd.pki.files import Place, ensure_authority, ensure_certificate
+
+LIFETIME = timedelta(days=30)
+CONTROL = "control"
+DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One certificate that should exist; `authority` is CONTROL or DATA."""
+
+    place: Place
+    authority: str
+    identity: Identity
+    purpose: str
+    database: DatabaseId | None = None
+
+
+def authority_place(layout: Layout, environment: str, authority: str) -> Place:
+    """Where an authority and its key lie."""
+    return Place(layout.pki(environment), f"{authority}-authority")
+
+
+def operator_place(layout: Layout, environment: str) -> Place:
+    """The operator's certificate for etcd and Patroni."""
+    return Place(layout.pki(environment), "operator")
+
+
+def etcd_place(layout: Layout, environment: str) -> Place:
+    """The certificate of the environment's etcd."""
+    return Place(layout.etcd(environment) / "pki", "etcd")
+
+
+def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Certificate]:
+    """What the environment itself needs."""
+    name = manifest.name
+    yield Certificate(
+        etcd_place(layout, name),
+        CONTROL,
+        Identity("etcd", is_client=True, server_addresses=(IPv4Address(manifest.etcd_address),)),
+        "etcd",
+    )
+    yield Certificate(
+        operator_place(layout, name),
+        CONTROL,
+        Identity("pgherd-operator", is_client=True),
+        "pgherd operator",
+    )
+
+
+def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certificate]:
+    """What one database, its instances, its pooler and its clients need."""
+    id = manifest.id
+    for instance in manifest.instances:
+        folder = layout.instance(id, instance.number) / "pki"
+        name = manifest.instance_name(instance.number)
+        address = (instance.ip,)
+        yield Certificate(
+            Place(folder, "patroni"),
+            CONTROL,
+            Identity(name, is_client=True, server_addresses=address),
+            f"Patroni {name}",
+            id,
+        )
+        yield Certificate(
+            Place(folder, "server"),
+            DATA,
+            Identity(name, server_addresses=address),
+            f"PostgreSQL {name}",
+            id,
+        )
+        for role in ("replicator", "rewind"):
+            yield Certificate(
+                Place(folder, role),
+                DATA,
+                Identity(f"{id.service}.{role}", is_client=True),
+                f"{role} of {name}",
+                id,
+            )
+    pooler = layout.pooler(id) / "pki"
+    yield Certificate(
+        Place(pooler, "server"),
+        DATA,
+        Identity(f"{id.service}.pooler", server_addresses=(IPv4Address(manifest.pooler_address),)),
+        "pooler, towards clients",
+        id,
+    )
+    yield Certificate(
+        Place(pooler, "client"),
+        DATA,
+        Identity(f"{id.service}.pooler", is_client=True),
+        "pooler, towards PostgreSQL",
+        id,
+    )
+    for role in (id.service, manifest.read_only_role):
+        yield Certificate(
+            Place(layout.clients(id), role),
+            DATA,
+            Identity(role, is_client=True),
+            f"client {role}",
+            id,
+        )
+
+
+def ensure(
+    layout: Layout,
+    environment: str,
+    certificates: Iterator[Certificate],
+    now: datetime,
+    owner: Owner,
+    *,
+    renew: bool = False,
+) -> int:
+    """All of `certificates` are valid; how many were made now.
+
+    Beside each lies its authority's certificate, for it is that peers are checked against.
+    """
+    authorities = {
+        kind: ensure_authority(
+            authority_place(layout, environment, kind), f"pgherd {environment} {kind}", now, owner
+        )
+        for kind in (CONTROL, DATA)
+    }
+    return sum(
+        _ensure(certificate, authorities[certificate.authority], now, owner, renew=renew)
+        for certificate in certificates
+    )
+
+
+def _ensure(
+    certificate: Certificate, authority: Authority, now: datetime, owner: Owner, *, renew: bool
+) -> bool:
+    place = certificate.place
+    ensure_directory(place.folder, owner)
+    write(
+        place.folder / f"{certificate.authority}-authority.crt",
+        authority.pair.certificate,
+        owner,
+        mode=0o644,
+    )
+    return ensure_certificate(
+        authority, place, certificate.identity, now, LIFETIME, owner, renew=renew
+    )

@@ -1,0 +1,184 @@
+"""Patroni's configuration, and its REST API.
+
+The timings are Patroni's own defaults, for an idle fleet costs little that way: what must be
+fast does not wait for them. The agent sees a primary die, fences it and deletes its leader key,
+which wakes every replica; the lease only bounds what nobody sees.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pgherd.decide.parameters import InstanceSize, cluster_parameters, parameters
+from pgherd.engines.local import postgres
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
+
+NAMESPACE = "/pgherd"
+LOOP_WAIT = 10
+TTL = 30
+RETRY_TIMEOUT = 10
+
+
+def size(manifest: DatabaseManifest) -> InstanceSize:
+    """What the database's instances have."""
+    return InstanceSize(manifest.ocpus, manifest.max_ocpus, manifest.memory_bytes)
+
+
+def scope_prefix(service: str = "") -> str:
+    """Where a database's keys lie in its environment's etcd; without a service, all of them."""
+    return f"{NAMESPACE}/{service}/" if service else f"{NAMESPACE}/"
+
+
+def dynamic_configuration(manifest: DatabaseManifest) -> dict[str, Any]:
+    """What all instances of a database share; it lives in etcd."""
+    return {
+        "ttl": TTL,
+        "loop_wait": LOOP_WAIT,
+        "retry_timeout": RETRY_TIMEOUT,
+        "maximum_lag_on_failover": 16 * 1024 * 1024,
+        "failsafe_mode": True,
+        "primary_start_timeout": 0,
+        "synchronous_mode": "quorum" if manifest.is_synchronous else False,
+        "synchronous_node_count": 1,
+        "postgresql": {
+            "use_pg_rewind": True,
+            "use_slots": True,
+            "parameters": cluster_parameters(size(manifest)),
+        },
+    }
+
+
+def configuration(
+    layout: Layout,
+    environment: EnvironmentManifest,
+    manifest: DatabaseManifest,
+    instance: InstanceManifest,
+    operator: str,
+) -> dict[str, Any]:
+    """patroni.yml of one instance; `operator` is the login that the instance runs as."""
+    id = manifest.id
+    folder = layout.instance(id, instance.number)
+    pki = folder / "pki"
+    listen = f"{instance.address}:{manifest.postgresql_port}"
+    rest = f"{instance.address}:{manifest.patroni_port}"
+    control = {
+        "cacert": str(pki / "control-authority.crt"),
+        "cert": str(pki / "patroni.crt"),
+        "key": str(pki / "patroni.key"),
+    }
+    return {
+        "scope": manifest.service,
+        "namespace": NAMESPACE,
+        "name": manifest.instance_name(instance.number),
+        "etcd3": {
+            "hosts": [f"{environment.etcd_address}:{environment.etcd_port}"],
+            "protocol": "https",
+            **control,
+        },
+        "restapi": {
+            "listen": rest,
+            "connect_address": rest,
+            "certfile": control["cert"],
+            "keyfile": control["key"],
+            "cafile": control["cacert"],
+            "verify_client": "required",
+        },
+        "ctl": {
+            "certfile": control["cert"],
+            "keyfile": control["key"],
+            "cacert": control["cacert"],
+        },
+        "bootstrap": {
+            "dcs": dynamic_configuration(manifest),
+            "initdb": [
+                {"encoding": "UTF8"},
+                {"locale": "C.UTF-8"},
+                {"auth-local": "peer"},
+                {"auth-host": "reject"},
+                "data-checksums",
+                "no-instructions",
+            ],
+            "post_bootstrap": f"{folder / 'bootstrap'}",
+        },
+        "postgresql": {
+            "listen": listen,
+            "connect_address": listen,
+            "data_dir": str(layout.data(id, instance.number)),
+            "bin_dir": manifest.bin_directory,
+            "pgpass": str(folder / "pgpass"),
+            "use_unix_socket": True,
+            "use_unix_socket_repl": True,
+            "authentication": {
+                "superuser": {"username": "postgres"},
+                "replication": _over_tls(pki, "replicator"),
+                "rewind": _over_tls(pki, "rewind"),
+            },
+            "basebackup": [{"checkpoint": "fast"}],
+            "pg_hba": postgres.hba(manifest),
+            "pg_ident": postgres.ident(manifest, operator),
+            "parameters": _parameters(layout, manifest, instance),
+            # A primary that nobody fenced must not come back without asking etcd first.
+            "remove_data_directory_on_rewind_failure": True,
+            "remove_data_directory_on_diverged_timelines": True,
+        },
+        "tags": {"availability_domain": instance.availability_domain},
+    }
+
+
+def bootstrap_script(manifest: DatabaseManifest, folder: Path) -> str:
+    """The program that Patroni runs on a new cluster; it gets a connection string."""
+    return f"""\
+#!/bin/sh
+exec {manifest.bin_directory}/psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \\
+    --dbname "$1" --file '{folder / "bootstrap.sql"}'
+"""
+
+
+def render(configuration: dict[str, Any]) -> str:
+    """The configuration as a file. JSON is YAML, and quicker to read and write."""
+    return json.dumps(configuration, indent=1) + "\n"
+
+
+def _over_tls(pki: Path, role: str) -> dict[str, str]:
+    return {
+        "username": role,
+        "sslmode": "verify-full",
+        "sslcert": str(pki / f"{role}.crt"),
+        "sslkey": str(pki / f"{role}.key"),
+        "sslrootcert": str(pki / "data-authority.crt"),
+    }
+
+
+def _parameters(
+    layout: Layout, manifest: DatabaseManifest, instance: InstanceManifest
+) -> dict[str, Any]:
+    pki = layout.instance(manifest.id, instance.number) / "pki"
+    return {
+        **parameters(size(manifest)),
+        "unix_socket_directories": str(layout.socket_folder(manifest.id, instance.number)),
+        "ssl": True,
+        "ssl_cert_file": str(pki / "server.crt"),
+        "ssl_key_file": str(pki / "server.key"),
+        "ssl_ca_file": str(pki / "data-authority.crt"),
+        "ssl_min_protocol_version": "TLSv1.2",
+        "password_encryption": "scram-sha-256",
+        "cluster_name": f"{manifest.environment}/{manifest.instance_name(instance.number)}",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "log_checkpoints": False,
+        "log_lock_waits": True,
+        "log_autovacuum_min_duration": "10s",
+        "log_min_duration_statement": "1s",
+        "hot_standby_feedback": True,
+        "wal_log_hints": True,
+        "wal_compression": True,
+        "tcp_keepalives_idle": 10,
+        "tcp_keepalives_interval": 5,
+        "tcp_keepalives_count": 3,
+        "wal_receiver_timeout": "10s",
+        "wal_sender_timeout": "30s",
+        "track_io_timing": True,
+        "jit": False,
+    }

@@ -1,0 +1,140 @@
+"""PgBouncer: one for each database, the only door of its service.
+
+`NAME` goes to the primary, `NAME-ro` to the healthy replicas (to the primary where there is
+none). Where they go now is in `databases.ini`, which the agent writes; all else is settled when
+the database is made.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgherd.decide.parameters import pool_size
+from pgherd.engines.local import patroni
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.errors import InputError
+
+OLDEST = (1, 21)
+"""The first PgBouncer that tracks prepared statements in transaction mode."""
+BUILT = Path("/var/lib/pgherd/programs/pgbouncer")
+PACKAGED = Path("/usr/sbin/pgbouncer")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a pooler sends its clients. No `primary` means that clients wait."""
+
+    primary: str | None
+    replicas: tuple[str, ...] = ()
+
+
+def program(candidates: Sequence[Path] = (PACKAGED, BUILT)) -> Path:
+    """The PgBouncer to use; InputError where none is new enough."""
+    for path in candidates:
+        if path.is_file() and version(path) >= OLDEST:
+            return path
+    raise InputError(
+        "PgBouncer 1.21 or newer is not installed",
+        "run `make setup`: older ones break prepared statements in transaction mode",
+    )
+
+
+def version(path: Path) -> tuple[int, int]:
+    """Its version, as in (1, 24)."""
+    text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    match = re.search(r"PgBouncer (\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def read_only_name(manifest: DatabaseManifest) -> str:
+    """The name under which the replicas are reached."""
+    return f"{manifest.service}-ro"
+
+
+def settings(layout: Layout, manifest: DatabaseManifest, operator: str) -> str:
+    """pgbouncer.ini; `operator` is the login that may use the admin console."""
+    folder = layout.pooler(manifest.id)
+    pki = folder / "pki"
+    size = patroni.size(manifest)
+    return f"""\
+[pgbouncer]
+listen_addr = {manifest.pooler_address}
+listen_port = {manifest.pooler_port}
+unix_socket_dir = {layout.pooler_socket_folder(manifest.id)}
+unix_socket_mode = 0700
+pidfile = {layout.pooler_socket_folder(manifest.id)}/pgbouncer.pid
+admin_users = {operator}
+
+pool_mode = transaction
+max_prepared_statements = 200
+ignore_startup_parameters = extra_float_digits
+default_pool_size = {pool_size(size)}
+max_client_conn = 1000
+max_db_connections = {2 * pool_size(size)}
+
+auth_type = hba
+auth_hba_file = {folder}/hba.conf
+auth_file = {folder}/users.txt
+client_tls_sslmode = verify-full
+client_tls_cert_file = {pki}/server.crt
+client_tls_key_file = {pki}/server.key
+client_tls_ca_file = {pki}/data-authority.crt
+client_tls_protocols = secure
+server_tls_sslmode = verify-full
+server_tls_cert_file = {pki}/client.crt
+server_tls_key_file = {pki}/client.key
+server_tls_ca_file = {pki}/data-authority.crt
+
+server_login_retry = 0.1
+server_connect_timeout = 3
+server_lifetime = 3600
+query_wait_timeout = 60
+tcp_keepalive = 1
+tcp_keepidle = 10
+tcp_keepintvl = 5
+tcp_keepcnt = 3
+log_connections = 0
+log_disconnections = 0
+stats_period = 60
+
+%include {folder}/databases.ini
+"""
+
+
+def hba(manifest: DatabaseManifest, operator: str) -> str:
+    """Who may enter: the service and its read-only role, each by its own certificate."""
+    service, read_only = manifest.service, manifest.read_only_role
+    names = f"{service},{read_only_name(manifest)}"
+    return f"""\
+local pgbouncer {operator} peer
+hostssl {names} {service} 0.0.0.0/0 cert
+hostssl {names} {read_only} 0.0.0.0/0 cert
+host all all 0.0.0.0/0 reject
+"""
+
+
+def users(manifest: DatabaseManifest, operator: str) -> str:
+    """The users that exist. None has a password."""
+    names = (manifest.service, manifest.read_only_role, operator)
+    return "".join(f'"{name}" ""\n' for name in names)
+
+
+def databases(manifest: DatabaseManifest, route: Route) -> str:
+    """databases.ini: where each name goes now."""
+    primary = route.primary
+    replicas = ",".join(route.replicas) or primary
+    port = manifest.postgresql_port
+    lines = ["[databases]"]
+    for name, hosts in ((manifest.service, primary), (read_only_name(manifest), replicas)):
+        # With no server known, an address where nothing ever listens: clients wait and retry.
+        host = hosts or manifest.pooler_address
+        lines.append(
+            f"{name} = host={host} port={port} dbname={manifest.service}"
+            " load_balance_hosts=round-robin"
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,211 @@
+"""The text of a fleet file as plain values, each with its place in the file.
+
+Every scalar stays the text that was written: YAML's own guesses (`no` is false, `010` is 8,
+`1:30` is 90) never reach a value, since each key knows how to read its own text. An empty
+value is None. Duplicate keys, aliases, merges and tags are reported instead of obeyed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from yaml.events import AliasEvent
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from pgherd.fleet.problem import Problem
+from pgherd.units import quoted
+
+Path = tuple[str | int, ...]
+"""Where a value is: the keys and list indexes that lead to it."""
+
+_MAX_DEPTH = 16
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+_NULL_TAG = "tag:yaml.org,2002:null"
+_STANDARD_TAGS = "tag:yaml.org,2002:"
+_SHARE_HINT = "write values that are shared under defaults"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point in the file, counted from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A fleet file's values, the place of each key, and what is wrong with it as YAML."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    places: Mapping[Path, Place] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    def place(self, path: Path) -> Place:
+        """Where `path` is, or the nearest thing around it that the file has."""
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, Place(1, 1))
+
+
+def parse(text: str, file: str) -> Document:
+    """Read YAML. It never raises: what cannot be read is in the document's problems."""
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except yaml.reader.ReaderError as error:
+        return Document(problems=(_unprintable(text, file, error.position),))
+    except yaml.MarkedYAMLError as error:
+        return Document(problems=(_syntax_problem(error, text, file),))
+    except (ValueError, OverflowError):
+        # PyYAML lets a number that is no character or version escape as it is.
+        mark = loader.get_mark()
+        problem = Problem(
+            file, mark.line + 1, mark.column + 1, "this is not YAML", "remove the escape"
+        )
+        return Document(problems=(problem,))
+    if node is None:
+        return Document(problems=(_empty(file),))
+    if not isinstance(node, MappingNode):
+        place = _place(node)
+        kind = "a list" if isinstance(node, SequenceNode) else "a text"
+        problem = Problem(
+            file,
+            place.line,
+            place.column,
+            f"{kind} is not a fleet",
+            "start with fleet: NAME, then services: and environments:",
+        )
+        return Document(problems=(problem,))
+    return _Reader(file, loader.aliases).document(node)
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes. Aliases become empty values and are remembered, depth is bounded."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.depth = 0
+        self.aliases: list[AliasEvent] = []
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        if self.check_event(AliasEvent):
+            event = self.get_event()
+            self.aliases.append(event)
+            return ScalarNode(_NULL_TAG, "", event.start_mark, event.end_mark)
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(None, None, "nested too deeply", mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Reader:
+    """Turns nodes into plain values, writing down places and problems on the way."""
+
+    def __init__(self, file: str, aliases: list[AliasEvent]) -> None:
+        self.file = file
+        self.places: dict[Path, Place] = {}
+        self.problems: list[Problem] = []
+        self.aliased = {_mark_place(event.start_mark) for event in aliases}
+
+    def document(self, node: MappingNode) -> Document:
+        self.places[()] = _place(node)
+        data = self.mapping(node, ())
+        return Document(data, self.places, tuple(self.problems))
+
+    def problem(self, place: Place, message: str, hint: str) -> None:
+        self.problems.append(Problem(self.file, place.line, place.column, message, hint))
+
+    def value(self, node: Node, path: Path) -> Any:
+        if _place(node) in self.aliased and not node.value:
+            self.problem(_place(node), "aliases are not supported", _SHARE_HINT)
+            return ALIASED
+        if not node.tag.startswith(_STANDARD_TAGS):
+            self.problem(_place(node), f"tag {quoted(node.tag)} is not supported", "remove it")
+        if isinstance(node, MappingNode):
+            return self.mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return self.sequence(node, path)
+        return None if node.tag == _NULL_TAG else _text(node)
+
+    def sequence(self, node: SequenceNode, path: Path) -> list[Any]:
+        items = []
+        for index, item in enumerate(node.value):
+            self.places[(*path, index)] = _place(item)
+            items.append(self.value(item, (*path, index)))
+        return items
+
+    def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            place = _place(key_node)
+            if not isinstance(key_node, ScalarNode):
+                self.problem(place, "a key must be a word", "write KEY: VALUE")
+                continue
+            if key_node.tag == _MERGE_TAG:
+                self.problem(place, "merges (<<) are not supported", _SHARE_HINT)
+                continue
+            key = _text(key_node)
+            if key in values:
+                first = self.places[(*path, key)].line
+                self.problem(
+                    place, f"{shown(key)}: is stated twice, first on line {first}", "remove one"
+                )
+                continue
+            self.places[(*path, key)] = place
+            values[key] = self.value(value_node, (*path, key))
+        return values
+
+
+ALIASED = "*"
+"""Stands for an alias, which was reported, where a value was wanted."""
+
+
+def shown(key: str) -> str:
+    """A key as it may stand at the head of a message."""
+    return key if key.isascii() and key.isprintable() and len(key) <= 70 else quoted(key)
+
+
+def _text(node: ScalarNode) -> str:
+    # Half a surrogate pair can be written as an escape, but nothing can print it.
+    return str(node.value).encode("utf-8", "backslashreplace").decode()
+
+
+def _mark_place(mark: yaml.Mark) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+def _place(node: Node) -> Place:
+    return _mark_place(node.start_mark)
+
+
+def _empty(file: str) -> Problem:
+    return Problem(
+        file, 1, 1, "the file is empty", "start with fleet: NAME, then services: and environments:"
+    )
+
+
+def _unprintable(text: str, file: str, position: int) -> Problem:
+    before = text[:position]
+    line = before.count("\n") + 1
+    column = position - (before.rfind("\n") + 1) + 1
+    return Problem(
+        file, line, column, f"character {quoted(text[position])} is not allowed", "remove it"
+    )
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+    mark = error.problem_mark or error.context_mark
+    place = _mark_place(mark) if mark else Place(1, 1)
+    line = (text.splitlines() or [""])[min(place.line, len(text.splitlines())) - 1]
+    if "\t" in line[: place.column]:
+        column = line.index("\t") + 1
+        return Problem(file, place.line, column, "a tab is not allowed here", "write spaces")
+    said = " ".join(part for part in (error.context, error.problem) if part)
+    return Problem(file, place.line, place.column, f"this is not YAML: {said}", "mend it here")

@@ -1,0 +1,148 @@
+"""Certificate authorities and the certificates they sign.
+
+Keys are ECDSA P-256, signatures SHA-256. An authority signs leaves only (path length 0).
+Everything here is a value in memory; `pgherd.pki.files` keeps it on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFETIME = timedelta(days=3650)
+BACKDATE = timedelta(minutes=5)
+"""Certificates are valid from a little earlier, so that a peer's slow clock accepts them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a certificate is for, and where it may be used.
+
+    `server_addresses` are the addresses that clients check it against (subject alternative
+    names); a certificate without any is no server's. `is_client` allows it to open connections.
+    """
+
+    common_name: str
+    is_client: bool = False
+    server_addresses: tuple[IPv4Address, ...] = ()
+    server_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate and its private key, both PEM."""
+
+    certificate: bytes
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """A certificate authority: what it signs is trusted by everyone who holds its certificate."""
+
+    pair: KeyPair
+
+    @classmethod
+    def create(cls, common_name: str, now: datetime) -> Authority:
+        """A new self-signed authority, valid for ten years from `now` (aware)."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _name(common_name)
+        certificate = (
+            _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .sign(key, hashes.SHA256())
+        )
+        return cls(KeyPair(_pem(certificate), _key_pem(key)))
+
+    def issue(self, identity: Identity, now: datetime, lifetime: timedelta) -> KeyPair:
+        """A new key and a certificate for `identity`, valid from `now` (aware) for `lifetime`."""
+        issuer = x509.load_pem_x509_certificate(self.pair.certificate)
+        issuer_key = serialization.load_pem_private_key(self.pair.key, password=None)
+        assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)  # noqa: S101 (made above)
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            _builder(_name(identity.common_name), issuer.subject, key.public_key(), now, lifetime)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(_purposes(identity)), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
+                critical=False,
+            )
+        )
+        if names := _alternative_names(identity):
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return KeyPair(_pem(builder.sign(issuer_key, hashes.SHA256())), _key_pem(key))
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    now: datetime,
+    lifetime: timedelta,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + lifetime)
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _purposes(identity: Identity) -> Sequence[x509.ObjectIdentifier]:
+    purposes = []
+    if identity.is_client:
+        purposes.append(ExtendedKeyUsageOID.CLIENT_AUTH)
+    if _alternative_names(identity):
+        purposes.append(ExtendedKeyUsageOID.SERVER_AUTH)
+    return purposes
+
+
+def _alternative_names(identity: Identity) -> list[x509.GeneralName]:
+    addresses = [x509.IPAddress(address) for address in identity.server_addresses]
+    return [*addresses, *(x509.DNSName(name) for name in identity.server_names)]
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )

@@ -1,0 +1,116 @@
+"""Authorities and certificates on disk: made when missing or due, kept otherwise.
+
+A certificate and its key are replaced one after the other, so a reader that comes between
+may hold a pair that does not match: whoever serves them reads again after `ensure` returned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from pgherd.errors import NeedsHuman
+from pgherd.files import Owner, ensure_directory, write
+from pgherd.pki.authority import Authority, Identity, KeyPair
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a certificate and its key lie: `NAME.crt` and `NAME.key` in one folder."""
+
+    folder: Path
+    name: str
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate's file."""
+        return self.folder / f"{self.name}.crt"
+
+    @property
+    def key(self) -> Path:
+        """The private key's file, mode 0600."""
+        return self.folder / f"{self.name}.key"
+
+    def read(self) -> KeyPair | None:
+        """What lies there; None where nothing does."""
+        try:
+            return KeyPair(self.certificate.read_bytes(), self.key.read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def write(self, pair: KeyPair, owner: Owner) -> None:
+        """Put a new pair there."""
+        ensure_directory(self.folder, owner)
+        write(self.key, pair.key, owner)
+        write(self.certificate, pair.certificate, owner, mode=0o644)
+
+
+def ensure_authority(place: Place, common_name: str, now: datetime, owner: Owner) -> Authority:
+    """The authority that lies at `place`, made where there is none."""
+    pair = place.read()
+    if pair is None:
+        if place.certificate.exists():
+            raise NeedsHuman(
+                f"authority {place.certificate} has lost its key",
+                f"restore {place.key} from a backup: without it nothing can be renewed",
+            )
+        authority = Authority.create(common_name, now)
+        place.write(authority.pair, owner)
+        return authority
+    return Authority(pair)
+
+
+def ensure_certificate(
+    authority: Authority,
+    place: Place,
+    identity: Identity,
+    now: datetime,
+    lifetime: timedelta,
+    owner: Owner,
+    *,
+    renew: bool = False,
+) -> bool:
+    """A valid certificate for `identity` lies at `place`; whether it was made now.
+
+    It is made anew when missing, when it no longer fits (another issuer, name, address or
+    key), when less than a third of its life is left, or always with `renew`.
+    """
+    pair = place.read()
+    if not renew and pair is not None and _fits(pair, authority, identity, now):
+        return False
+    place.write(authority.issue(identity, now, lifetime), owner)
+    return True
+
+
+def due(certificate: x509.Certificate, now: datetime) -> bool:
+    """Less than a third of its life is left."""
+    life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
+    return certificate.not_valid_after_utc - now < life / 3
+
+
+def _fits(pair: KeyPair, authority: Authority, identity: Identity, now: datetime) -> bool:
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+        key = serialization.load_pem_private_key(pair.key, password=None)
+        issuer = x509.load_pem_x509_certificate(authority.pair.certificate)
+        certificate.verify_directly_issued_by(issuer)
+    except Exception:  # whatever is wrong with it, it does not fit
+        return False
+    return (
+        not due(certificate, now)
+        and certificate.public_key() == key.public_key()
+        and certificate.subject.rfc4514_string() == f"CN={identity.common_name}"
+        and _addresses(certificate) == set(identity.server_addresses)
+    )
+
+
+def _addresses(certificate: x509.Certificate) -> set[object]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return set()
+    return set(names.value.get_values_for_type(x509.IPAddress))
