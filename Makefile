@@ -1,0 +1,41 @@
+# The verbs of the project; each sets up what it needs first, which is quick when that is done.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up down test test-unit check format docs bench lock
+
+PYTEST_FLAGS ?=
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install what is missing: packages, PgBouncer, Python environment
+	@scripts/setup
+
+setup-dev: ## the same, with what tests and checks need
+	@scripts/setup --dev
+
+up: setup ## bring up the whole example fleet on this machine
+	@bin/pgherd up
+
+down: setup ## stop it, keeping all data
+	@bin/pgherd down
+
+test: setup-dev ## run every test, the quick ones first
+	@scripts/test $(PYTEST_FLAGS)
+
+test-unit: setup-dev ## run the tests that start no server, with coverage
+	@scripts/test --quick $(PYTEST_FLAGS)
+
+check: setup-dev ## check format, lint, types, layers and generated docs
+	@scripts/check
+
+format: setup-dev ## format the code and repair what lint can repair
+	@scripts/check --repair
+
+docs: setup-dev ## write the generated docs anew
+	@scripts/docs
+
+bench: setup-dev ## measure what the README's numbers are made with
+	@scripts/bench
+
+lock: ## write the lock files of requirements/ anew
+	@scripts/lock
