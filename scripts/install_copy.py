@@ -10,6 +10,7 @@ import os
 import py_compile
 import shutil
 import sys
+import sysconfig
 import tempfile
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -121,7 +122,7 @@ def install(package: Path, environment: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
     replace_link(current, version)
 
-    site = environment / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    site = Path(sysconfig.get_path("purelib"))
     replace_text(site / "pgherd.pth", PATH_LINE.format(current=str(current)))
     copied.replace(copies / "copied")
     remove_old(copies, version)
