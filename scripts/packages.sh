@@ -11,9 +11,17 @@ missing_packages() {
     done
 }
 
+# Quiet unless it fails: then its last lines are shown.
 apt_get() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
-        -o DPkg::Lock::Timeout=300 "$@" </dev/null
+    apt_log=$(mktemp)
+    if DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$apt_log" 2>&1; then
+        rm -f "$apt_log"
+        return 0
+    fi
+    tail -n 15 "$apt_log" >&2
+    rm -f "$apt_log"
+    return 1
 }
 
 package_lists_are_known() {
@@ -86,7 +94,7 @@ ensure_packages() {
     say "installing $*"
     if ! apt_get install --no-install-recommends "$@"; then
         # Lists that are days old name files that the mirror no longer has.
-        update_package_lists && apt_get install --no-install-recommends "$@" ||
+        { update_package_lists && apt_get install --no-install-recommends "$@"; } ||
             die "packages could not be installed: $*" "run 'apt-get install $*' and look at its messages"
     fi
     let_servers_start
