@@ -26,6 +26,8 @@ _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
 _STANDARD_TAGS = "tag:yaml.org,2002:"
 _SHARE_HINT = "write values that are shared under defaults"
+_CHECK_HINT = "check indentation, colons, quotes and brackets here"
+_START_HINT = "start with fleet: NAME, then services: and environments:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A fleet file's values, the place of each key, and what is wrong with it as YAML."""
+    """A fleet file's values, the place of each key, and what is wrong with it as YAML.
+
+    A key that has a place and no value was stated, and is among the problems. An item of a
+    list that is None likewise.
+    """
 
     data: dict[str, Any] = field(default_factory=dict)
     places: Mapping[Path, Place] = field(default_factory=dict)
@@ -64,7 +70,7 @@ def parse(text: str, file: str) -> Document:
         # PyYAML lets a number that is no character or version escape as it is.
         mark = loader.get_mark()
         problem = Problem(
-            file, mark.line + 1, mark.column + 1, "this is not YAML", "remove the escape"
+            file, mark.line + 1, mark.column + 1, "this escape is no character", "remove it"
         )
         return Document(problems=(problem,))
     if node is None:
@@ -77,7 +83,7 @@ def parse(text: str, file: str) -> Document:
             place.line,
             place.column,
             f"{kind} is not a fleet",
-            "start with fleet: NAME, then services: and environments:",
+            _START_HINT,
         )
         return Document(problems=(problem,))
     return _Reader(file, loader.aliases).document(node)
@@ -93,13 +99,14 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         if self.check_event(AliasEvent):
-            event = self.get_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            self.get_event()  # type: ignore[no-untyped-call]
             self.aliases.append(event)
             return ScalarNode(_NULL_TAG, "", event.start_mark, event.end_mark)
         self.depth += 1
         if self.depth > _MAX_DEPTH:
-            mark = self.peek_event().start_mark
-            raise yaml.composer.ComposerError(None, None, "nested too deeply", mark)
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "nested too deeply", event.start_mark)
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
@@ -112,7 +119,7 @@ class _Reader:
         self.file = file
         self.places: dict[Path, Place] = {}
         self.problems: list[Problem] = []
-        self.aliased = {_mark_place(event.start_mark) for event in aliases}
+        self.aliased = {_place(event) for event in aliases}
 
     def document(self, node: MappingNode) -> Document:
         self.places[()] = _place(node)
@@ -123,28 +130,32 @@ class _Reader:
         self.problems.append(Problem(self.file, place.line, place.column, message, hint))
 
     def value(self, node: Node, path: Path) -> Any:
-        if _place(node) in self.aliased and not node.value:
-            self.problem(_place(node), "aliases are not supported", _SHARE_HINT)
-            return ALIASED
         if not node.tag.startswith(_STANDARD_TAGS):
             self.problem(_place(node), f"tag {quoted(node.tag)} is not supported", "remove it")
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
         if isinstance(node, SequenceNode):
             return self.sequence(node, path)
-        return None if node.tag == _NULL_TAG else _text(node)
+        if isinstance(node, ScalarNode) and node.tag != _NULL_TAG:
+            return _text(node)
+        return None
 
     def sequence(self, node: SequenceNode, path: Path) -> list[Any]:
         items = []
         for index, item in enumerate(node.value):
             self.places[(*path, index)] = _place(item)
-            items.append(self.value(item, (*path, index)))
+            value = None if self.is_alias(item) else self.value(item, (*path, index))
+            if value is None and _place(item) not in self.aliased:
+                self.problem(_place(item), "an item is empty", "write a value or remove it")
+            items.append(value)
         return items
 
     def mapping(self, node: MappingNode, path: Path) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key_node, value_node in node.value:
             place = _place(key_node)
+            if self.is_alias(key_node):
+                continue
             if not isinstance(key_node, ScalarNode):
                 self.problem(place, "a key must be a word", "write KEY: VALUE")
                 continue
@@ -152,19 +163,23 @@ class _Reader:
                 self.problem(place, "merges (<<) are not supported", _SHARE_HINT)
                 continue
             key = _text(key_node)
-            if key in values:
+            if (*path, key) in self.places:
                 first = self.places[(*path, key)].line
                 self.problem(
                     place, f"{shown(key)}: is stated twice, first on line {first}", "remove one"
                 )
                 continue
             self.places[(*path, key)] = place
-            values[key] = self.value(value_node, (*path, key))
+            if not self.is_alias(value_node):
+                values[key] = self.value(value_node, (*path, key))
         return values
 
-
-ALIASED = "*"
-"""Stands for an alias, which was reported, where a value was wanted."""
+    def is_alias(self, node: Node) -> bool:
+        """Reports it, too."""
+        is_alias = _place(node) in self.aliased and node.value == ""
+        if is_alias:
+            self.problem(_place(node), "aliases are not supported", _SHARE_HINT)
+        return is_alias
 
 
 def shown(key: str) -> str:
@@ -177,18 +192,16 @@ def _text(node: ScalarNode) -> str:
     return str(node.value).encode("utf-8", "backslashreplace").decode()
 
 
-def _mark_place(mark: yaml.Mark) -> Place:
-    return Place(mark.line + 1, mark.column + 1)
+def _place(node: Node | AliasEvent) -> Place:
+    return _at(node.start_mark)
 
 
-def _place(node: Node) -> Place:
-    return _mark_place(node.start_mark)
+def _at(mark: Any) -> Place:
+    return Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
 
 
 def _empty(file: str) -> Problem:
-    return Problem(
-        file, 1, 1, "the file is empty", "start with fleet: NAME, then services: and environments:"
-    )
+    return Problem(file, 1, 1, "the file is empty", _START_HINT)
 
 
 def _unprintable(text: str, file: str, position: int) -> Problem:
@@ -202,10 +215,10 @@ def _unprintable(text: str, file: str, position: int) -> Problem:
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     mark = error.problem_mark or error.context_mark
-    place = _mark_place(mark) if mark else Place(1, 1)
+    place = _at(mark)
     line = (text.splitlines() or [""])[min(place.line, len(text.splitlines())) - 1]
     if "\t" in line[: place.column]:
         column = line.index("\t") + 1
         return Problem(file, place.line, column, "a tab is not allowed here", "write spaces")
     said = " ".join(part for part in (error.context, error.problem) if part)
-    return Problem(file, place.line, place.column, f"this is not YAML: {said}", "mend it here")
+    return Problem(file, place.line, place.column, f"the text cannot be read: {said}", _CHECK_HINT)

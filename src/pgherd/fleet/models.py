@@ -1,0 +1,219 @@
+"""The shape of the fleet file, and the text that describes each key of it.
+
+Everything is optional here: whether a value is needed is known only once all layers (override,
+service, environment, defaults) are laid over each other, so `rules` says it. The reference and
+the JSON Schema are generated from this file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from pgherd.fleet.values import (
+    OFF,
+    CommitDurability,
+    CoreShare,
+    Domains,
+    EngineName,
+    Flag,
+    Name,
+    Network,
+    OcpuRange,
+    Percent,
+    ReplicaRange,
+    Retention,
+    Size,
+    StorageRange,
+    Version,
+    Word,
+)
+
+
+class Section(BaseModel):
+    """A mapping of the fleet file: every key is optional, and no other key is allowed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AutoscaleProfile(Section):
+    """When the autopilot scales up."""
+
+    cpu: Percent | None = Field(None, description="Scale up above this CPU use.", examples=["80%"])
+    memory: Percent | None = Field(
+        None, description="Scale up above this memory use.", examples=["80%"]
+    )
+
+
+class BackupProfile(Section):
+    """How long backups are kept, and where their copies go."""
+
+    retention: Retention | None = Field(
+        None,
+        description="How long a database can be restored to any point in time.",
+        examples=["30d"],
+    )
+    copy_to: tuple[Word | None, ...] | None = Field(
+        None, description="Other regions that get a copy.", examples=[["us-phoenix-1"]]
+    )
+
+
+class LocalProfile(Section):
+    """The scale of the scale model: what one OCPU is where the engine is local."""
+
+    core_per_ocpu: CoreShare | None = Field(
+        None, description="Cores of this machine that one OCPU is.", examples=[0.1]
+    )
+    memory_per_ocpu: Size | None = Field(
+        None, description="Memory of this machine that one OCPU has.", examples=["64MiB"]
+    )
+
+
+def _autoscaling_kind(value: object) -> str:
+    return "off" if isinstance(value, str) else "on"
+
+
+Autoscaling = Annotated[
+    Annotated[Literal[False], OFF, Tag("off")] | Annotated[AutoscaleProfile, Tag("on")],
+    Discriminator(_autoscaling_kind),
+]
+
+
+class Override(Section):
+    """What may differ from one database to the next."""
+
+    ocpus: OcpuRange | None = Field(
+        None,
+        description="OCPUs of each instance: initial..max.",
+        examples=["2..128", 2],
+    )
+    storage: StorageRange | None = Field(
+        None,
+        description="Storage of each instance: initial..max, or initial..unlimited.",
+        examples=["2TB..unlimited", "1TB"],
+    )
+    replicas: ReplicaRange | None = Field(
+        None,
+        description="Read replicas beside the primary: min..max.",
+        examples=["2..5", 0],
+    )
+    autoscale: Autoscaling | None = Field(
+        None,
+        description="When the autopilot scales up; false for never.",
+        examples=["{cpu: 80%, memory: 80%}", False],
+    )
+    backup: BackupProfile | None = Field(
+        None,
+        description="How long backups are kept, and where their copies go.",
+        examples=["{retention: 30d, copy_to: [us-phoenix-1]}"],
+    )
+    durability: CommitDurability | None = Field(
+        None,
+        description="When a commit is acknowledged: after a replica has it too (synchronous), "
+        "or at once (asynchronous).",
+        examples=["synchronous"],
+    )
+    deletion_protection: Flag | None = Field(
+        None,
+        description="The data is only deleted by a command that names the environment.",
+        examples=[True],
+    )
+    postgresql: Version | None = Field(
+        None, description="PostgreSQL's major version, 14 to 18.", examples=[17]
+    )
+    migrations: Word | None = Field(
+        None,
+        description="Folder of schema migrations, relative to the fleet file; {service} stands "
+        "for the service's name.",
+        examples=["services/{service}/migrations"],
+    )
+    load: Word | None = Field(
+        None,
+        description="Python program that plays customers, relative to the fleet file.",
+        examples=["load/customers.py"],
+    )
+
+
+class Profile(Override):
+    """What an environment states once for all of its databases."""
+
+    engine: EngineName | None = Field(
+        None, description="Where the databases run: local or oci.", examples=["local"]
+    )
+    network: Network | None = Field(
+        None,
+        description="The environment's own network; no two may overlap.",
+        examples=["10.0.0.0/16"],
+    )
+    availability_domains: Domains | None = Field(
+        None,
+        description="Availability domains that a database's instances are spread over.",
+        examples=[3],
+    )
+    compartment: Word | None = Field(
+        None,
+        description="Name of the compartment that holds the environment.",
+        examples=["ecommerce-production"],
+    )
+    local: LocalProfile | None = Field(
+        None,
+        description="The scale of the scale model, for the local engine.",
+        examples=["{core_per_ocpu: 0.1, memory_per_ocpu: 64MiB}"],
+    )
+
+
+class Service(Section):
+    """A service: a plain word, or a mapping where it has files in places of its own."""
+
+    name: Name | None = Field(None, description="The service's name.", examples=["order"])
+    migrations: Word | None = Field(
+        None,
+        description="Its folder of schema migrations, relative to the fleet file.",
+        examples=["services/order/migrations"],
+    )
+    load: Word | None = Field(
+        None,
+        description="The program that plays its customers, relative to the fleet file.",
+        examples=["load/orders.py"],
+    )
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+ServiceEntry = Annotated[Service, BeforeValidator(_named, json_schema_input_type=Name | Service)]
+
+
+class FleetFile(Section):
+    """Every PostgreSQL database of a company, in every environment."""
+
+    fleet: Name | None = Field(None, description="The fleet's name.", examples=["ecommerce"])
+    services: tuple[ServiceEntry | None, ...] | None = Field(
+        None,
+        description="The services: each owns one database in each environment.",
+        examples=["[auth, user, order]"],
+    )
+    migrations: Word | None = Field(
+        None,
+        description="Folder of schema migrations, relative to this file; {service} stands for "
+        "the service's name.",
+        examples=["services/{service}/migrations"],
+    )
+    load: Word | None = Field(
+        None,
+        description="Python program that plays customers, relative to this file.",
+        examples=["load/customers.py"],
+    )
+    defaults: Profile | None = Field(
+        None, description="What holds in every environment that does not state it itself."
+    )
+    environments: dict[str, Profile] | None = Field(
+        None, description="The environments, each with what its databases share."
+    )
+    overrides: dict[str, Override] | None = Field(
+        None,
+        description="What differs for one database, written ENVIRONMENT/SERVICE.",
+        examples=["production/order: {ocpus: 8..128}"],
+    )

@@ -1,0 +1,73 @@
+"""Which names a fleet, an environment and a service may have.
+
+A name becomes part of host names, certificates, roles, databases and resource names, each of
+which has words of its own; the rules here are what all of them can bear.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pgherd.errors import InputError
+from pgherd.units import quoted
+
+NAME_PATTERN = "^[a-z][a-z0-9-]{0,30}$"
+MAX_RESOURCE_NAME = 63
+"""The length of a DNS label, and of a PostgreSQL identifier."""
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_RESERVED = {
+    "fleet": frozenset[str](),
+    "environment": frozenset({"all", "default", "defaults"}),
+    "service": frozenset(
+        {
+            "all",
+            "none",
+            "pgbouncer",
+            "pgherd",
+            "postgres",
+            "public",
+            "replication",
+            "replicator",
+            "rewind",
+            "template0",
+            "template1",
+        }
+    ),
+}
+
+
+def check_name(kind: str, name: str) -> None:
+    """InputError unless `name` is fit for a `fleet`, an `environment` or a `service`."""
+    if name in _YAML_WORDS:
+        raise InputError(
+            f"{quoted(name)} means a boolean or nothing to YAML", "choose another word"
+        )
+    if kind == "service" and name.endswith(("-ro", "_ro")):
+        raise InputError(
+            f"{quoted(name)} ends in {name[-3:]}, which marks read-only names",
+            "choose another ending",
+        )
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{quoted(name)} is not a name",
+            "write up to 31 of a-z, 0-9 and -, and a letter first" + _suggestion(name),
+        )
+    if name in _RESERVED[kind]:
+        raise InputError(f"{quoted(name)} is reserved", f"choose another name for the {kind}")
+
+
+def resource_name(fleet: str, environment: str, service: str) -> str:
+    """As in ecommerce-production-auth-db."""
+    return f"{fleet}-{environment}-{service}-db"
+
+
+def title(name: str) -> str:
+    """A name as a heading has it: `gift-card` is Gift Card."""
+    return name.replace("-", " ").title()
+
+
+def _suggestion(name: str) -> str:
+    better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return f", as in {better}" if _NAME.fullmatch(better) else ""

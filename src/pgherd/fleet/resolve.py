@@ -1,0 +1,146 @@
+"""From a draft without problems to the fleet: plain values, each with where it came from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pgherd.fleet.desired import (
+    Autoscale,
+    Backup,
+    Database,
+    DatabaseId,
+    Environment,
+    Fleet,
+    LocalSettings,
+)
+from pgherd.fleet.draft import PRODUCTION, Draft, Setting
+from pgherd.fleet.names import resource_name
+from pgherd.fleet.rules import for_service
+
+DEFAULT = "default"
+"""The origin of a value that the file does not state."""
+
+ENVIRONMENT_VALUES = (
+    "engine",
+    "compartment",
+    "network",
+    "availability_domains",
+    "local.core_per_ocpu",
+    "local.memory_per_ocpu",
+)
+DATABASE_VALUES = (
+    "ocpus",
+    "storage",
+    "replicas",
+    "autoscale",
+    "autoscale.cpu",
+    "autoscale.memory",
+    "backup.retention",
+    "backup.copy_to",
+    "durability",
+    "deletion_protection",
+    "postgresql",
+    "migrations",
+    "load",
+)
+"""The names of values in `Database.origins`, as the file nests them."""
+
+
+def resolve(draft: Draft, path: Path) -> Fleet:
+    """The fleet of a draft in which no rule found a problem. `path` is the file's own place."""
+    fleet = draft.content.fleet or ""
+    settings = {name: _environment_settings(draft, name) for name in draft.environments}
+    environments = {name: _environment(fleet, name, s) for name, s in settings.items()}
+    databases = tuple(
+        _database(draft, id, fleet, environments[id.environment], shared=settings[id.environment])
+        for id in draft.databases()
+    )
+    return Fleet(
+        name=fleet,
+        path=path,
+        services=draft.services,
+        environments=tuple(environments.values()),
+        databases=databases,
+    )
+
+
+def _environment_settings(draft: Draft, environment: str) -> dict[str, Setting]:
+    return {
+        name: draft.environment_setting(environment, *name.split("."))
+        for name in ENVIRONMENT_VALUES
+    }
+
+
+def _database_settings(draft: Draft, id: DatabaseId) -> dict[str, Setting]:
+    settings = {name: draft.setting(id, *name.split(".")) for name in DATABASE_VALUES}
+    return settings | {"durability": draft.durability(id)}
+
+
+def _environment(fleet: str, name: str, settings: dict[str, Setting]) -> Environment:
+    return Environment(
+        name=name,
+        engine=settings["engine"].value,
+        compartment=settings["compartment"].value or f"{fleet}-{name}",
+        network=settings["network"].value,
+        availability_domains=settings["availability_domains"].value,
+        local=LocalSettings(
+            core_per_ocpu=settings["local.core_per_ocpu"].value,
+            memory_per_ocpu_bytes=settings["local.memory_per_ocpu"].value,
+        ),
+    )
+
+
+def _database(
+    draft: Draft,
+    id: DatabaseId,
+    fleet: str,
+    environment: Environment,
+    *,
+    shared: dict[str, Setting],
+) -> Database:
+    settings = _database_settings(draft, id)
+    protection = settings["deletion_protection"].value
+    migrations, load = settings["migrations"].value, settings["load"].value
+    return Database(
+        id=id,
+        name=resource_name(fleet, id.environment, id.service),
+        environment=environment,
+        ocpus=settings["ocpus"].value,
+        storage=settings["storage"].value,
+        replicas=settings["replicas"].value,
+        durability=settings["durability"].value,
+        autoscale=_autoscale(settings),
+        backup=Backup(
+            retention_days=settings["backup.retention"].value,
+            copy_to=settings["backup.copy_to"].value,
+        ),
+        deletion_protection=id.environment == PRODUCTION if protection is None else protection,
+        postgresql=settings["postgresql"].value,
+        migrations=draft.folder / for_service(migrations, id.service) if migrations else None,
+        load=draft.folder / load if load else None,
+        origins=_origins(draft, shared | settings),
+    )
+
+
+def _autoscale(settings: dict[str, Setting]) -> Autoscale | None:
+    if settings["autoscale"].value is False:
+        return None
+    return Autoscale(
+        cpu_percent=settings["autoscale.cpu"].value,
+        memory_percent=settings["autoscale.memory"].value,
+    )
+
+
+def _origins(draft: Draft, settings: dict[str, Setting]) -> dict[str, str]:
+    is_off = settings["autoscale"].value is False
+    return {
+        name: _origin(draft, setting)
+        for name, setting in settings.items()
+        if not (is_off and name.startswith("autoscale."))
+    }
+
+
+def _origin(draft: Draft, setting: Setting) -> str:
+    if setting.path is None:
+        return DEFAULT
+    return f"{Path(draft.file).name}:{draft.document.place(setting.path).line}"
