@@ -109,10 +109,16 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that one engine sees. What is in neither mapping does not exist there."""
+    """All that one engine sees. What is in neither mapping does not exist there.
+
+    `environments` are all that exist, half made ones too. `impaired` says of those whose
+    shared services should run and do not, why; `stopped` are those stopped on request.
+    """
 
     environments: frozenset[str] = frozenset()
     databases: Mapping[DatabaseId, ObservedDatabase | Unknown] = field(default_factory=dict)
+    impaired: Mapping[str, str] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,86 @@
+"""Carrying out one action: the only place where decisions turn into calls of an engine."""
+
+from __future__ import annotations
+
+from typing import Protocol, assert_never
+
+from pgherd.decide.actions import (
+    Action,
+    ApplyMigrations,
+    CreateDatabase,
+    DeleteDatabase,
+    DeleteEnvironment,
+    EnsureEnvironment,
+    RepairDatabase,
+    RestartInstance,
+    SetDurability,
+    SetOcpus,
+    SetReplicas,
+    StartDatabase,
+    StopDatabase,
+    StopEnvironment,
+    Switchover,
+)
+from pgherd.engine import Access, AccessRole, Engine
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Database, Fleet
+
+
+class Migrations(Protocol):
+    """The schema migrations of the fleet's databases."""
+
+    def head(self, database: Database) -> str | None:
+        """The newest revision in its migrations folder, None for none. Reads files only.
+
+        Raises InputError where the folder is not right.
+        """
+        ...
+
+    async def apply(self, database: Database, access: Access) -> None:
+        """Bring its schema to the head, as the service that owns it. May be repeated."""
+        ...
+
+
+class Actor:
+    """Carries out actions on one fleet."""
+
+    def __init__(self, fleet: Fleet, migrations: Migrations | None) -> None:
+        self._fleet = fleet
+        self._migrations = migrations
+
+    async def act(self, action: Action, engine: Engine) -> None:
+        """Carry out one action; whatever the engine raises goes through."""
+        fleet = self._fleet
+        match action:
+            case EnsureEnvironment():
+                await engine.ensure_environment(fleet.environment(action.environment))
+            case CreateDatabase() | StartDatabase() | RepairDatabase():
+                await engine.ensure_database(fleet.database(action.id))
+            case SetReplicas():
+                await engine.ensure_replicas(fleet.database(action.id), action.target)
+            case SetOcpus():
+                await engine.ensure_ocpus(fleet.database(action.id), action.target)
+            case SetDurability():
+                await engine.ensure_durability(fleet.database(action.id), action.target)
+            case RestartInstance():
+                await engine.ensure_restarted(action.id, action.instance)
+            case Switchover():
+                await engine.switchover(action.id, action.target)
+            case ApplyMigrations():
+                await self._migrate(action, engine)
+            case StopDatabase():
+                await engine.ensure_stopped(action.id)
+            case StopEnvironment():
+                await engine.ensure_environment_stopped(action.environment)
+            case DeleteDatabase():
+                await engine.ensure_absent(action.id)
+            case DeleteEnvironment():
+                await engine.ensure_environment_absent(action.environment)
+            case _:
+                assert_never(action)
+
+    async def _migrate(self, action: ApplyMigrations, engine: Engine) -> None:
+        if self._migrations is None:
+            raise InputError(f"{action.id} wants migration {action.target} and nothing applies it")
+        access = await engine.access(action.id, AccessRole.SERVICE)
+        await self._migrations.apply(self._fleet.database(action.id), access)

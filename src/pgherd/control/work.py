@@ -1,0 +1,140 @@
+"""Carrying out a plan: an environment first, then each of its databases as one task.
+
+A database goes through its steps without waiting for any other and without looking again in
+between: each step re-checks what it relies on. Only after a failure, and before a step that
+takes a serving instance away, the database is looked at and decided anew, so that what is
+done is always derived from what is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from pgherd.control.act import Actor
+from pgherd.control.clock import Clock, Patience
+from pgherd.control.effort import Effort
+from pgherd.control.events import Finished, OnEvent, Started
+from pgherd.control.lookout import Lookout
+from pgherd.decide.actions import Action, EnsureEnvironment, is_disruptive, summary
+from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Observations, Plan
+from pgherd.engine import Engine, Unknown
+from pgherd.errors import PgherdError, TryLater
+from pgherd.fleet.desired import DatabaseId
+
+Decide = Callable[[Observations], Plan]
+"""What is to be done, from what is seen."""
+
+
+class Work:
+    """The work of one run, and what came of it."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        actor: Actor,
+        decide: Decide,
+        lookout: Lookout,
+        on_event: OnEvent,
+        clock: Clock,
+        patience: Patience,
+    ) -> None:
+        self._engines = engines
+        self._actor = actor
+        self._decide = decide
+        self._lookout = lookout
+        self._emit = on_event
+        self._clock = clock
+        self._patience = patience
+        self._slots = {n: asyncio.Semaphore(e.concurrency) for n, e in engines.items()}
+        self._gates: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._efforts: dict[str, Effort] = {}
+        self.done: list[Action] = []
+
+    @property
+    def parked(self) -> dict[str, PgherdError]:
+        """What was given up in this run, and why."""
+        return {e.subject: e.error for e in self._efforts.values() if e.error is not None}
+
+    def has_done(self, steps: tuple[Action, ...]) -> bool:
+        """All of these were carried out in this run."""
+        return all(step in self.done for step in steps)
+
+    async def on_environment(self, part: EnvironmentPlan) -> None:
+        """Carry out one environment's part of a plan."""
+        if not await self._ensured(part, part.before):
+            return
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._database(part, d)) for d in part.databases]
+        if all(task.result() for task in tasks):
+            await self._ensured(part, part.after)
+
+    async def _ensured(self, part: EnvironmentPlan, steps: tuple[Action, ...]) -> bool:
+        with self._effort(part.name) as effort:
+            for step in steps:
+                while not await self._attempt(part.engine, (step,), effort):
+                    pass
+            return True
+        return False
+
+    async def _database(self, part: EnvironmentPlan, planned: DatabasePlan) -> bool:
+        steps: tuple[Action, ...] = planned.steps
+        with self._effort(str(planned.id)) as effort:
+            while steps:
+                await effort.begin_again(summary(steps[0]))
+                if await self._attempt(part.engine, steps, effort):
+                    break
+                steps = await self._again(part, planned.id, effort)
+            return True
+        return False
+
+    async def _attempt(self, engine: str, steps: tuple[Action, ...], effort: Effort) -> bool:
+        """Carry out the steps; False where the subject has to be looked at again."""
+        try:
+            async with self._slots[engine]:
+                effort.start()
+                for n, step in enumerate(steps):
+                    if n > 0 and is_disruptive(step):
+                        return False
+                    await self._act(step, engine, effort)
+            return True
+        except PgherdError as error:
+            failure = error
+        # The wait is out here since it must not hold a slot.
+        await effort.recover(failure)
+        return False
+
+    async def _again(
+        self, part: EnvironmentPlan, id: DatabaseId, effort: Effort
+    ) -> tuple[Action, ...]:
+        """What is to be done with one database now, after a fresh look."""
+        while True:
+            seen = await self._lookout.look(part.engine)
+            plan = self._decide(self._lookout.latest)
+            reason = seen.reason if isinstance(seen, Unknown) else plan.hides(str(id))
+            if reason is None:
+                effort.begin("look")
+                effort.succeeded()
+                return plan.environment(part.name, part.engine).steps_of(id)
+            effort.begin("look")
+            await effort.recover(TryLater(f"{id} is not seen: {reason}"))
+
+    async def _act(self, step: Action, engine: str, effort: Effort) -> None:
+        effort.begin(summary(step))
+        started = self._clock.now()
+        self._emit(Started(step, started))
+        if isinstance(step, EnsureEnvironment):
+            async with self._gates[step.environment]:
+                await self._actor.act(step, self._engines[engine])
+        else:
+            await self._actor.act(step, self._engines[engine])
+        effort.succeeded()
+        self.done.append(step)
+        now = self._clock.now()
+        self._emit(Finished(step, now, now - started))
+
+    def _effort(self, subject: str) -> Effort:
+        if subject not in self._efforts:
+            self._efforts[subject] = Effort(subject, self._clock, self._patience, self._emit)
+        return self._efforts[subject]

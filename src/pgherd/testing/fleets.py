@@ -1,0 +1,119 @@
+"""Fleets for tests, made directly: `fleet(database("auth", replicas=(2, 5)))`."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from pgherd.fleet.desired import (
+    Autoscale,
+    Backup,
+    Database,
+    DatabaseId,
+    Durability,
+    Environment,
+    Fleet,
+    LocalSettings,
+    Ocpus,
+    Replicas,
+    Storage,
+)
+
+SERVICES = (
+    "auth",
+    "user",
+    "product",
+    "cart",
+    "order",
+    "payment",
+    "notification",
+    "discount",
+    "shipping",
+    "return",
+)
+
+GIBIBYTE = 2**30
+
+
+def environment(
+    name: str = "production",
+    *,
+    engine: str = "memory",
+    network: str = "10.0.0.0/16",
+    availability_domains: int = 3,
+    local: LocalSettings | None = None,
+) -> Environment:
+    """An environment, production's by default."""
+    return Environment(
+        name=name,
+        engine=engine,
+        compartment=f"ecommerce-{name}",
+        network=IPv4Network(network),
+        availability_domains=availability_domains,
+        local=local or LocalSettings(core_per_ocpu=0.05, memory_per_ocpu_bytes=GIBIBYTE // 16),
+    )
+
+
+PRODUCTION = environment()
+
+
+def database(
+    service: str = "auth",
+    environment: Environment = PRODUCTION,
+    *,
+    ocpus: tuple[int, int] = (2, 128),
+    replicas: tuple[int, int] = (0, 0),
+    durability: Durability = Durability.ASYNCHRONOUS,
+    deletion_protection: bool = False,
+    postgresql: int | None = None,
+    migrations: Path | None = None,
+) -> Database:
+    """A database, without replicas by default."""
+    return Database(
+        id=DatabaseId(environment.name, service),
+        name=f"ecommerce-{environment.name}-{service}-db",
+        environment=environment,
+        ocpus=Ocpus(*ocpus),
+        storage=Storage(GIBIBYTE, None),
+        replicas=Replicas(*replicas),
+        durability=durability,
+        autoscale=Autoscale(80, 80),
+        backup=Backup(retention_days=3),
+        deletion_protection=deletion_protection,
+        postgresql=postgresql,
+        migrations=migrations,
+    )
+
+
+def fleet(*databases: Database) -> Fleet:
+    """The fleet of these databases and of the environments that they are in."""
+    return Fleet(
+        name="ecommerce",
+        path=Path("fleet.yaml"),
+        services=tuple(dict.fromkeys(d.id.service for d in databases)),
+        environments=tuple({d.environment.name: d.environment for d in databases}.values()),
+        databases=databases,
+    )
+
+
+def ecommerce(engine: str = "memory") -> Fleet:
+    """Ten services in three environments: sixty instances, production protected."""
+    production = environment("production", engine=engine)
+    staging = environment("staging", engine=engine, network="10.1.0.0/16")
+    development = environment(
+        "development", engine=engine, network="10.2.0.0/16", availability_domains=1
+    )
+    return fleet(
+        *(
+            database(
+                service,
+                production,
+                replicas=(2, 5),
+                durability=Durability.SYNCHRONOUS,
+                deletion_protection=True,
+            )
+            for service in SERVICES
+        ),
+        *(database(service, staging, ocpus=(2, 16), replicas=(1, 2)) for service in SERVICES),
+        *(database(service, development, ocpus=(2, 4)) for service in SERVICES),
+    )
