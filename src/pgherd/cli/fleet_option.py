@@ -1,0 +1,59 @@
+"""The option by which every command finds its fleet file, in one order for all of them.
+
+`-f FILE`, else the environment variable PGHERD_FILE, else fleet.yaml in the current folder,
+else the example's, whose place the launcher in the clone passes in PGHERD_EXAMPLE.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pgherd.errors import InputError
+
+DEFAULT_FILE = "fleet.yaml"
+FILE_VARIABLE = "PGHERD_FILE"
+EXAMPLE_VARIABLE = "PGHERD_EXAMPLE"
+
+
+def fleet_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `-f`, and calls the command with the loaded `fleet`."""
+
+    @click.option(
+        "-f",
+        "--file",
+        "file",
+        metavar="FILE",
+        envvar=FILE_VARIABLE,
+        type=click.Path(path_type=Path),
+        help=f"The fleet file.  [default: ./{DEFAULT_FILE}, else the example's]",
+    )
+    @wraps(command)
+    def with_fleet(*args: Any, file: Path | None, **kwargs: Any) -> Any:
+        # Reading takes a tenth of a second to import, which `--help` need not wait for.
+        from pgherd.fleet.load import load
+
+        return command(*args, fleet=load(fleet_file(file)), **kwargs)
+
+    return with_fleet
+
+
+def fleet_file(file: Path | None) -> Path:
+    """The fleet file to read: the one that was named, else the first that is there."""
+    if file is not None:
+        return file
+    example = os.environ.get(EXAMPLE_VARIABLE)
+    candidates = [Path(DEFAULT_FILE), *([Path(example)] if example else [])]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    looked_for = " and ".join(f"./{c}" if c == Path(DEFAULT_FILE) else str(c) for c in candidates)
+    raise InputError(
+        f"no fleet file: looked for {looked_for}",
+        f"name one with -f FILE or in {FILE_VARIABLE}",
+    )

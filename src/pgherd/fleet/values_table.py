@@ -1,0 +1,80 @@
+"""Every resolved value of a database, written as the fleet file would, with its origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from pgherd.fleet.desired import Autoscale, Database, Fleet
+from pgherd.fleet.summary import Table
+from pgherd.units import format_bytes, format_days, format_percent, format_range
+
+Row = tuple[str, str, str]
+
+HEADER = ("Value", "Is", "From")
+_NONE = "none"
+_OF_ONE_SERVICE = ("migrations",)
+
+
+def database_table(fleet: Fleet, database: Database) -> Table:
+    """One database's values."""
+    return Table(f"{database.id} ({database.name})", HEADER, tuple(_rows(fleet, database)))
+
+
+def origin_tables(fleet: Fleet) -> Iterable[Table]:
+    """The values of all databases; neighbours that are equal share a table."""
+    for (environment, rows), group in groupby(fleet.databases, lambda d: _shared(fleet, d)):
+        services = [database.id.service for database in group]
+        yield Table(f"{environment}: {', '.join(services)}", HEADER, rows)
+
+
+def _shared(fleet: Fleet, database: Database) -> tuple[str, tuple[Row, ...]]:
+    rows = tuple(row for row in _rows(fleet, database) if row[0] not in _OF_ONE_SERVICE)
+    return database.id.environment, rows
+
+
+def _rows(fleet: Fleet, database: Database) -> Iterable[Row]:
+    texts = _texts(fleet, database)
+    return ((name, texts[name], origin) for name, origin in database.origins.items())
+
+
+def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
+    environment = database.environment
+    ocpus, storage, replicas = database.ocpus, database.storage, database.replicas
+    return {
+        "engine": environment.engine,
+        "compartment": environment.compartment,
+        "network": str(environment.network),
+        "availability_domains": str(environment.availability_domains),
+        "local.core_per_ocpu": f"{environment.local.core_per_ocpu:g}",
+        "local.memory_per_ocpu": format_bytes(environment.local.memory_per_ocpu_bytes),
+        "ocpus": format_range(ocpus.initial, ocpus.max),
+        "storage": format_range(storage.initial_bytes, storage.max_bytes, format_bytes),
+        "replicas": format_range(replicas.min, replicas.max),
+        **_autoscale(database.autoscale),
+        "backup.retention": format_days(database.backup.retention_days),
+        "backup.copy_to": ", ".join(database.backup.copy_to) or _NONE,
+        "durability": database.durability.value,
+        "deletion_protection": str(database.deletion_protection).lower(),
+        "postgresql": "newest" if database.postgresql is None else str(database.postgresql),
+        "migrations": _relative(fleet, database.migrations),
+        "load": _relative(fleet, database.load),
+    }
+
+
+def _autoscale(autoscale: Autoscale | None) -> dict[str, str]:
+    if autoscale is None:
+        return {"autoscale": "false"}
+    return {
+        "autoscale": "true",
+        "autoscale.cpu": format_percent(autoscale.cpu_percent),
+        "autoscale.memory": format_percent(autoscale.memory_percent),
+    }
+
+
+def _relative(fleet: Fleet, path: Path | None) -> str:
+    if path is None:
+        return _NONE
+    folder = fleet.path.parent
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
