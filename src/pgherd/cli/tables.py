@@ -6,18 +6,18 @@ In a pipe each row is one line, however long.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from pgherd.fleet.summary import Table
 
 _PIPE_WIDTH = 100_000
-_NEVER_WRAPPED = 32
 
 
 def print_table(table: Table) -> None:
     """The title, the header and the rows."""
     from rich import box
-    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -25,16 +25,12 @@ def print_table(table: Table) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
-    widths = [
-        max([*map(cell_len, name.split()), *(cell_len(row[index]) for row in table.rows)])
-        for index, name in enumerate(table.header)
-    ]
-    is_roomy = sum(widths) + 2 * len(widths) <= console.width
+    gap, widths = _layout(table, console.width)
     drawn = RichTable(
-        box=box.SIMPLE_HEAD, padding=(0, int(is_roomy), 0, 0), pad_edge=False, show_edge=False
+        box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False
     )
     for name, width in zip(table.header, widths, strict=True):
-        drawn.add_column(Text(name), overflow="fold", min_width=min(width, _NEVER_WRAPPED))
+        drawn.add_column(Text(name), overflow="fold", width=width)
     for row in table.rows:
         drawn.add_row(*map(Text, row))
     with console.capture() as capture:
@@ -42,3 +38,23 @@ def print_table(table: Table) -> None:
         console.print(drawn)
     lines = (line.rstrip() for line in capture.get().splitlines())
     click.echo("\n".join(lines), color=console.is_terminal)
+
+
+def _layout(table: Table, width: int) -> tuple[int, Sequence[int | None]]:
+    """The gap between columns and their widths: as wide as needed, else with wrapped headers.
+
+    Where not even that fits, the widths are left open, for cells to wrap as well.
+    """
+    from rich.cells import cell_len
+
+    cells = [max(map(cell_len, column), default=0) for column in zip(*table.rows, strict=True)]
+    cells = cells or [0] * len(table.header)
+    full = [max(w, cell_len(name)) for w, name in zip(cells, table.header, strict=True)]
+    words = [
+        max(w, *map(cell_len, name.split())) for w, name in zip(cells, table.header, strict=True)
+    ]
+    for widths in (full, words):
+        for gap in (2, 1):
+            if sum(widths) + gap * (len(widths) - 1) <= width:
+                return gap, widths
+    return 1, [None] * len(words)
