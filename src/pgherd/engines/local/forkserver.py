@@ -2,10 +2,10 @@
 
 Importing Patroni costs 0.3 s of CPU and 27 MB each time, and stock Patroni does it twice for each
 instance. Here it is done once: instances share the memory, and the helper that starts a
-postmaster is forked as well. The members are orphaned on purpose: the agent, which is the
-nearest subreaper, inherits and watches them.
+postmaster is forked as well. Other programs are started the same way. All are orphaned on
+purpose: the agent, which is the nearest subreaper, inherits and watches them.
 
-Also shortened are two fixed waits of Patroni that a switchover would spend asleep.
+Also shortened are fixed waits of Patroni that a start or a switchover would spend asleep.
 """
 
 from __future__ import annotations
@@ -20,17 +20,22 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 STOP_POLL_SECONDS = 0.05
-CATCH_UP_SECONDS = 0.1
+SHORT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """One Patroni to start: its configuration, its folder, where its and PostgreSQL's logs go."""
+class Start:
+    """What to start: a Patroni with this `configuration`, or another program by its `arguments`.
 
-    configuration: str
+    `folder` becomes its working directory and home. `log` gets its output, `postgresql_log`
+    that of the postmasters that a Patroni starts.
+    """
+
     folder: str
     log: str
-    postgresql_log: str
+    arguments: tuple[str, ...] = ()
+    configuration: str = ""
+    postgresql_log: str = ""
 
     def encode(self) -> bytes:
         """One line for the server."""
@@ -38,13 +43,15 @@ class Member:
 
 
 def serve(connection: socket.socket) -> None:
-    """Fork what is asked for, answering each line with a process id, until the asker is gone."""
-    _preload()
+    """Start what is asked for, answering each line with a process id, until the asker is gone."""
+    is_loaded = False
     with connection, connection.makefile("rwb") as stream:
-        stream.write(b"ready\n")
-        stream.flush()
         for line in stream:
-            pid = _fork_orphan(Member(**json.loads(line)), connection)
+            start = Start(**json.loads(line))
+            if start.configuration and not is_loaded:
+                _preload()
+                is_loaded = True
+            pid = _fork_orphan(start, connection)
             stream.write(b"%d\n" % pid)
             stream.flush()
 
@@ -54,17 +61,6 @@ def _preload() -> None:
     import concurrent.futures.thread
     import ssl
 
-    import patroni.__main__
-    import patroni.api
-    import patroni.config
-    import patroni.dcs.etcd3
-    import patroni.ha
-    import patroni.log
-    import patroni.postgresql
-    import patroni.postgresql.bootstrap
-    import patroni.postgresql.mpp
-    import patroni.postgresql.validator
-    import patroni.watchdog
     import psycopg
     import urllib3  # noqa: F401
 
@@ -75,7 +71,7 @@ def _preload() -> None:
 
 
 def _shorten_waits() -> None:
-    """Poll a stopping PostgreSQL often, and give replicas 0.1 s more instead of 1 s.
+    """Poll a starting or stopping PostgreSQL often, and wait for replicas 0.1 s instead of 1 s.
 
     Patroni still checks, after that wait, that a replica has the shutdown's last WAL position
     before it gives up its leader key; the wait only makes it likelier.
@@ -85,20 +81,20 @@ def _shorten_waits() -> None:
     from patroni import ha, postgresql
 
     class _Time:
-        """The time module as `patroni.ha` sees it."""
+        """The time module as these two see it."""
 
         def __getattr__(self, name: str) -> object:
             return getattr(time, name)
 
         @staticmethod
         def sleep(seconds: float) -> None:
-            time.sleep(CATCH_UP_SECONDS if seconds == 1 else seconds)
+            time.sleep(SHORT_SECONDS if seconds == 1 else seconds)
 
     postgresql.STOP_POLLING_INTERVAL = STOP_POLL_SECONDS
-    ha.time = _Time()
+    postgresql.time = ha.time = _Time()
 
 
-def _fork_orphan(member: Member, connection: socket.socket) -> int:
+def _fork_orphan(start: Start, connection: socket.socket) -> int:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -109,31 +105,25 @@ def _fork_orphan(member: Member, connection: socket.socket) -> int:
         os.close(reader)
         os.close(writer)
         connection.close()
-        _become(member)
+        _become(start)
     os.close(writer)
     os.waitpid(child, 0)
     with os.fdopen(reader) as pipe:
         return int(pipe.read())
 
 
-def _become(member: Member) -> None:
-    """Turn this process into the member. Does not return."""
+def _become(start: Start) -> None:
+    """Turn this process into what is to start. Does not return."""
     status = 1
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.chdir(member.folder)
-        os.environ["HOME"] = member.folder
-        _redirect(member.log)
-        sys.argv = ["patroni", member.configuration]
-        from patroni.__main__ import patroni_main
-        from patroni.postgresql import postmaster
-
-        postmaster.multiprocessing = _ForkedStart(member.postgresql_log)
-        patroni_main(member.configuration)
-        status = 0
-    except SystemExit as leaving:
-        status = leaving.code if isinstance(leaving.code, int) else 1
+        os.chdir(start.folder)
+        os.environ["HOME"] = start.folder
+        _redirect(start.log)
+        if start.arguments:
+            os.execv(start.arguments[0], start.arguments)  # noqa: S606
+        status = _run_patroni(start)
     except BaseException:
         import traceback
 
@@ -142,6 +132,19 @@ def _become(member: Member) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _run_patroni(start: Start) -> int:
+    sys.argv = ["patroni", start.configuration]
+    from patroni.__main__ import patroni_main
+    from patroni.postgresql import postmaster
+
+    postmaster.multiprocessing = _ForkedStart(start.postgresql_log)
+    try:
+        patroni_main(start.configuration)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
+    return 0
 
 
 class _ForkedStart:
@@ -154,12 +157,12 @@ class _ForkedStart:
         return self
 
     @staticmethod
-    def Pipe(duplex: bool = True) -> object:  # noqa: N802 (multiprocessing's name)
+    def Pipe(duplex: bool = True) -> object:
         import multiprocessing
 
         return multiprocessing.Pipe(duplex)
 
-    def Process(self, target: object, args: tuple[object, ...]) -> object:  # noqa: N802
+    def Process(self, target: object, args: tuple[object, ...]) -> object:
         import multiprocessing
 
         return multiprocessing.get_context("fork").Process(

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 
+from cryptography import x509
+
+from pgherd.engine import CertificateInfo
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
 from pgherd.files import Owner, ensure_directory, write
@@ -160,4 +163,20 @@ def _ensure(
     )
     return ensure_certificate(
         authority, place, certificate.identity, now, LIFETIME, owner, renew=renew
+    )
+
+
+def read_info(environment: str, certificate: Certificate) -> CertificateInfo | None:
+    """What a certificate on disk says; None where it is missing or unreadable."""
+    try:
+        content = x509.load_pem_x509_certificate(certificate.place.certificate.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return CertificateInfo(
+        environment=environment,
+        database=certificate.database,
+        subject=certificate.identity.common_name,
+        purpose=certificate.purpose,
+        not_after=content.not_valid_after_utc,
+        path=certificate.place.certificate,
     )

@@ -33,7 +33,7 @@ class EnvironmentManifest:
 
 @dataclass(frozen=True, slots=True)
 class InstanceManifest:
-    """One instance: `number` never changes and is never used again for another."""
+    """One instance; `number` tells it from the database's others."""
 
     number: int
     availability_domain: int

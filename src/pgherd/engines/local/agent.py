@@ -1,0 +1,500 @@
+"""The agent: the one process of pgherd that stays. It belongs to the data plane.
+
+It starts what the manifests want and keeps it running (supervisor), watches each environment's
+etcd, lets poolers follow their primaries, and fences primaries that died (cluster). It decides
+nothing about the fleet. When it dies, everything runs on; the next one adopts it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import ssl
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pgherd import __version__
+from pgherd.engines.local import etcd, patroni, postgres, processes, programs, rpc
+from pgherd.engines.local.cluster import HOLD_SECONDS, Cluster
+from pgherd.engines.local.etcd import EtcdClient
+from pgherd.engines.local.layout import Layout, data_plane_owner
+from pgherd.engines.local.manifest import (
+    DatabaseManifest,
+    EnvironmentManifest,
+    InstanceManifest,
+    read_database,
+    read_databases,
+    read_environment,
+    read_environments,
+)
+from pgherd.engines.local.supervisor import Supervisor
+from pgherd.errors import InputError, TryLater
+from pgherd.fleet.desired import DatabaseId
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often new postmasters and frozen Patronis are looked for."""
+FROZEN_LOOKS = 4
+"""A Patroni that is seen stopped this many times in a row is killed and started again."""
+SILENT_SECONDS = 8
+"""A leader whose lease has less than this left (of 30, renewed every 10) has been silent."""
+EXAMINE_SECONDS = 10.0
+LOG_BYTES = 10 * 1024 * 1024
+LOGS_KEPT = 2
+
+
+class Agent:
+    """All of one fleet on this machine."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.owner = data_plane_owner()
+        self.supervisor = Supervisor(self._program_ended)
+        self.environments: dict[str, EnvironmentManifest] = {}
+        self.clusters: dict[DatabaseId, Cluster] = {}
+        self.etcds: dict[str, EtcdClient] = {}
+        self.seen: set[str] = set()
+        """The environments whose etcd is being watched right now."""
+        self._tls: dict[str, ssl.SSLContext] = {}
+        self._tasks: dict[object, asyncio.Task[None]] = {}
+        self._postmasters: dict[tuple[DatabaseId, int], processes.Process] = {}
+        self._stopped_looks: dict[str, int] = {}
+        self._converging: dict[DatabaseId, asyncio.Lock] = {}
+        self._leaving = asyncio.Event()
+        self._stack = AsyncExitStack()
+
+    async def run(self) -> None:
+        """Work until asked to leave."""
+        processes.become_subreaper()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leaving.set)
+        loop.add_signal_handler(signal.SIGCHLD, processes.reap)
+        async with self._stack:
+            for environment in list(read_environments(self.layout)):
+                await self.converge_environment(environment.name)
+            for database in list(read_databases(self.layout)):
+                await self.converge_database(str(database.id))
+            handlers: dict[str, rpc.Handler] = {
+                "ping": self.ping,
+                "converge_environment": self.converge_environment,
+                "converge_database": self.converge_database,
+                "status": self.status,
+                "wait": self.wait,
+                "switchover": self.switchover,
+                "reload": self.reload,
+                "configure": self.configure,
+                "restart": self.restart,
+                "leave": self.leave,
+            }
+            server = await rpc.serve(self.layout.agent_socket, handlers)
+            for name, work in (("look", self._look), ("examine", self._examine)):
+                self._keep(name, work())
+            log.info("agent %s runs", __version__)
+            await self._leaving.wait()
+            server.close()
+            for task in self._tasks.values():
+                task.cancel()
+            self.supervisor.close()
+
+    # What others ask for
+
+    async def ping(self) -> dict[str, Any]:
+        """Which agent this is."""
+        return {"pid": os.getpid(), "version": __version__}
+
+    async def leave(self) -> None:
+        """End; everything runs on."""
+        self._leaving.set()
+
+    async def converge_environment(self, environment: str) -> None:
+        """Run, or stop, an environment's etcd as its manifest wants."""
+        manifest = read_environment(self.layout, environment)
+        if manifest and manifest.running:
+            await self._ensure_environment(manifest)
+        elif environment in self.environments:
+            await self._drop_environment(environment)
+
+    async def converge_database(self, database: str) -> None:
+        """Run, or stop, a database's pooler and instances as its manifest wants."""
+        id = DatabaseId.parse(database)
+        async with self._converging.setdefault(id, asyncio.Lock()):
+            manifest = read_database(self.layout, id)
+            wanted = manifest if manifest and manifest.running else None
+            if cluster := self.clusters.get(id):
+                await self._stop_unwanted(cluster, wanted)
+            if wanted:
+                self._ensure_database(wanted)
+
+    async def status(self) -> dict[str, Any]:
+        """All that the agent sees, for `LocalEngine.observe`."""
+        await asyncio.gather(
+            *(cluster.examine() for cluster in self.clusters.values()), return_exceptions=True
+        )
+        return {
+            "environments": {name: name in self.seen for name in self.environments},
+            "databases": {str(id): self._database_status(id) for id in self.clusters},
+        }
+
+    async def wait(self, database: str, condition: str, seconds: float) -> bool:
+        """Wait until a database is `led` or `complete` (all instances serve); whether it is."""
+        cluster = self._cluster(database)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while loop.time() < deadline:
+            if cluster.routed and cluster.routed == cluster.leader:
+                if condition == "led" or await self._is_complete(cluster):
+                    return True
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.02)
+        return False
+
+    async def switchover(self, database: str, target: str | None, *, forced: bool = False) -> str:
+        """Let another instance lead; clients wait in the pooler meanwhile. Its name."""
+        cluster = self._cluster(database)
+        leader = cluster.leader
+        if leader is None and not forced:
+            raise TryLater(f"{database} has no primary", "run `pgherd failover` to force one")
+        await cluster.examine() if not forced else None
+        candidate = target or _best(cluster, leader)
+        if candidate is None or cluster.manifest.numbered(candidate) is None:
+            known = ", ".join(
+                cluster.manifest.instance_name(i.number) for i in cluster.manifest.instances
+            )
+            raise InputError(
+                f"{candidate or database} cannot be the primary", f"write one of {known}"
+            )
+        if candidate == leader:
+            return candidate
+        if forced:
+            body: dict[str, str] = {"candidate": candidate}
+            await self._patroni(cluster, candidate, "POST", "failover", body)
+        else:
+            await self._planned(cluster, str(leader), candidate)
+        if not await cluster.until(lambda: cluster.routed == candidate, HOLD_SECONDS):
+            raise TryLater(f"{database}: {candidate} is not the primary yet", "see `pgherd status`")
+        return candidate
+
+    async def reload(self, database: str) -> None:
+        """Let a database's programs read their configuration and certificates again."""
+        cluster = self._cluster(database)
+        id = cluster.manifest.id
+        for instance in cluster.manifest.instances:
+            self.supervisor.signal(programs.patroni_name(id, instance.number), signal.SIGHUP)
+        self.supervisor.signal(programs.pooler_name(id), signal.SIGHUP)
+
+    async def configure(self, database: str, configuration: dict[str, Any]) -> None:
+        """Change what all instances of a database share (Patroni's dynamic configuration)."""
+        cluster = self._cluster(database)
+        if cluster.leader is None:
+            raise TryLater(f"{database} has no primary")
+        await self._patroni(cluster, cluster.leader, "PATCH", "config", configuration)
+
+    async def restart(self, database: str, instance: str) -> None:
+        """Restart PostgreSQL of one instance, if its settings wait for that."""
+        cluster = self._cluster(database)
+        await self._patroni(cluster, instance, "POST", "restart", {"restart_pending": True})
+
+    # Environments and databases
+
+    async def _ensure_environment(self, manifest: EnvironmentManifest) -> None:
+        if self.environments.get(manifest.name) == manifest:
+            return
+        program = programs.of_environment(self.layout, manifest)
+        self.supervisor.want({program.name: program})
+        self.environments[manifest.name] = manifest
+        self._tls[manifest.name] = etcd.operator_tls(self.layout, manifest.name)
+        client = EtcdClient(etcd.url(manifest), self._tls[manifest.name])
+        self.etcds[manifest.name] = await self._stack.enter_async_context(client)
+        self._keep(manifest.name, self._watch(manifest.name))
+
+    async def _drop_environment(self, name: str) -> None:
+        self._tasks.pop(name).cancel()
+        await self.etcds.pop(name).__aexit__(None, None, None)
+        self.seen.discard(name)
+        del self.environments[name]
+        await self.supervisor.stop(programs.etcd_name(name))
+
+    def _ensure_database(self, manifest: DatabaseManifest) -> None:
+        cluster = self.clusters.get(manifest.id)
+        if cluster is None:
+            cluster = Cluster(self.layout, manifest, self.supervisor, self.owner)
+            self.clusters[manifest.id] = cluster
+            self._keep(manifest.id, cluster.follow())
+            self._relearn(manifest.environment)
+        cluster.manifest = manifest
+        wanted = {p.name: p for p in programs.of_database(self.layout, manifest)}
+        self.supervisor.want(wanted)
+        cluster.touch()
+
+    async def _stop_unwanted(self, cluster: Cluster, wanted: DatabaseManifest | None) -> None:
+        """Stop the pooler, the replicas, then the primary, so that no replica takes over."""
+        id = cluster.manifest.id
+        kept = {i.number for i in wanted.instances} if wanted else set()
+        going = [i for i in cluster.manifest.instances if i.number not in kept]
+        if wanted is None:
+            await self.supervisor.stop(programs.pooler_name(id))
+        leader = cluster.manifest.numbered(cluster.leader or "")
+        await asyncio.gather(*(self._stop_instance(id, i) for i in going if i != leader))
+        if leader and leader in going:
+            await self._stop_instance(id, leader)
+        if wanted is None:
+            self._tasks.pop(id).cancel()
+            del self.clusters[id]
+
+    async def _stop_instance(self, id: DatabaseId, instance: InstanceManifest) -> None:
+        self._forget_postmaster(id, instance.number)
+        await self.supervisor.stop(programs.patroni_name(id, instance.number))
+
+    # Watching
+
+    def _keep(self, key: object, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(_complain)
+        self._tasks[key] = task
+
+    async def _watch(self, environment: str) -> None:
+        client = self.etcds[environment]
+        prefix = patroni.scope_prefix()
+        while True:
+            try:
+                revision, keys = await client.range(prefix)
+                self._learn(environment, keys)
+                self.seen.add(environment)
+                async for events in client.watch(prefix, revision + 1):
+                    for service in {_service(event.key) for event in events}:
+                        if cluster := self.clusters.get(DatabaseId(environment, service)):
+                            cluster.update([e for e in events if _service(e.key) == service])
+            except TryLater as error:
+                if environment in self.seen:
+                    log.warning("%s: %s", environment, error)
+                self.seen.discard(environment)
+                await asyncio.sleep(0.2)
+
+    def _learn(self, environment: str, keys: list[etcd.KeyValue]) -> None:
+        for id, cluster in self.clusters.items():
+            if id.environment == environment:
+                cluster.learn([key for key in keys if _service(key.key) == id.service])
+
+    def _relearn(self, environment: str) -> None:
+        """A cluster is new: let the watch begin again, so that it knows what is already there."""
+        if environment in self.seen:
+            self._tasks.pop(environment).cancel()
+            self._keep(environment, self._watch(environment))
+
+    def _program_ended(self, name: str) -> None:
+        """A program ended by itself; where its postmaster died too, that is seen by `_lost`."""
+
+    async def _look(self) -> None:
+        looks = 0
+        while True:
+            looks += 1
+            for cluster in list(self.clusters.values()):
+                for instance in cluster.manifest.instances:
+                    self._look_at(cluster, instance)
+            if looks % 5 == 0:
+                await self._look_for_silence()
+            if looks % 60 == 0:
+                _rotate(self.layout.log)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look_at(self, cluster: Cluster, instance: InstanceManifest) -> None:
+        id = cluster.manifest.id
+        key = (id, instance.number)
+        pid = postgres.postmaster_pid(self.layout.data(*key))
+        known = self._postmasters.get(key)
+        if pid and (known is None or known.pid != pid):
+            self._forget_postmaster(*key)
+            if process := processes.Process.of(pid):
+                self._postmasters[key] = process
+                loop = asyncio.get_running_loop()
+                loop.add_reader(process.descriptor, self._postmaster_died, cluster, instance)
+        name = programs.patroni_name(*key)
+        patroni_pid = self.supervisor.pid(name)
+        frozen = patroni_pid is not None and processes.is_stopped(patroni_pid)
+        self._stopped_looks[name] = self._stopped_looks.get(name, 0) + 1 if frozen else 0
+        if self._stopped_looks[name] >= FROZEN_LOOKS:
+            log.warning("%s is frozen: killed, to be started again", name)
+            self.supervisor.kill(name)
+
+    def _forget_postmaster(self, id: DatabaseId, number: int) -> None:
+        if process := self._postmasters.pop((id, number), None):
+            asyncio.get_running_loop().remove_reader(process.descriptor)
+            process.close()
+
+    def _postmaster_died(self, cluster: Cluster, instance: InstanceManifest) -> None:
+        id = cluster.manifest.id
+        self._forget_postmaster(id, instance.number)
+        processes.reap()
+        if client := self.etcds.get(id.environment):
+            self._keep(("lost", id, instance.number), cluster.lost(instance, client))
+
+    async def _look_for_silence(self) -> None:
+        """Kill a Patroni that leads and no longer renews its lease, while it still holds it."""
+        for id, cluster in list(self.clusters.items()):
+            leader = cluster.manifest.numbered(cluster.leader or "")
+            lease = cluster.leader_lease
+            if leader is None or not lease or id.environment not in self.seen:
+                continue
+            try:
+                left = await self.etcds[id.environment].time_to_live(lease)
+            except TryLater:
+                continue
+            if 0 <= left < SILENT_SECONDS:
+                name = programs.patroni_name(id, leader.number)
+                log.warning("%s is silent: killed, to be started again", name)
+                self.supervisor.kill(name)
+
+    async def _examine(self) -> None:
+        while True:
+            await asyncio.sleep(EXAMINE_SECONDS)
+            for cluster in list(self.clusters.values()):
+                if len(cluster.manifest.instances) > 1:
+                    await asyncio.gather(cluster.examine(), return_exceptions=True)
+
+    # Details
+
+    def _cluster(self, database: str) -> Cluster:
+        cluster = self.clusters.get(DatabaseId.parse(database))
+        if cluster is None:
+            raise InputError(f"{database} does not run here", "run `pgherd up`")
+        return cluster
+
+    def _database_status(self, id: DatabaseId) -> dict[str, Any]:
+        cluster = self.clusters[id]
+        return {
+            "leader": cluster.leader,
+            "routed": cluster.routed,
+            "schema_revision": cluster.schema_revision,
+            "pooler": self.supervisor.pid(programs.pooler_name(id)) is not None,
+            "instances": {
+                name: {
+                    "process": self.supervisor.pid(programs.patroni_name(id, instance.number)),
+                    "member": cluster.member(name),
+                    "replication": seen.state if (seen := cluster.replication.get(name)) else None,
+                    "lag_bytes": seen.lag_bytes if seen else None,
+                }
+                for instance in cluster.manifest.instances
+                for name in [cluster.manifest.instance_name(instance.number)]
+            },
+        }
+
+    async def _is_complete(self, cluster: Cluster) -> bool:
+        try:
+            await cluster.examine()
+        except TryLater:
+            return False
+        streaming = {n for n, r in cluster.replication.items() if r.state == "streaming"}
+        names = {cluster.manifest.instance_name(i.number) for i in cluster.manifest.instances}
+        return names - {cluster.leader} <= streaming
+
+    async def _planned(self, cluster: Cluster, leader: str, candidate: str) -> None:
+        await cluster.checkpoint()
+        try:
+            await asyncio.wait_for(cluster.hold(), 5.0)
+        except TimeoutError:
+            await cluster.release()
+            raise TryLater(
+                f"{cluster.manifest.id}: a transaction has been open for more than 5 s",
+                "try again when it has ended",
+            ) from None
+        body = {"leader": leader, "candidate": candidate}
+        # Patroni answers when the old primary is down; the leader key tells it sooner.
+        request = asyncio.create_task(self._patroni(cluster, leader, "POST", "switchover", body))
+        moved = asyncio.create_task(
+            cluster.until(lambda: cluster.routed == candidate, HOLD_SECONDS)
+        )
+        try:
+            done, _ = await asyncio.wait({request, moved}, return_when=asyncio.FIRST_COMPLETED)
+            if request in done and (error := request.exception()):
+                raise error
+            await moved
+        finally:
+            if cluster.routed != candidate:
+                await cluster.release()
+            for task in (request, moved):
+                task.cancel()
+
+    async def _patroni(
+        self, cluster: Cluster, instance: str, method: str, path: str, body: dict[str, Any]
+    ) -> None:
+        """One request to an instance's Patroni."""
+        manifest = cluster.manifest
+        place = manifest.numbered(instance)
+        if place is None:
+            raise InputError(
+                f"{instance} is not an instance of {manifest.id}", "see `pgherd status`"
+            )
+        url = f"https://{place.address}:{manifest.patroni_port}/{path}"
+        connector = aiohttp.TCPConnector(ssl=self._tls[manifest.environment])
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector) as session,
+                session.request(method, url, json=body) as response,
+            ):
+                text = await response.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise TryLater(f"Patroni of {instance} does not answer: {error}") from error
+        if response.status >= 400:
+            raise TryLater(f"Patroni of {instance} refuses: {text.strip()}")
+
+
+def _best(cluster: Cluster, leader: str | None) -> str | None:
+    """The replica that is the least behind."""
+    candidates = {
+        name: seen.lag_bytes or 0
+        for name, seen in cluster.replication.items()
+        if seen.state == "streaming" and name != leader and cluster.manifest.numbered(name)
+    }
+    return min(candidates, key=lambda name: (candidates[name], name), default=None)
+
+
+def _service(key: str) -> str:
+    return key.removeprefix(patroni.scope_prefix()).partition("/")[0]
+
+
+def _rotate(folder: Path) -> None:
+    """Move what is too long aside. All write in append mode, so a file may be cut under them."""
+    for path in folder.rglob("*.log"):
+        if path.stat().st_size > LOG_BYTES:
+            for number in range(LOGS_KEPT, 1, -1):
+                older = path.with_name(f"{path.name}.{number - 1}")
+                if older.exists():
+                    older.replace(path.with_name(f"{path.name}.{number}"))
+            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+            os.truncate(path, 0)
+
+
+def _complain(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("a task of the agent failed", exc_info=error)
+
+
+def main(root: str) -> None:
+    """Run the agent of the fleet whose state is below `root`, unless another one does."""
+    layout = Layout(Path(root))
+    logging.basicConfig(
+        format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr
+    )
+    with (layout.run / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("another agent runs this fleet")
+        lock.write(json.dumps({"pid": os.getpid()}))
+        lock.flush()
+        asyncio.run(Agent(layout).run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,103 @@
+"""What this machine can and cannot do for the local engine, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+
+from pgherd.engine import Capability
+from pgherd.engines.local import etcd, pooler, postgres
+from pgherd.engines.local.layout import Layout, data_plane_owner
+from pgherd.errors import PgherdError
+
+GIGABYTE = 1000**3
+ENOUGH_DISK = 10 * GIGABYTE
+ENOUGH_MEMORY = 3 * GIGABYTE
+
+
+def capabilities(layout: Layout) -> Sequence[Capability]:
+    """All checks, the required ones first."""
+    return sorted(_checks(layout), key=lambda c: not c.required)
+
+
+def _checks(layout: Layout) -> Iterator[Capability]:
+    yield _postgresql()
+    yield _program("PgBouncer", lambda: str(pooler.program()))
+    yield _program("etcd", etcd.program)
+    yield _user()
+    yield _disk(layout)
+    yield _memory()
+    yield _root()
+    yield _cgroups()
+
+
+def _postgresql() -> Capability:
+    versions = sorted(postgres.installed())
+    found = ", ".join(map(str, versions))
+    if versions:
+        return Capability("PostgreSQL", True, f"{found} installed")
+    return Capability("PostgreSQL", False, "none of 14 to 18 is installed", "run `make setup`")
+
+
+def _program(name: str, find: object) -> Capability:
+    try:
+        return Capability(name, True, str(find()))  # type: ignore[operator]
+    except PgherdError as error:
+        return Capability(name, False, error.message, error.hint)
+
+
+def _user() -> Capability:
+    try:
+        owner = data_plane_owner()
+    except PgherdError as error:
+        return Capability("unprivileged user", False, error.message, error.hint)
+    return Capability("unprivileged user", True, f"databases run as {owner.name}")
+
+
+def _disk(layout: Layout) -> Capability:
+    place = layout.root
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    detail = f"{free / GIGABYTE:.0f} GB free at {place}"
+    remedy = "free some, or set PGHERD_STATE to another disk"
+    return Capability("disk", free > ENOUGH_DISK, detail, remedy if free <= ENOUGH_DISK else "")
+
+
+def _memory() -> Capability:
+    free = psutil.virtual_memory().available
+    remedy = "60 instances need about 2.5 GB: stop other programs, or run fewer environments"
+    enough = free > ENOUGH_MEMORY
+    detail = f"{free / GIGABYTE:.1f} GB available"
+    return Capability("memory", enough, detail, "" if enough else remedy)
+
+
+def _root() -> Capability:
+    if os.geteuid() == 0:
+        return Capability("root", True, "databases get a user of their own", required=False)
+    return Capability(
+        "root",
+        False,
+        "databases run as yourself, so they are not kept from your other programs",
+        "run as root to give them the user postgres",
+        required=False,
+    )
+
+
+def _cgroups() -> Capability:
+    for version, path in (
+        ("v2", "/sys/fs/cgroup/cgroup.controllers"),
+        ("v1", "/sys/fs/cgroup/cpu"),
+    ):
+        if Path(path).exists():
+            writable = os.access(Path(path).parent if version == "v2" else path, os.W_OK)
+            detail = f"{version}, {'writable' if writable else 'read-only'}"
+            remedy = "" if writable else "run as root"
+            return Capability("control groups", writable, detail, remedy, required=False)
+    return Capability(
+        "control groups", False, "not mounted", "mount cgroup2 at /sys/fs/cgroup", required=False
+    )

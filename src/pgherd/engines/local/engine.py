@@ -1,0 +1,512 @@
+"""The local engine: the contract of `pgherd.engine`, kept on this machine.
+
+It writes down what is wanted (manifests, configuration, certificates) and asks the agent to make
+it so. Only the agent touches processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pgherd import __version__
+from pgherd.engine import (
+    Access,
+    AccessRole,
+    Capability,
+    CertificateInfo,
+    LogLine,
+    Observation,
+)
+from pgherd.engines.local import (
+    addresses,
+    doctor,
+    etcd,
+    identity,
+    logs,
+    observation,
+    patroni,
+    pooler,
+    postgres,
+    rpc,
+)
+from pgherd.engines.local.layout import Layout, data_plane_owner
+from pgherd.engines.local.manifest import (
+    DatabaseManifest,
+    EnvironmentManifest,
+    InstanceManifest,
+    read_database,
+    read_databases,
+    read_environment,
+    read_environments,
+    write_database,
+    write_environment,
+)
+from pgherd.errors import InputError, NeedsHuman, TryLater
+from pgherd.files import ensure_directory, write
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
+
+AGENT_SECONDS = 30.0
+ETCD_SECONDS = 30.0
+LED_SECONDS = 120.0
+COMPLETE_SECONDS = 600.0
+
+
+class LocalEngine:
+    """Databases on this machine, with all of their state below `layout.root`."""
+
+    name = "local"
+
+    def __init__(self, fleet: str, layout: Layout, concurrency: int | None = None) -> None:
+        self.fleet = fleet
+        self.layout = layout
+        self.concurrency = concurrency or max(4, 3 * (os.cpu_count() or 1))
+        self._owner = data_plane_owner()
+        self._agent_starting = asyncio.Lock()
+
+    # Seeing
+
+    async def capabilities(self) -> Sequence[Capability]:
+        """What this machine can and cannot do."""
+        return doctor.capabilities(self.layout)
+
+    async def observe(self) -> Observation:
+        """What the manifests want, and what runs of it."""
+        environments = frozenset(e.name for e in read_environments(self.layout))
+        manifests = list(read_databases(self.layout))
+        try:
+            status = await self._agent("status")
+        except TryLater:
+            seen = observation.without_agent(self.layout, manifests, self._owner)
+            return Observation(environments, seen)
+        databases = {m.id: observation.of_database(m, status) for m in manifests}
+        return Observation(environments, databases)
+
+    # Environments
+
+    async def ensure_environment(self, environment: Environment) -> None:
+        """Its authorities, certificates and etcd; the agent."""
+        self._claim()
+        manifest = self._environment_manifest(environment.name)
+        ensure_directory(self.layout.etcd(manifest.name), self._owner)
+        ensure_directory(self.layout.log / manifest.name, self._owner)
+        self._ensure_certificates(manifest.name, identity.of_environment(self.layout, manifest))
+        write_environment(self.layout, manifest, self._owner)
+        await self._ensure_agent()
+        await self._agent("converge_environment", environment=manifest.name)
+        await etcd.wait_until_ready(self.layout, manifest, ETCD_SECONDS)
+
+    async def ensure_environment_stopped(self, environment: str) -> None:
+        """Its etcd does not run; nor does the agent when nothing else is wanted."""
+        manifest = read_environment(self.layout, environment)
+        if manifest is None:
+            return
+        write_environment(self.layout, replace(manifest, running=False), self._owner)
+        await self._ask_if_running("converge_environment", environment=environment)
+        if not any(e.running for e in read_environments(self.layout)):
+            await self._stop_agent()
+
+    async def ensure_environment_absent(self, environment: str) -> None:
+        """Nothing of it is left: no etcd, no authority."""
+        await self.ensure_environment_stopped(environment)
+        for folder in (
+            self.layout.log / environment,
+            self.layout.databases / environment,
+            self.layout.environment(environment),
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._forget_addresses(f"{environment}/")
+        if not list(read_environments(self.layout)):
+            shutil.rmtree(self.layout.root, ignore_errors=True)
+
+    # Databases
+
+    async def ensure_database(self, database: Database) -> None:
+        """It exists and all of its instances run; made with its primary alone."""
+        manifest = read_database(self.layout, database.id)
+        if manifest is None:
+            manifest = self._new_manifest(database)
+        await self._make_so(replace(manifest, running=True))
+
+    async def ensure_replicas(self, database: Database, count: int) -> None:
+        """That many replicas stream."""
+        manifest = self._existing(database.id)
+        if count + 1 < len(manifest.instances):
+            await self._remove_instances(manifest, count)
+            return
+        while len(manifest.instances) < count + 1:
+            manifest = self._with_instance(manifest, database.environment.availability_domains)
+        await self._make_so(manifest)
+
+    async def ensure_ocpus(self, database: Database, ocpus: int) -> None:
+        """PostgreSQL's settings follow the size, as far as they can without a restart."""
+        memory = ocpus * database.environment.local.memory_per_ocpu_bytes
+        manifest = replace(self._existing(database.id), ocpus=ocpus, memory_bytes=memory)
+        await self._reconfigure(manifest)
+
+    async def ensure_durability(self, database: Database, durability: Durability) -> None:
+        """Patroni's synchronous mode is on, or off."""
+        await self._reconfigure(replace(self._existing(database.id), durability=str(durability)))
+
+    async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
+        """PostgreSQL of one instance was restarted, if its settings waited for it."""
+        await self._agent("restart", database=str(id), instance=instance)
+        await self._wait(id, "complete", COMPLETE_SECONDS)
+
+    async def ensure_stopped(self, id: DatabaseId) -> None:
+        """Its processes are gone, its files kept."""
+        manifest = self._existing(id)
+        write_database(self.layout, replace(manifest, running=False), self._owner)
+        await self._ask_if_running("converge_database", database=str(id))
+
+    async def ensure_absent(self, id: DatabaseId) -> None:
+        """Its processes and all of its files are gone, its manifest last."""
+        if read_database(self.layout, id) is None:
+            return
+        await self.ensure_stopped(id)
+        environment = read_environment(self.layout, id.environment)
+        if environment and environment.running:
+            async with etcd.EtcdClient.of(self.layout, environment) as client:
+                await client.delete(patroni.scope_prefix(id.service))
+        folder = self.layout.database(id)
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+        shutil.rmtree(self.layout.database_log(id), ignore_errors=True)
+        self._forget_addresses(f"{id}/")
+        shutil.rmtree(folder)
+
+    async def switchover(self, id: DatabaseId, target: str | None = None) -> str:
+        """Another instance leads; clients wait in the pooler meanwhile."""
+        return str(await self._agent("switchover", database=str(id), target=target))
+
+    async def failover(self, id: DatabaseId, target: str | None = None) -> str:
+        """Another instance leads, whatever becomes of the old primary."""
+        return str(await self._agent("switchover", database=str(id), target=target, forced=True))
+
+    async def access(self, id: DatabaseId, role: AccessRole) -> Access:
+        """Through the pooler by certificate; the operator over the primary's Unix socket."""
+        manifest = self._existing(id)
+        if role is AccessRole.OPERATOR:
+            return await self._operator_access(manifest)
+        is_service = role is AccessRole.SERVICE
+        user = manifest.service if is_service else manifest.read_only_role
+        folder = self.layout.clients(id)
+        return Access(
+            host=manifest.pooler_address,
+            port=manifest.pooler_port,
+            database=manifest.service if is_service else pooler.read_only_name(manifest),
+            user=user,
+            certificate=folder / f"{user}.crt",
+            key=folder / f"{user}.key",
+            authority=folder / "data-authority.crt",
+        )
+
+    async def certificates(self) -> Sequence[CertificateInfo]:
+        """Every certificate of the fleet, those that end first in front."""
+        wanted: list[tuple[str, identity.Certificate]] = []
+        for environment in read_environments(self.layout):
+            found = identity.of_environment(self.layout, environment)
+            wanted += ((environment.name, c) for c in found)
+        for database in read_databases(self.layout):
+            found = identity.of_database(self.layout, database)
+            wanted += ((database.environment, c) for c in found)
+        infos = [info for name, c in wanted if (info := identity.read_info(name, c))]
+        return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
+
+    async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
+        """Certificates that are due, or all with `renew`, are new and served."""
+        manifest = read_environment(self.layout, environment)
+        if manifest is None:
+            raise InputError(f"{environment} does not exist here", "run `pgherd up`")
+        made = self._ensure_certificates(
+            environment, identity.of_environment(self.layout, manifest), renew=renew
+        )
+        for database in read_databases(self.layout):
+            if database.environment == environment:
+                found = identity.of_database(self.layout, database)
+                if count := self._ensure_certificates(environment, found, renew=renew):
+                    made += count
+                    await self._ask_if_running("reload", database=str(database.id))
+        return made
+
+    def logs(
+        self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False
+    ) -> AsyncIterator[LogLine]:
+        """The logs of a database's pooler, Patronis and PostgreSQLs."""
+        self._existing(id)
+        return logs.read(self.layout.database_log(id), instance, lines, follow)
+
+    # Manifests
+
+    def _claim(self) -> None:
+        """The state folder is this fleet's; NeedsHuman where it is another's."""
+        for folder in (self.layout.root, self.layout.run, self.layout.log):
+            ensure_directory(folder, self._owner)
+        if self.layout.root.parent != Path("/") and os.geteuid() == 0:
+            self._let_pass(self.layout.root.parent)
+        try:
+            owner = json.loads(self.layout.fleet.read_text())["fleet"]
+        except FileNotFoundError:
+            content = {"fleet": self.fleet, "version": __version__}
+            write(self.layout.fleet, json.dumps(content) + "\n", self._owner, durable=True)
+            return
+        except (ValueError, KeyError, TypeError):
+            raise NeedsHuman(
+                f"{self.layout.fleet} is damaged", "restore it from a backup"
+            ) from None
+        if owner != self.fleet:
+            raise InputError(
+                f"state folder {self.layout.root} belongs to fleet {owner!r}",
+                "set PGHERD_STATE to another folder",
+            )
+
+    def _let_pass(self, folder: Path) -> None:
+        """The data plane's user may enter the folders above its own."""
+        if folder.stat().st_uid == 0 and folder.name == "fleets":
+            folder.chmod(0o755)
+
+    def _environment_manifest(self, name: str) -> EnvironmentManifest:
+        known = read_environment(self.layout, name)
+        if known:
+            return replace(known, running=True)
+        book = self._addresses(f"{name}/etcd")
+        return EnvironmentManifest(
+            name=name,
+            etcd_address=str(book.address(f"{name}/etcd")),
+            etcd_port=book.ports["etcd"],
+            etcd_peer_port=book.ports["peer"],
+            etcd_program=etcd.program(),
+        )
+
+    def _new_manifest(self, database: Database) -> DatabaseManifest:
+        id = database.id
+        version, programs = postgres.choose(database.postgresql)
+        book = self._addresses(f"{id}/pooler")
+        local = database.environment.local
+        manifest = DatabaseManifest(
+            environment=id.environment,
+            service=id.service,
+            postgresql=version,
+            bin_directory=str(programs),
+            pooler_program=str(pooler.program()),
+            postgresql_port=book.ports["postgresql"],
+            patroni_port=book.ports["patroni"],
+            pooler_address=str(book.address(f"{id}/pooler")),
+            pooler_port=book.ports["pooler"],
+            ocpus=database.ocpus.initial,
+            max_ocpus=database.ocpus.max,
+            memory_bytes=database.ocpus.initial * local.memory_per_ocpu_bytes,
+            durability=str(database.durability),
+            instances=(),
+        )
+        return self._with_instance(manifest, database.environment.availability_domains)
+
+    def _with_instance(self, manifest: DatabaseManifest, domains: int) -> DatabaseManifest:
+        """One instance more, in the availability domain that has the fewest."""
+        taken = {i.number for i in manifest.instances}
+        number = next(n for n in range(1, 100) if n not in taken)
+        used = [i.availability_domain for i in manifest.instances]
+        first = sum(manifest.service.encode()) % domains
+        order = [1 + (first + step) % domains for step in range(domains)]
+        domain = min(order, key=lambda d: (used.count(d), order.index(d)))
+        name = f"{manifest.id}/{number}"
+        address = str(self._addresses(name).address(name))
+        instance = InstanceManifest(number, domain, address)
+        return replace(manifest, instances=(*manifest.instances, instance))
+
+    def _addresses(self, name: str) -> addresses.AddressBook:
+        book = addresses.open_book(self.layout.addresses, str(self.layout.root)).including(name)
+        addresses.save_book(self.layout.addresses, book, self._owner)
+        return book
+
+    def _forget_addresses(self, prefix: str) -> None:
+        book = addresses.open_book(self.layout.addresses, str(self.layout.root)).without(prefix)
+        addresses.save_book(self.layout.addresses, book, self._owner)
+
+    def _existing(self, id: DatabaseId) -> DatabaseManifest:
+        manifest = read_database(self.layout, id)
+        if manifest is None:
+            raise InputError(f"{id} does not exist here", "run `pgherd up`")
+        return manifest
+
+    # Making it so
+
+    async def _make_so(self, manifest: DatabaseManifest) -> None:
+        """Write everything down, let the agent carry it out, and wait until all serve."""
+        self._write(manifest)
+        await self._ensure_agent()
+        await self._agent("converge_database", database=str(manifest.id))
+        is_alone = len(manifest.instances) == 1
+        seconds = LED_SECONDS if is_alone else COMPLETE_SECONDS
+        await self._wait(manifest.id, "led" if is_alone else "complete", seconds)
+
+    async def _reconfigure(self, manifest: DatabaseManifest) -> None:
+        """Change settings without a restart."""
+        self._write(manifest)
+        await self._agent("converge_database", database=str(manifest.id))
+        await self._agent(
+            "configure",
+            database=str(manifest.id),
+            configuration=patroni.dynamic_configuration(manifest),
+        )
+        await self._agent("reload", database=str(manifest.id))
+
+    def _write(self, manifest: DatabaseManifest) -> None:
+        """All files of a database; its manifest last, for that is what the agent acts on."""
+        id, owner, layout = manifest.id, self._owner, self.layout
+        environment = read_environment(layout, id.environment)
+        if environment is None:
+            raise TryLater(f"environment {id.environment} does not exist yet")
+        ensure_directory(layout.database_log(id), owner)
+        ensure_directory(layout.pooler_socket_folder(id), owner)
+        self._ensure_certificates(id.environment, identity.of_database(layout, manifest))
+        folder = ensure_directory(layout.pooler(id), owner)
+        write(folder / "pgbouncer.ini", pooler.settings(layout, manifest, owner.name), owner)
+        write(folder / "hba.conf", pooler.hba(manifest, owner.name), owner)
+        write(folder / "users.txt", pooler.users(manifest, owner.name), owner)
+        if not (folder / "databases.ini").exists():
+            nowhere = pooler.databases(manifest, pooler.Route(None))
+            write(folder / "databases.ini", nowhere, owner)
+        for instance in manifest.instances:
+            self._write_instance(environment, manifest, instance)
+        write_database(layout, manifest, owner)
+
+    def _write_instance(
+        self,
+        environment: EnvironmentManifest,
+        manifest: DatabaseManifest,
+        instance: InstanceManifest,
+    ) -> None:
+        layout, owner = self.layout, self._owner
+        ensure_directory(layout.socket_folder(manifest.id, instance.number), owner)
+        folder = ensure_directory(layout.instance(manifest.id, instance.number), owner)
+        content = patroni.configuration(layout, environment, manifest, instance, owner.name)
+        write(folder / "patroni.yml", patroni.render(content), owner)
+        write(folder / "bootstrap.sql", postgres.bootstrap_sql(manifest), owner)
+        write(folder / "bootstrap", patroni.bootstrap_script(manifest, folder), owner, mode=0o700)
+
+    async def _remove_instances(self, manifest: DatabaseManifest, count: int) -> None:
+        """Take replicas away, the newest first, never the primary."""
+        status = await self._agent("status")
+        leader = status["databases"].get(str(manifest.id), {}).get("leader")
+        if leader is None:
+            raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
+        primary = manifest.numbered(leader)
+        others = [i for i in manifest.instances if i != primary]
+        going = others[count:]
+        kept = tuple(i for i in manifest.instances if i not in going)
+        self._write(replace(manifest, instances=kept))
+        await self._agent("converge_database", database=str(manifest.id))
+        for instance in going:
+            shutil.rmtree(self.layout.instance(manifest.id, instance.number), ignore_errors=True)
+            self._forget_addresses(f"{manifest.id}/{instance.number}")
+
+    def _ensure_certificates(
+        self, environment: str, certificates: Any, *, renew: bool = False
+    ) -> int:
+        now = datetime.now(UTC)
+        return identity.ensure(
+            self.layout, environment, certificates, now, self._owner, renew=renew
+        )
+
+    async def _wait(self, id: DatabaseId, condition: str, seconds: float) -> None:
+        if not await self._agent("wait", database=str(id), condition=condition, seconds=seconds):
+            raise TryLater(f"{id} does not serve after {seconds:.0f} s", f"see `pgherd logs {id}`")
+
+    # The agent
+
+    async def _agent(self, method: str, **arguments: Any) -> Any:
+        return await rpc.call(self.layout.agent_socket, method, **arguments)
+
+    async def _ask_if_running(self, method: str, **arguments: Any) -> None:
+        """Ask the agent; where none runs, one is started, for there may be processes to stop."""
+        await self._ensure_agent()
+        await self._agent(method, **arguments)
+
+    async def _ensure_agent(self) -> None:
+        """An agent of this version runs."""
+        async with self._agent_starting:
+            try:
+                running = await self._agent("ping")
+            except TryLater:
+                running = None
+            if running and running["version"] == __version__:
+                return
+            if running:
+                await self._stop_agent()
+            process = self._start_agent()
+            deadline = asyncio.get_running_loop().time() + AGENT_SECONDS
+            while asyncio.get_running_loop().time() < deadline:
+                try:
+                    await self._agent("ping")
+                    return
+                except TryLater:
+                    if process.poll() is not None:
+                        break
+                    await asyncio.sleep(0.02)
+            raise NeedsHuman(
+                "the agent of this fleet does not start", f"see {self.layout.log / 'agent.log'}"
+            )
+
+    def _start_agent(self) -> subprocess.Popen[bytes]:
+        path = self.layout.log / "agent.log"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._owner.take(path)
+        is_root = os.geteuid() == 0
+        try:
+            return subprocess.Popen(
+                [sys.executable, "-m", "pgherd.engines.local.agent", str(self.layout.root)],
+                stdin=subprocess.DEVNULL,
+                stdout=descriptor,
+                stderr=descriptor,
+                start_new_session=True,
+                cwd="/",
+                umask=0o077,
+                env=_environment(self.layout.root),
+                user=self._owner.uid if is_root else None,
+                group=self._owner.gid if is_root else None,
+                extra_groups=[] if is_root else None,
+            )
+        finally:
+            os.close(descriptor)
+
+    async def _stop_agent(self) -> None:
+        try:
+            await self._agent("leave")
+        except TryLater:
+            return
+        while True:
+            try:
+                await self._agent("ping")
+            except TryLater:
+                return
+            await asyncio.sleep(0.02)
+
+    async def _operator_access(self, manifest: DatabaseManifest) -> Access:
+        status = await self._agent("status")
+        leader = status["databases"].get(str(manifest.id), {}).get("leader")
+        instance = manifest.numbered(leader or "")
+        if instance is None:
+            raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
+        return Access(
+            host=str(self.layout.socket_folder(manifest.id, instance.number)),
+            port=manifest.postgresql_port,
+            database=manifest.service,
+            user="postgres",
+        )
+
+
+def _environment(root: Path) -> dict[str, str]:
+    """What the data plane gets of this process's environment: nothing that is anybody's own."""
+    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "TZ")}
+    return {"LANG": "C.UTF-8", "HOME": str(root), **kept}

@@ -1,0 +1,120 @@
+"""Processes as the kernel shows them: found by what they are, held by descriptors, never by name.
+
+A program is recognised by its working directory, which no other program of the fleet shares, so
+the agent finds again what an earlier agent started without any record that could be wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+"""From Linux' prctl(2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process, held by a descriptor: signals reach it or nobody."""
+
+    pid: int
+    descriptor: int
+
+    @classmethod
+    def of(cls, pid: int) -> Process | None:
+        """The process of that id, None where there is none. `close` it when done."""
+        try:
+            return cls(pid, os.pidfd_open(pid))
+        except ProcessLookupError:
+            return None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens where it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.descriptor, number)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.descriptor)
+
+
+def become_subreaper() -> None:
+    """Orphaned descendants become this process's children."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def reap() -> None:
+    """Collect every child that has ended."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
+def by_folder(uid: int | None = None) -> dict[str, list[int]]:
+    """The processes of a user, else of this one, by working directory, oldest first."""
+    found: dict[str, list[int]] = {}
+    for pid in sorted(_pids_of(os.geteuid() if uid is None else uid), key=_start_time):
+        with contextlib.suppress(OSError):
+            found.setdefault(os.readlink(f"/proc/{pid}/cwd"), []).append(pid)
+    return found
+
+
+def working_in(folder: os.PathLike[str]) -> list[int]:
+    """The processes of this user whose working directory is `folder`; zombies have none."""
+    wanted = os.path.realpath(folder)
+    pids = []
+    for pid in _pids_of(os.geteuid()):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{pid}/cwd") == wanted:
+                pids.append(pid)
+    return pids
+
+
+def is_session_leader(pid: int) -> bool:
+    """Whether it began its own session, as all programs of the fleet do."""
+    try:
+        return os.getsid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def executable(pid: int) -> str:
+    """The file that it runs; empty when it has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except OSError:
+        return ""
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether it is frozen by a signal or a debugger."""
+    return _stat(pid)[:1] in (["T"], ["t"])
+
+
+def _pids_of(uid: int) -> Iterator[int]:
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if entry.stat().st_uid == uid:
+                    yield int(entry.name)
+
+
+def _start_time(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 else 0
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on (proc(5), field 3)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []

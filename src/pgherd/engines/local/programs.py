@@ -1,0 +1,77 @@
+"""From what is wanted to the programs that make it so: a pure translation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
+from pgherd.engines.local import etcd
+from pgherd.engines.local.forkserver import Start
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
+from pgherd.engines.local.supervisor import Program
+from pgherd.fleet.desired import DatabaseId
+
+PATRONI_STOP_SECONDS = 120.0
+"""A primary writes a last checkpoint and waits for its replicas before it ends."""
+
+
+def etcd_name(environment: str) -> str:
+    """What the program of an environment's etcd is called."""
+    return f"{environment}:etcd"
+
+
+def pooler_name(id: DatabaseId) -> str:
+    """What the program of a database's pooler is called."""
+    return f"{id}:pooler"
+
+
+def patroni_name(id: DatabaseId, number: int) -> str:
+    """What the program of an instance is called."""
+    return f"{id}:{number}"
+
+
+def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Program:
+    """The environment's etcd."""
+    return Program(
+        etcd_name(manifest.name),
+        manifest.etcd_program,
+        Start(
+            folder=str(layout.etcd(manifest.name)),
+            log=str(layout.log / manifest.name / "etcd.log"),
+            arguments=tuple(etcd.arguments(layout, manifest)),
+        ),
+    )
+
+
+def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Program]:
+    """The database's pooler and the Patroni of each instance."""
+    id = manifest.id
+    logs = layout.database_log(id)
+    folder = layout.pooler(id)
+    yield Program(
+        pooler_name(id),
+        manifest.pooler_program,
+        Start(
+            folder=str(folder),
+            log=str(logs / "pooler.log"),
+            arguments=(manifest.pooler_program, str(folder / "pgbouncer.ini")),
+        ),
+        stop_signal=signal.SIGQUIT,
+    )
+    for instance in manifest.instances:
+        name = manifest.instance_name(instance.number)
+        folder = layout.instance(id, instance.number)
+        yield Program(
+            patroni_name(id, instance.number),
+            os.path.realpath(sys.executable),
+            Start(
+                folder=str(folder),
+                log=str(logs / f"{name}.patroni.log"),
+                configuration=str(folder / "patroni.yml"),
+                postgresql_log=str(logs / f"{name}.postgresql.log"),
+            ),
+            stop_seconds=PATRONI_STOP_SECONDS,
+        )

@@ -1,0 +1,75 @@
+"""Asking the agent: one line of JSON to its Unix socket, one line back.
+
+Only the agent's own user and root can reach the socket. Errors keep their kind on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
+
+log = logging.getLogger(__name__)
+
+LINE_LIMIT = 16 * 1024 * 1024
+KINDS = {kind.__name__: kind for kind in (InputError, TryLater, NeedsHuman)}
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+async def call(path: Path, method: str, /, **arguments: Any) -> Any:
+    """Call `method` of the agent that listens at `path`; TryLater when there is none."""
+    try:
+        reader, writer = await asyncio.open_unix_connection(str(path), limit=LINE_LIMIT)
+    except (ConnectionError, FileNotFoundError) as error:
+        raise TryLater("the agent of this fleet does not run", "run `pgherd up`") from error
+    try:
+        writer.write(json.dumps({"method": method, "arguments": arguments}).encode() + b"\n")
+        line = await reader.readline()
+    except ConnectionError as error:
+        raise TryLater("the agent of this fleet stopped while it was asked") from error
+    finally:
+        writer.close()
+    if not line:
+        raise TryLater("the agent of this fleet stopped while it was asked")
+    answer = json.loads(line)
+    if refusal := answer.get("error"):
+        raise KINDS[refusal["kind"]](refusal["message"], refusal["hint"])
+    return answer["result"]
+
+
+async def serve(path: Path, handlers: Mapping[str, Handler]) -> asyncio.Server:
+    """Answer calls at `path`, each in a task of its own."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while line := await reader.readline():
+                request = json.loads(line)
+                response = await _answer(handlers, request["method"], request["arguments"])
+                writer.write(json.dumps(response).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    path.unlink(missing_ok=True)
+    return await asyncio.start_unix_server(answer, str(path), limit=LINE_LIMIT)
+
+
+async def _answer(
+    handlers: Mapping[str, Handler], method: str, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    try:
+        return {"result": await handlers[method](**arguments)}
+    except PgherdError as error:
+        kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
+        return {"error": {"kind": kind, "message": error.message, "hint": error.hint}}
+    except Exception as error:
+        log.exception("%s failed", method)
+        message = f"the agent failed at {method}: {error!r}"
+        hint = "see agent.log in the fleet's log folder"
+        return {"error": {"kind": "NeedsHuman", "message": message, "hint": hint}}
