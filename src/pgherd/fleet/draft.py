@@ -17,7 +17,7 @@ from pgherd.fleet.document import Document, Path
 from pgherd.fleet.models import FleetFile, Profile, Section
 from pgherd.fleet.problem import Problem
 
-BUILT_IN = {
+BUILT_IN: dict[str, Any] = {
     "engine": "local",
     "availability_domains": "1",
     "replicas": "0",

@@ -85,12 +85,12 @@ class Override(Section):
 
     ocpus: OcpuRange | None = Field(
         None,
-        description="OCPUs of each instance: initial..max.",
+        description="OCPUs of each instance, needed: initial..max.",
         examples=["2..128", 2],
     )
     storage: StorageRange | None = Field(
         None,
-        description="Storage of each instance: initial..max, or initial..unlimited.",
+        description="Storage of each instance, needed: initial..max, or initial..unlimited.",
         examples=["2TB..unlimited", "1TB"],
     )
     replicas: ReplicaRange | None = Field(
@@ -101,26 +101,30 @@ class Override(Section):
     autoscale: Autoscaling | None = Field(
         None,
         description="When the autopilot scales up; false for never.",
-        examples=["{cpu: 80%, memory: 80%}", False],
+        examples=[{"cpu": "80%", "memory": "80%"}, False],
     )
     backup: BackupProfile | None = Field(
         None,
         description="How long backups are kept, and where their copies go.",
-        examples=["{retention: 30d, copy_to: [us-phoenix-1]}"],
+        examples=[{"retention": "30d", "copy_to": ["us-phoenix-1"]}],
     )
     durability: CommitDurability | None = Field(
         None,
         description="When a commit is acknowledged: after a replica has it too (synchronous), "
-        "or at once (asynchronous).",
+        "or at once (asynchronous). Without it: synchronous for production where replicas is 1 "
+        "or more.",
         examples=["synchronous"],
     )
     deletion_protection: Flag | None = Field(
         None,
-        description="The data is only deleted by a command that names the environment.",
+        description="The data is deleted only by a command that names the environment. "
+        "Without it: true for production.",
         examples=[True],
     )
     postgresql: Version | None = Field(
-        None, description="PostgreSQL's major version, 14 to 18.", examples=[17]
+        None,
+        description="PostgreSQL's major version, 14 to 18. Without it: the newest there is.",
+        examples=[17],
     )
     migrations: Word | None = Field(
         None,
@@ -143,7 +147,7 @@ class Profile(Override):
     )
     network: Network | None = Field(
         None,
-        description="The environment's own network; no two may overlap.",
+        description="The environment's own IPv4 network, needed; no two may overlap.",
         examples=["10.0.0.0/16"],
     )
     availability_domains: Domains | None = Field(
@@ -153,13 +157,13 @@ class Profile(Override):
     )
     compartment: Word | None = Field(
         None,
-        description="Name of the compartment that holds the environment.",
+        description="Compartment that holds the environment. Without it: FLEET-ENVIRONMENT.",
         examples=["ecommerce-production"],
     )
     local: LocalProfile | None = Field(
         None,
         description="The scale of the scale model, for the local engine.",
-        examples=["{core_per_ocpu: 0.1, memory_per_ocpu: 64MiB}"],
+        examples=[{"core_per_ocpu": 0.1, "memory_per_ocpu": "64MiB"}],
     )
 
 
@@ -193,7 +197,7 @@ class FleetFile(Section):
     services: tuple[ServiceEntry | None, ...] | None = Field(
         None,
         description="The services: each owns one database in each environment.",
-        examples=["[auth, user, order]"],
+        examples=[["auth", "user", "order"]],
     )
     migrations: Word | None = Field(
         None,
@@ -215,5 +219,5 @@ class FleetFile(Section):
     overrides: dict[str, Override] | None = Field(
         None,
         description="What differs for one database, written ENVIRONMENT/SERVICE.",
-        examples=["production/order: {ocpus: 8..128}"],
+        examples=[{"production/order": {"ocpus": "8..128"}}],
     )
