@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol, assert_never
 
 from pgherd.decide.actions import (
@@ -36,8 +37,11 @@ class Migrations(Protocol):
         """
         ...
 
-    async def apply(self, database: Database, access: Access) -> None:
-        """Bring its schema to the head, as the service that owns it. May be repeated."""
+    def apply(self, database: Database, access: Access) -> None:
+        """Bring its schema to the head, as the service that owns it. May be repeated.
+
+        Blocks: it is called in a thread, several at once.
+        """
         ...
 
 
@@ -83,4 +87,5 @@ class Actor:
         if self._migrations is None:
             raise InputError(f"{action.id} wants migration {action.target} and nothing applies it")
         access = await engine.access(action.id, AccessRole.SERVICE)
-        await self._migrations.apply(self._fleet.database(action.id), access)
+        database = self._fleet.database(action.id)
+        await asyncio.to_thread(self._migrations.apply, database, access)

@@ -91,11 +91,14 @@ def _changes(
     # before replicas do, and up after them.
     if database.durability is Durability.ASYNCHRONOUS:
         yield from _durability(database, seen)
-    yield from _replicas(database, seen)
+    replicas = tuple(_replicas(database, seen))
+    yield from replicas
     if database.durability is Durability.SYNCHRONOUS:
         yield from _durability(database, seen)
     yield from _ocpus(database, seen)
-    yield from _restarts(seen)
+    # Whom to restart, and who takes over, is only known once the replicas stand.
+    if not replicas:
+        yield from _restarts(seen)
     yield from _migrations(database, seen, head)
 
 

@@ -183,13 +183,12 @@ class _Wanted:
         unknown: list[Unseen] = []
         for database in self.fleet.in_environment(self.environment.name):
             found = self._database(database, seen.databases.get(database.id))
-            match found:
-                case Refusal():
-                    refused.append(found)
-                case Unseen():
-                    unknown.append(found)
-                case DatabasePlan():
-                    databases.append(found)
+            if isinstance(found, Refusal):
+                refused.append(found)
+            elif isinstance(found, Unseen):
+                unknown.append(found)
+            else:
+                databases.append(found)
         wanted = tuple(d for d in databases if d.steps)
         before = tuple(self._before(seen, wanted))
         part = EnvironmentPlan(self.environment.name, self.environment.engine, before, wanted)

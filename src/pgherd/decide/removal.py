@@ -118,12 +118,10 @@ def _part(
     for id, found in sorted(seen.databases.items()):
         if id.environment != name or isinstance(found, Unknown):
             continue
-        match verb.database(id, found.state):
-            case Refusal() as refusal:
-                refused.append(refusal)
-            case DatabasePlan() as steps:
-                databases.append(steps)
-            case None:
-                pass
+        planned = verb.database(id, found.state)
+        if isinstance(planned, Refusal):
+            refused.append(planned)
+        elif planned is not None:
+            databases.append(planned)
     last = None if hides else verb.environment(name, seen)
     return EnvironmentPlan(name, engine, (), tuple(databases), (last,) if last else ())

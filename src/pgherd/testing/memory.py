@@ -393,11 +393,11 @@ class MemoryMigrations:
         """The revision that was given."""
         return self._heads.get(database.id)
 
-    async def apply(self, database: Database, access: Access) -> None:
+    def apply(self, database: Database, access: Access) -> None:
         """The schema has it."""
-        stored = self._world.databases[database.id]
-        async with self._world.step(f"migrate {database.id}"):
-            stored.schema_revision = self._heads[database.id]
+        self._world.steps.take(f"migrate {database.id}")
+        self._world.databases[database.id].schema_revision = self._heads[database.id]
+        self._world.steps.raise_if_used_up()
 
 
 def _state(stored: StoredDatabase) -> DatabaseState:
