@@ -4,7 +4,6 @@ Each page is a pure function of the code; add one to `PAGES`. The check is part 
 that a page never says what was true last month.
 """
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -12,18 +11,14 @@ from pathlib import Path
 
 import click
 
-REFERENCE = Path("docs/reference")
+from pgherd.fleet.schema import schema_text, with_reference
+
+FLEET_FILE = Path("docs/fleet-file.md")
 
 
-def fleet_schema() -> str:
-    """Return the JSON Schema of the fleet file, for editors."""
-    from pgherd.fleet.models import FleetFile
-
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **FleetFile.model_json_schema(),
-    }
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+def fleet_file_page() -> str:
+    """Return the fleet file's page with its tables of keys as the models have them now."""
+    return with_reference(FLEET_FILE.read_text())
 
 
 def commands_page() -> str:
@@ -60,8 +55,9 @@ def section(context: click.Context) -> str:
 
 
 PAGES: dict[Path, Callable[[], str]] = {
-    REFERENCE / "fleet.schema.json": fleet_schema,
-    REFERENCE / "commands.md": commands_page,
+    Path("docs/fleet.schema.json"): schema_text,
+    FLEET_FILE: fleet_file_page,
+    Path("docs/commands.md"): commands_page,
 }
 
 
