@@ -82,7 +82,9 @@ class Work:
         steps: tuple[Action, ...] = planned.steps
         with self._effort(str(planned.id)) as effort:
             while steps:
-                await effort.begin_again(summary(steps[0]))
+                # Its environment is ensured on each retry, which says nothing about headway.
+                own = (s for s in steps if not isinstance(s, EnsureEnvironment))
+                await effort.begin_again(summary(next(own)))
                 if await self._attempt(part.engine, steps, effort):
                     break
                 steps = await self._again(part, planned.id, effort)
