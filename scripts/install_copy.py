@@ -88,6 +88,17 @@ def replace_link(path: Path, target: str) -> None:
     new.replace(path)
 
 
+def moved(work: Path, target: Path) -> bool:
+    """Move a finished copy to its place; False where the same content got there before."""
+    try:
+        work.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        return False
+    return True
+
+
 def remove_old(copies: Path, current: str) -> None:
     """Keep the newest copies: running processes may still import from an earlier one."""
     found = [path for path in copies.iterdir() if path.is_dir() and not path.is_symlink()]
@@ -114,10 +125,8 @@ def install(package: Path, environment: Path) -> None:
             copy_file(package / name, work / package.name / name, previous / name)
         work.chmod(0o755)
         version = content_hash(work / package.name, names)
-        if (copies / version).is_dir():
+        if not moved(work, copies / version):
             os.utime(copies / version)
-        else:
-            work.rename(copies / version)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     replace_link(current, version)
