@@ -51,10 +51,8 @@ class Document:
     problems: tuple[Problem, ...] = ()
 
     def place(self, path: Path) -> Place:
-        """Where `path` is, or the nearest thing around it that the file has."""
-        while path and path not in self.places:
-            path = path[:-1]
-        return self.places.get(path, Place(1, 1))
+        """Where the file states `path`."""
+        return self.places[path]
 
 
 def parse(text: str, file: str) -> Document:

@@ -107,7 +107,6 @@ class Draft:
         for index, service in enumerate(self.content.services or ()):
             if service is not None and service.name == id.service:
                 yield ("services", index), service
-                return
 
     def _shared_layers(self, environment: str) -> tuple[tuple[Path, Section | None], ...]:
         profile = (self.content.environments or {}).get(environment)

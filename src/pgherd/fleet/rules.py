@@ -112,11 +112,12 @@ def networks_do_not_overlap(draft: Draft) -> Iterator[Problem]:
         setting = draft.environment_setting(environment, "network")
         if setting.path is None or setting.value is None:
             continue
-        for other, network in seen:
-            if network.overlaps(setting.value):
-                message = f"{setting.value} overlaps {network} of {shown(other)}"
-                path = _own_path(setting, ("environments", environment))
-                yield draft.problem(path, "network", message, "write another one")
+        overlapped = [one for one in seen if one[1].overlaps(setting.value)]
+        if overlapped:
+            other, network = overlapped[0]
+            message = f"{setting.value} overlaps {network} of {shown(other)}"
+            path = _own_path(setting, ("environments", environment))
+            yield draft.problem(path, "network", message, "write another one")
         seen.append((environment, setting.value))
 
 

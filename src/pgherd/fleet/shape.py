@@ -113,7 +113,8 @@ def _better_key(key: str, parent: Path) -> str:
         return "write it under the environment, it holds for all of its databases"
     if not parent and key in Profile.model_fields:
         return "write it under defaults or under an environment"
-    near = get_close_matches(key.lower(), known, n=1)
+    near = get_close_matches(key.lower(), known, n=1, cutoff=0.5)
+    near = near or [k for k in known if k.startswith(key)]
     return f"write {near[0]}" if near else f"write one of {', '.join(known)}"
 
 
