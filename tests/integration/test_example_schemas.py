@@ -382,6 +382,13 @@ def test_customers_survive_that_their_connections_break(migrated: Path) -> None:
         assert by_service[service]["lost"] == 0
 
 
+def test_two_loads_at_once_do_not_disturb_each_other(migrated: Path) -> None:
+    programs = [start_load(migrated, ("cart", "product", "discount"), seconds=2) for _ in range(2)]
+    for found, _ in map(results, programs):
+        assert found["ok"]
+        assert all(d["errors"] == {} for d in found["databases"])
+
+
 def test_a_loss_is_found_out(migrated: Path) -> None:
     program = start_load(migrated, ("shipping", "discount"), seconds=2)
     time.sleep(1.2)

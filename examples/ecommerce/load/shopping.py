@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from door import Connection
 from visit import CURRENCY, Desk, Item, Visit
@@ -181,7 +181,7 @@ async def fill_cart(cart: Desk, visit: Visit) -> None:
     quantities = [item.quantity for item in visit.items]
     prices = [item.price for item in visit.items]
 
-    async def work(connection: Connection) -> None:
+    async def work(connection: Connection) -> UUID | None:
         await connection.execute(
             "INSERT INTO carts (id, customer_id, currency) VALUES (%s, %s, %s)"
             " ON CONFLICT DO NOTHING",
@@ -194,16 +194,20 @@ async def fill_cart(cart: Desk, visit: Visit) -> None:
         )
         row = await found.fetchone()
         if row is None:
-            return
+            return None
         await connection.execute(
             "INSERT INTO cart_items (cart_id, product_id, quantity, unit_price_minor)"
             " SELECT %s, * FROM unnest(%s::uuid[], %s::smallint[], %s::bigint[])"
             " ON CONFLICT (cart_id, product_id) DO UPDATE SET quantity = excluded.quantity",
             [row[0], products, quantities, prices],
         )
-        visit.cart = row[0]
+        open_cart: UUID = row[0]
+        return open_cart
 
-    await cart.write(work)
+    # The customer may be checking out on another device: then there is no open cart just now.
+    while (its_cart := await cart.write(work)) is None:
+        pass
+    visit.cart = its_cart
     cart.ledger.add("cart", visit.cart)
     await cart.look(
         "SELECT product_id, quantity, unit_price_minor FROM cart_items WHERE cart_id = %s",
