@@ -104,13 +104,16 @@ def _fits(pair: KeyPair, authority: Authority, identity: Identity, now: datetime
         not due(certificate, now)
         and certificate.public_key() == key.public_key()
         and certificate.subject.rfc4514_string() == f"CN={identity.common_name}"
-        and _addresses(certificate) == set(identity.server_addresses)
+        and _alternative_names(certificate) == {*identity.server_addresses, *identity.server_names}
     )
 
 
-def _addresses(certificate: x509.Certificate) -> set[object]:
+def _alternative_names(certificate: x509.Certificate) -> set[object]:
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return set()
-    return set(names.value.get_values_for_type(x509.IPAddress))
+    return {
+        *names.value.get_values_for_type(x509.IPAddress),
+        *names.value.get_values_for_type(x509.DNSName),
+    }

@@ -8,6 +8,7 @@ nothing about the fleet. When it dies, everything runs on; the next one adopts i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import logging
@@ -16,7 +17,9 @@ import shutil
 import signal
 import ssl
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +102,7 @@ class Agent:
             }
             server = await rpc.serve(self.layout.agent_socket, handlers)
             for name, work in (("look", self._look), ("examine", self._examine)):
-                self._keep(name, work())
+                self._keep(name, work)
             log.info("agent %s runs", __version__)
             await self._leaving.wait()
             server.close()
@@ -147,15 +150,19 @@ class Agent:
         }
 
     async def wait(self, database: str, condition: str, seconds: float) -> bool:
-        """Wait until a database is `led` or `complete` (all instances serve); whether it is."""
+        """Wait until a database is so; whether it is.
+
+        `led`: its pooler reaches a primary that takes writes. `complete`: and all replicas stream.
+        `durable`: and all of them count for synchronous commits.
+        """
         cluster = self._cluster(database)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while loop.time() < deadline:
             if cluster.routed and cluster.routed == cluster.leader:
-                if condition == "led" or await self._is_complete(cluster):
+                if await self._is(cluster, condition):
                     return True
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.2)
             await asyncio.sleep(0.02)
         return False
 
@@ -167,12 +174,12 @@ class Agent:
             raise TryLater(f"{database} has no primary", "run `pgherd failover` to force one")
         await cluster.examine() if not forced else None
         candidate = target or _best(cluster, leader)
-        if candidate is None or cluster.manifest.numbered(candidate) is None:
-            known = ", ".join(
-                cluster.manifest.instance_name(i.number) for i in cluster.manifest.instances
-            )
+        if candidate is None:
+            raise InputError(f"{database} has no replica that streams", "see `pgherd status`")
+        if cluster.manifest.numbered(candidate) is None:
+            known = ", ".join(sorted(cluster.replicas))
             raise InputError(
-                f"{candidate or database} cannot be the primary", f"write one of {known}"
+                f"{candidate} is not an instance of {database}", f"write one of {known}"
             )
         if candidate == leader:
             return candidate
@@ -216,7 +223,7 @@ class Agent:
         self._tls[manifest.name] = etcd.operator_tls(self.layout, manifest.name)
         client = EtcdClient(etcd.url(manifest), self._tls[manifest.name])
         self.etcds[manifest.name] = await self._stack.enter_async_context(client)
-        self._keep(manifest.name, self._watch(manifest.name))
+        self._keep(manifest.name, partial(self._watch, manifest.name))
 
     async def _drop_environment(self, name: str) -> None:
         self._tasks.pop(name).cancel()
@@ -230,7 +237,8 @@ class Agent:
         if cluster is None:
             cluster = Cluster(self.layout, manifest, self.supervisor, self.owner)
             self.clusters[manifest.id] = cluster
-            self._keep(manifest.id, cluster.follow())
+            self._keep(manifest.id, cluster.follow)
+            self._keep(("welcome", manifest.id), partial(self._welcome, cluster))
             self._relearn(manifest.environment)
         cluster.manifest = manifest
         wanted = {p.name: p for p in programs.of_database(self.layout, manifest)}
@@ -249,7 +257,8 @@ class Agent:
         if leader and leader in going:
             await self._stop_instance(id, leader)
         if wanted is None:
-            self._tasks.pop(id).cancel()
+            for key in (id, ("welcome", id)):
+                self._tasks.pop(key).cancel()
             del self.clusters[id]
 
     async def _stop_instance(self, id: DatabaseId, instance: InstanceManifest) -> None:
@@ -258,10 +267,9 @@ class Agent:
 
     # Watching
 
-    def _keep(self, key: object, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(_complain)
-        self._tasks[key] = task
+    def _keep(self, key: object, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this work in a task of its own; when it fails, say so and begin it again."""
+        self._tasks[key] = asyncio.get_running_loop().create_task(_steadily(work))
 
     async def _watch(self, environment: str) -> None:
         client = self.etcds[environment]
@@ -290,7 +298,7 @@ class Agent:
         """A cluster is new: let the watch begin again, so that it knows what is already there."""
         if environment in self.seen:
             self._tasks.pop(environment).cancel()
-            self._keep(environment, self._watch(environment))
+            self._keep(environment, partial(self._watch, environment))
 
     def _program_ended(self, name: str) -> None:
         """A program ended by itself; where its postmaster died too, that is seen by `_lost`."""
@@ -337,7 +345,7 @@ class Agent:
         self._forget_postmaster(id, instance.number)
         processes.reap()
         if client := self.etcds.get(id.environment):
-            self._keep(("lost", id, instance.number), cluster.lost(instance, client))
+            self._keep(("lost", id, instance.number), partial(cluster.lost, instance, client))
 
     async def _look_for_silence(self) -> None:
         """Kill a Patroni that leads and no longer renews its lease, while it still holds it."""
@@ -376,6 +384,7 @@ class Agent:
             "leader": cluster.leader,
             "routed": cluster.routed,
             "schema_revision": cluster.schema_revision,
+            "synchronous": sorted(cluster.synchronous_replicas),
             "pooler": self.supervisor.pid(programs.pooler_name(id)) is not None,
             "instances": {
                 name: {
@@ -389,14 +398,33 @@ class Agent:
             },
         }
 
-    async def _is_complete(self, cluster: Cluster) -> bool:
+    async def _is(self, cluster: Cluster, condition: str) -> bool:
+        if condition == "led":
+            return True
         try:
             await cluster.examine()
         except TryLater:
             return False
-        streaming = {n for n, r in cluster.replication.items() if r.state == "streaming"}
-        names = {cluster.manifest.instance_name(i.number) for i in cluster.manifest.instances}
-        return names - {cluster.leader} <= streaming
+        if not cluster.replicas <= cluster.streaming:
+            return False
+        if condition == "complete" or cluster.replicas <= cluster.synchronous_replicas:
+            return True
+        await self._wake(cluster)
+        return False
+
+    async def _wake(self, cluster: Cluster) -> None:
+        """Let the primary's Patroni look now: a change that changes nothing wakes it."""
+        if cluster.leader:
+            with contextlib.suppress(TryLater):
+                body = {"ttl": patroni.TTL}
+                await self._patroni(cluster, cluster.leader, "PATCH", "config", body)
+
+    async def _welcome(self, cluster: Cluster) -> None:
+        """Wake the primary for each instance that joins: it needs a replication slot there."""
+        while True:
+            await cluster.arrivals.wait()
+            cluster.arrivals.clear()
+            await self._wake(cluster)
 
     async def _planned(self, cluster: Cluster, leader: str, candidate: str) -> None:
         await cluster.checkpoint()
@@ -475,9 +503,13 @@ def _rotate(folder: Path) -> None:
             os.truncate(path, 0)
 
 
-def _complain(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.error("a task of the agent failed", exc_info=error)
+async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("a task of the agent failed: it begins again")
+            await asyncio.sleep(1)
 
 
 def main(root: str) -> None:

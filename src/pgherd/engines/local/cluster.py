@@ -61,6 +61,8 @@ class Cluster:
         self._held = True  # an earlier agent may have left it so
         self._reloaded = False
         self._changed = asyncio.Event()
+        self.arrivals = asyncio.Event()
+        """Set when an instance has joined: its primary should look, and make it a slot."""
         self._fencing: set[int] = set()
 
     # What etcd says
@@ -79,6 +81,8 @@ class Cluster:
             if event.value is None:
                 self._keys.pop(name, None)
             else:
+                if name.startswith("members/") and name not in self._keys:
+                    self.arrivals.set()
                 self._keys[name] = event
         if self.leader != before:
             log.info("%s: leader %s -> %s", self.manifest.id, before, self.leader)
@@ -103,6 +107,24 @@ class Cluster:
     def is_initialized(self) -> bool:
         """Whether its first primary was ever complete."""
         return bool((key := self._keys.get("initialize")) and key.value)
+
+    @property
+    def synchronous_replicas(self) -> set[str]:
+        """The replicas that have every acknowledged commit (one of them, with quorum commit)."""
+        key = self._keys.get("sync")
+        content = json.loads(key.value) if key and key.value else {}
+        return set(filter(None, (content.get("sync_standby") or "").split(",")))
+
+    @property
+    def replicas(self) -> set[str]:
+        """The instances that do not lead."""
+        names = {self.manifest.instance_name(i.number) for i in self.manifest.instances}
+        return names - {self.leader}
+
+    @property
+    def streaming(self) -> set[str]:
+        """The replicas that streamed when the primary was last asked."""
+        return {name for name, seen in self.replication.items() if seen.state == "streaming"}
 
     def member(self, name: str) -> dict[str, Any]:
         """What an instance says of itself; empty where it says nothing."""

@@ -59,6 +59,7 @@ AGENT_SECONDS = 30.0
 ETCD_SECONDS = 30.0
 LED_SECONDS = 120.0
 COMPLETE_SECONDS = 600.0
+DURABLE_SECONDS = 60.0
 
 
 class LocalEngine:
@@ -156,6 +157,8 @@ class LocalEngine:
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
         """Patroni's synchronous mode is on, or off."""
         await self._reconfigure(replace(self._existing(database.id), durability=str(durability)))
+        if durability is Durability.SYNCHRONOUS:
+            await self._wait(database.id, "durable", DURABLE_SECONDS)
 
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """PostgreSQL of one instance was restarted, if its settings waited for it."""

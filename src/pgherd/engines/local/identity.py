@@ -12,12 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
+from itertools import combinations
 
 from cryptography import x509
 
 from pgherd.engine import CertificateInfo
 from pgherd.engines.local.layout import Layout
-from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
+from pgherd.engines.local.manifest import (
+    DatabaseManifest,
+    EnvironmentManifest,
+    InstanceManifest,
+)
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.authority import Authority, Identity
@@ -88,7 +93,7 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certific
         yield Certificate(
             Place(folder, "server"),
             DATA,
-            Identity(name, server_addresses=address),
+            Identity(name, server_addresses=address, server_names=_host_lists(manifest, instance)),
             f"PostgreSQL {name}",
             id,
         )
@@ -123,6 +128,21 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certific
             f"client {role}",
             id,
         )
+
+
+def _host_lists(manifest: DatabaseManifest, instance: InstanceManifest) -> tuple[str, ...]:
+    """The lists of hosts that an instance may be reached through.
+
+    Up to 1.24, PgBouncer compares a server's certificate with its whole `host=` list; from 1.25
+    on with the host that it connected to. So a certificate names each list that it stands in.
+    """
+    addresses = [i.address for i in manifest.instances]
+    return tuple(
+        ",".join(hosts)
+        for length in range(2, len(addresses))
+        for hosts in combinations(addresses, length)
+        if instance.address in hosts
+    )
 
 
 def ensure(

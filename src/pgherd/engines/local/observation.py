@@ -39,6 +39,7 @@ def of_database(
         manifest,
         _state(instances, seen),
         instances,
+        durability=_durability(seen),
         schema_revision=seen["schema_revision"],
         restart_pending=pending,
     )
@@ -81,6 +82,7 @@ def _observed(
     state: DatabaseState,
     instances: tuple[ObservedInstance, ...],
     *,
+    durability: Durability | None = None,
     schema_revision: str | None = None,
     restart_pending: tuple[str, ...] = (),
     detail: str = "",
@@ -90,7 +92,7 @@ def _observed(
         state=state,
         instances=instances,
         ocpus=manifest.ocpus,
-        durability=Durability(manifest.durability),
+        durability=durability or Durability(manifest.durability),
         postgresql=manifest.postgresql,
         schema_revision=schema_revision,
         restart_pending=restart_pending,
@@ -132,6 +134,11 @@ def _instance(
         lag_bytes=said.get("lag_bytes"),
         address=instance.address,
     )
+
+
+def _durability(seen: Mapping[str, Any]) -> Durability:
+    """What is in force: synchronous only while a replica counts for it."""
+    return Durability.SYNCHRONOUS if seen["synchronous"] else Durability.ASYNCHRONOUS
 
 
 def _not_serving(said: Mapping[str, Any]) -> InstanceState:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,12 @@ from pgherd.errors import InputError
 
 OLDEST = (1, 21)
 """The first PgBouncer that tracks prepared statements in transaction mode."""
-BUILT = Path("/var/lib/pgherd/programs/pgbouncer")
-PACKAGED = Path("/usr/sbin/pgbouncer")
+PLACES = (
+    Path("/usr/sbin/pgbouncer"),
+    Path("/var/lib/pgherd/programs/pgbouncer"),
+    Path(sys.prefix) / "programs/pgbouncer",
+)
+"""Where the distribution and `make setup` (with and without root) put it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class Route:
     replicas: tuple[str, ...] = ()
 
 
-def program(candidates: Sequence[Path] = (PACKAGED, BUILT)) -> Path:
+def program(candidates: Sequence[Path] = PLACES) -> Path:
     """The PgBouncer to use; InputError where none is new enough."""
     for path in candidates:
         if path.is_file() and version(path) >= OLDEST:

@@ -65,11 +65,12 @@ def cluster_state(data: Path) -> ClusterState | None:
 
 
 def postmaster_pid(data: Path) -> int | None:
-    """The process id in postmaster.pid; None where there is none."""
+    """The process id in postmaster.pid; None for none or a single-user one's."""
     try:
-        return int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+        pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
+    return pid if pid > 0 else None
 
 
 def quoted(identifier: str) -> str:
