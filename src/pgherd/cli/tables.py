@@ -6,38 +6,55 @@ In a pipe each row is one line, however long.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from pgherd.fleet.summary import Table
 
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
 _PIPE_WIDTH = 100_000
 
 
-def print_table(table: Table) -> None:
-    """The title, the header and the rows."""
-    from rich import box
+def plain(cell: str) -> str:
+    """The style of every cell: none."""
+    return ""
+
+
+def print_table(table: Table, style: Callable[[str], str] = plain) -> None:
+    """The title, the header and the rows; `style` gives a cell's colour on a terminal."""
     from rich.console import Console
-    from rich.table import Table as RichTable
-    from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
+    with console.capture() as capture:
+        for part in drawn(table, console, style):
+            console.print(part)
+    lines = (line.rstrip() for line in capture.get().splitlines())
+    click.echo("\n".join(lines), color=console.is_terminal)
+
+
+def drawn(
+    table: Table, console: Console, style: Callable[[str], str] = plain
+) -> tuple[RenderableType, RenderableType]:
+    """The title and the table as they fit the console."""
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
     gap, widths = _layout(table, console.width)
-    drawn = RichTable(
+    grid = RichTable(
         box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False
     )
     for name, width in zip(table.header, widths, strict=True):
-        drawn.add_column(Text(name), overflow="fold", width=width)
+        grid.add_column(Text(name), overflow="fold", width=width)
     for row in table.rows:
-        drawn.add_row(*map(Text, row))
-    with console.capture() as capture:
-        console.print(Text(table.title, style="bold"))
-        console.print(drawn)
-    lines = (line.rstrip() for line in capture.get().splitlines())
-    click.echo("\n".join(lines), color=console.is_terminal)
+        grid.add_row(*(Text(cell, style=style(cell)) for cell in row))
+    return Text(table.title, style="bold"), grid
 
 
 def _layout(table: Table, width: int) -> tuple[int, Sequence[int | None]]:

@@ -1,0 +1,164 @@
+"""`pgherd destroy`: databases are deleted, data and all, after a confirmation that names them.
+
+Deletion protection is one thing and the confirmation another: what is protected wants its name
+in `--yes-destroy` in any case, and the rest wants either that or a typed name.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+import click
+
+from pgherd.cli.down import count_of, ensure_known
+from pgherd.cli.failures import Failed, ensure_complete, merged_refusals
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.progress import progress
+from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.cli.words import duration, listed, number
+from pgherd.control.clock import Clock
+from pgherd.control.destroy import destroy as destroy_everything
+from pgherd.control.lookout import Lookout
+from pgherd.control.outcome import Outcome
+from pgherd.control.signals import run
+from pgherd.decide.actions import DeleteDatabase
+from pgherd.decide.database import Refusal
+from pgherd.decide.plan import Plan
+from pgherd.decide.removal import destroy_plan
+from pgherd.engine import Engine
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Fleet
+
+
+@click.command()
+@click.argument("targets", metavar="[ENVIRONMENT|DATABASE]...", nargs=-1)
+@click.option(
+    "--yes-destroy",
+    metavar="NAME",
+    multiple=True,
+    help="A database or environment to delete without asking, protected or not.",
+)
+@wait_option
+@fleet_option
+@pass_surroundings
+def destroy(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    *,
+    targets: tuple[str, ...],
+    yes_destroy: tuple[str, ...],
+    wait: bool,
+) -> None:
+    """Delete everything, or what is named, with all of its data.
+
+    Asks for the name to be typed, unless --yes-destroy names all that is deleted. What has
+    deletion protection is only deleted where --yes-destroy names it or its environment.
+    """
+    engines = surroundings.open_engines(fleet)
+    with surroundings.lock(fleet, "destroy", wait=wait):
+        planned = run(_plan(fleet, engines, targets, yes_destroy))
+        _ensure_allowed(planned, targets)
+        if planned.is_empty and not planned.unknown:
+            click.echo("nothing to do: nothing is there")
+            return
+        _ensure_confirmed(fleet, planned, targets, yes_destroy)
+        clock = surroundings.clock()
+        began = clock.now()
+        outcome = run(_destroy(fleet, engines, targets, yes_destroy, clock))
+    deleted = number(count_of(outcome.done, DeleteDatabase), "database")
+    click.echo(f"{deleted} deleted in {duration(clock.now() - began)}")
+    ensure_complete(outcome)
+
+
+async def _plan(
+    fleet: Fleet,
+    engines: Mapping[str, Engine],
+    targets: tuple[str, ...],
+    allow_destroy: tuple[str, ...],
+) -> Plan:
+    seen = await Lookout(engines).look_everywhere()
+    ensure_known(fleet, seen, (*targets, *(n for n in allow_destroy if n != fleet.name)))
+    return destroy_plan(fleet, seen, targets, allow_destroy)
+
+
+async def _destroy(
+    fleet: Fleet,
+    engines: Mapping[str, Engine],
+    targets: tuple[str, ...],
+    allow_destroy: tuple[str, ...],
+    clock: Clock,
+) -> Outcome:
+    with progress(clock, {}) as on_event:
+        return await destroy_everything(
+            fleet,
+            engines,
+            targets=targets,
+            allow_destroy=allow_destroy,
+            on_event=on_event,
+            clock=clock,
+        )
+
+
+def _ensure_allowed(planned: Plan, targets: Sequence[str]) -> None:
+    if not planned.refused:
+        return
+    flags = dict.fromkeys(r.flag for r in planned.refused if r.flag)
+    hint = f"write {_command(targets, flags)}" if flags else ""
+    by_flag = (_of_one_flag(planned.refused, flag) for flag in flags)
+    errors = [InputError(e.message, hint) for group in by_flag for e in merged_refusals(group)]
+    raise Failed(errors)
+
+
+def _of_one_flag(refused: Iterable[Refusal], flag: str) -> list[Refusal]:
+    return [r for r in refused if r.flag == flag]
+
+
+def _ensure_confirmed(
+    fleet: Fleet, planned: Plan, targets: Sequence[str], yes_destroy: Sequence[str]
+) -> None:
+    """The user has named what is deleted: with flags, or by typing it now."""
+    open_names = _not_named(fleet, planned, yes_destroy)
+    if not open_names:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(
+            f"{listed(open_names)}: nobody is there to confirm that the data is deleted",
+            f"write {_command(targets, [*yes_destroy, *open_names])}",
+        )
+    click.echo(_what_goes(planned))
+    name = targets[0] if len(targets) == 1 else fleet.name
+    typed = click.prompt(f"type {name} to delete it", default="", show_default=False)
+    if typed.strip() != name:
+        raise InputError("not confirmed: nothing was deleted")
+
+
+def _not_named(fleet: Fleet, planned: Plan, yes_destroy: Sequence[str]) -> list[str]:
+    if fleet.name in yes_destroy:
+        return []
+    found = []
+    for part in planned.environments:
+        if part.name in yes_destroy:
+            continue
+        databases = [str(d.id) for d in part.databases if str(d.id) not in yes_destroy]
+        found += [part.name] if part.after else databases
+    return found
+
+
+def _what_goes(planned: Plan) -> str:
+    lines = [
+        f"{part.name}: {number(len(part.databases), 'database')} with all data"
+        for part in planned.environments
+    ]
+    return "this deletes, and nothing brings back:\n  " + "\n  ".join(lines)
+
+
+def _command(targets: Sequence[str], names: Iterable[str]) -> str:
+    context = click.get_current_context()
+    words = ["pgherd", "destroy", *targets]
+    if context.get_parameter_source("file") is click.core.ParameterSource.COMMANDLINE:
+        words += ["-f", str(context.params["file"])]
+    for name in dict.fromkeys(names):
+        words += ["--yes-destroy", name]
+    return shlex.join(words)

@@ -1,0 +1,74 @@
+"""`pgherd down`: databases stop, with all of their data kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import click
+
+from pgherd.cli.failures import ensure_complete
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.progress import progress
+from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.cli.words import duration, number
+from pgherd.control.clock import Clock
+from pgherd.control.lookout import Lookout
+from pgherd.control.outcome import Outcome
+from pgherd.control.signals import run
+from pgherd.control.stop import stop
+from pgherd.decide.actions import Action, StopDatabase
+from pgherd.decide.plan import Observations
+from pgherd.engine import Engine, Observation
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Fleet
+
+
+@click.command()
+@click.argument("targets", metavar="[ENVIRONMENT|DATABASE]...", nargs=-1)
+@wait_option
+@fleet_option
+@pass_surroundings
+def down(surroundings: Surroundings, fleet: Fleet, *, targets: tuple[str, ...], wait: bool) -> None:
+    """Stop everything, or what is named. All data is kept; `pgherd up` brings it back."""
+    clock = surroundings.clock()
+    began = clock.now()
+    engines = surroundings.open_engines(fleet)
+    with surroundings.lock(fleet, "down", wait=wait):
+        outcome = run(_down(fleet, engines, targets, clock))
+    click.echo(_ending(outcome, clock.now() - began))
+    ensure_complete(outcome)
+
+
+async def _down(
+    fleet: Fleet, engines: Mapping[str, Engine], targets: tuple[str, ...], clock: Clock
+) -> Outcome:
+    ensure_known(fleet, await Lookout(engines).look_everywhere() if targets else {}, targets)
+    with progress(clock, {}) as on_event:
+        return await stop(fleet, engines, targets=targets, on_event=on_event, clock=clock)
+
+
+def ensure_known(fleet: Fleet, seen: Observations, targets: Iterable[str]) -> None:
+    """InputError for a name that is neither in the fleet file nor anywhere else."""
+    known = {e.name for e in fleet.environments} | {str(d.id) for d in fleet.databases}
+    for observation in seen.values():
+        if isinstance(observation, Observation):
+            known |= observation.environments | {str(id) for id in observation.databases}
+    for target in targets:
+        if target not in known:
+            raise InputError(
+                f"{target!r} is neither an environment nor a database of this fleet",
+                f"write one of {', '.join(e.name for e in fleet.environments)},"
+                " or ENVIRONMENT/SERVICE",
+            )
+
+
+def _ending(outcome: Outcome, seconds: float) -> str:
+    if outcome.is_complete and not outcome.done:
+        return "nothing to do: nothing runs"
+    stopped = count_of(outcome.done, StopDatabase)
+    return f"{number(stopped, 'database')} stopped in {duration(seconds)}, all data kept"
+
+
+def count_of(done: Iterable[Action], kind: type[Action]) -> int:
+    """How many subjects had an action of that kind."""
+    return len({action for action in done if isinstance(action, kind)})

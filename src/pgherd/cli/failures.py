@@ -1,0 +1,85 @@
+"""How a command fails: `error: MESSAGE`, `hint: ...` on standard error, and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+import click
+
+from pgherd.control.outcome import Outcome, Trouble
+from pgherd.decide.database import Refusal
+from pgherd.errors import InputError, PgherdError
+
+
+class Failed(click.ClickException):
+    """One or several errors, the gravest first; its exit code is the command's."""
+
+    def __init__(self, errors: Sequence[PgherdError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+        self.exit_code = errors[0].exit_code  # type: ignore[misc]  # each error has its own
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Every error with its way out."""
+        for error in self.errors:
+            print_error(error.message, error.hint)
+
+
+def print_error(message: str, hint: str = "") -> None:
+    """The lines of one error, on standard error."""
+    # A report of many problems is one line for each, each with its own place.
+    for line in message.splitlines() or [""]:
+        click.echo(click.style("error: ", fg="red", bold=True) + line, err=True)
+    if hint:
+        click.echo(click.style("hint: ", fg="cyan") + hint, err=True)
+
+
+def print_note(text: str) -> None:
+    """Something that is worth to know, on standard error."""
+    click.echo(text, err=True)
+
+
+def errors_in(error: BaseException) -> list[PgherdError]:
+    """The errors of ours that a failure consists of; none where any other is among them."""
+    if isinstance(error, PgherdError):
+        return [error]
+    if not isinstance(error, BaseExceptionGroup):
+        return []
+    parts = [errors_in(part) for part in error.exceptions]
+    return [e for part in parts for e in part] if all(parts) else []
+
+
+def ensure_complete(outcome: Outcome) -> None:
+    """Raise Failed where a run did not reach its end."""
+    if outcome.is_complete:
+        return
+    plain = Outcome(
+        troubles=tuple(_with_subject(t) for t in outcome.troubles), unknown=outcome.unknown
+    )
+    errors = [*plain.errors, *merged_refusals(outcome.refused)]
+    raise Failed(sorted(errors, key=lambda e: e.exit_code != outcome.exit_code))
+
+
+def merged_refusals(refused: Iterable[Refusal]) -> list[InputError]:
+    """One error for all that the same flag would allow."""
+    by_flag: dict[tuple[str, str], list[Refusal]] = {}
+    for refusal in refused:
+        key = (refusal.message, refusal.hint)
+        by_flag.setdefault(key, []).append(refusal)
+    return [
+        InputError(f"{_names([r.subject for r in group])}: {message}", hint)
+        for (message, hint), group in by_flag.items()
+    ]
+
+
+def _names(subjects: Sequence[str]) -> str:
+    few = ", ".join(subjects[:3])
+    return few if len(subjects) <= 3 else f"{few} and {len(subjects) - 3} more"
+
+
+def _with_subject(trouble: Trouble) -> Trouble:
+    error, subject = trouble.error, trouble.subject
+    if subject in error.message:
+        return trouble
+    return Trouble(subject, type(error)(f"{subject}: {error.message}", error.hint))

@@ -1,0 +1,167 @@
+"""The command: finds the verb, and says how it ended in one line and one exit code.
+
+Each verb's module is imported only when it is called, so that the quick ones are quick.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from pgherd import __version__
+
+INTERRUPTED = 130
+TERMINATED = 143
+BROKEN_PIPE = 141
+
+VERBS = {
+    "up": "pgherd.cli.up:up",
+    "plan": "pgherd.cli.plan:plan",
+    "status": "pgherd.cli.status:status",
+    "show": "pgherd.cli.show:show",
+    "connect": "pgherd.cli.connect:connect",
+    "url": "pgherd.cli.url:url",
+    "logs": "pgherd.cli.logs:logs",
+    "load": "pgherd.cli.load:load",
+    "switchover": "pgherd.cli.primary:switchover",
+    "failover": "pgherd.cli.primary:failover",
+    "certificates": "pgherd.cli.certificates:certificates",
+    "doctor": "pgherd.cli.doctor:doctor",
+    "down": "pgherd.cli.down:down",
+    "destroy": "pgherd.cli.destroy:destroy",
+}
+"""Where each verb is, in the order in which a newcomer meets them."""
+
+
+class LazyGroup(click.Group):
+    """Verbs by the name of their module."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One verb, imported now."""
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that is called; a misspelt one is answered with the nearest."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            ctx.fail(f"no such command {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Errors of ours end the command with their message, hint and exit code."""
+        from pgherd.cli.failures import Failed, errors_in
+
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if found := errors_in(error):
+                raise Failed(found) from error
+            raise
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "--version", message="pgherd %(version)s")
+@click.option("--debug", is_flag=True, help="Show where an unexpected error came from.")
+def cli(*, debug: bool) -> None:
+    """Run a fleet of PostgreSQL databases from one file.
+
+    A DATABASE is written ENVIRONMENT/SERVICE, as in production/auth.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = BROKEN_PIPE
+    if code == BROKEN_PIPE:
+        # What is left in the buffers has no reader, and flushing it at exit would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = cli.main(arguments, prog_name="pgherd", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.UsageError as error:
+        _explain_usage(error)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        _say_resumable("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except Exception as error:
+        _explain_unexpected(error, show=_is_debug(arguments))
+        return 1
+    except BaseException as end:
+        from pgherd.control.signals import Terminated
+
+        if not isinstance(end, Terminated):
+            raise
+        _say_resumable("terminated")
+        return TERMINATED
+
+
+def _is_debug(arguments: Sequence[str]) -> bool:
+    before_verb = arguments[: next((i for i, a in enumerate(arguments) if a in VERBS), None)]
+    return "--debug" in before_verb
+
+
+def _say_resumable(how: str) -> None:
+    click.echo(f"\n{how}: nothing is lost; the same command goes on from here", err=True)
+
+
+def _explain_usage(error: click.UsageError) -> None:
+    from pgherd.cli.failures import print_error
+
+    message = error.format_message()
+    place = error.ctx.command_path if error.ctx else "pgherd"
+    print_error(message[:1].lower() + message[1:].rstrip("."), f"see {place} --help")
+
+
+def _explain_unexpected(error: Exception, *, show: bool) -> None:
+    from pgherd.cli.failures import print_error
+
+    lines = traceback.format_exception(error)
+    last = lines[-1].strip().splitlines()[0]
+    if show:
+        click.echo("".join(lines), err=True, nl=False)
+        print_error(f"unexpected: {last}", "report it with the lines above")
+        return
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="pgherd-", suffix=".traceback", delete=False
+    ) as file:
+        file.write("".join(lines))
+    print_error(f"unexpected: {last}", f"report it with {file.name}")

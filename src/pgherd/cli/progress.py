@@ -1,0 +1,171 @@
+"""Long work while it goes on: a calm display on a terminal, plain lines in a pipe.
+
+On a terminal a block of fixed height is redrawn in place and gone at the end, when the
+command prints what came of it. In a pipe each action is a line, once it is done.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from pgherd.cli.headway import Activity, Headway
+from pgherd.cli.words import duration, past
+from pgherd.control.clock import Clock
+from pgherd.control.events import (
+    Event,
+    Finished,
+    Late,
+    OnEvent,
+    Parked,
+    Planned,
+    Retrying,
+    Started,
+)
+from pgherd.decide.actions import subject, summary
+from pgherd.fleet.desired import DatabaseId, Fleet
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_SHOWN_ACTIVITIES = 6
+_REDRAWS_PER_SECOND = 5
+
+
+@contextmanager
+def progress(clock: Clock, expected: Mapping[DatabaseId, int]) -> Iterator[OnEvent]:
+    """Yields what to tell the events to. `expected` are the instances of each database."""
+    if sys.stdout.isatty():
+        with _live(clock, expected) as on_event:
+            yield on_event
+    else:
+        yield print_event
+
+
+def expected_instances(fleet: Fleet) -> dict[DatabaseId, int]:
+    """How many instances each database has at least once it is up."""
+    return {d.id: 1 + d.replicas.min for d in fleet.databases}
+
+
+def print_event(event: Event) -> None:
+    """The line of one event, if it has one."""
+    if line := event_line(event):
+        click.echo(line)
+
+
+def event_line(event: Event) -> str:
+    """What happened, as in `production/auth: created (2.1 s)`; empty for what needs no line."""
+    match event:
+        case Planned() | Started():
+            return ""
+        case Finished(action=action, seconds=seconds):
+            return f"{subject(action)}: {past(action)} ({duration(seconds)})"
+        case Retrying(subject=name, error=error, delay=delay):
+            return f"{name}: tries again in {duration(delay)}: {error.message}"
+        case Parked(subject=name, error=error):
+            return f"{name}: given up: {error.message}"
+        case Late(subject=name, seconds=seconds):
+            return f"{name}: not done after {duration(seconds)}, still at it"
+
+
+@contextmanager
+def _live(clock: Clock, expected: Mapping[DatabaseId, int]) -> Iterator[OnEvent]:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(highlight=False)
+    headway = Headway(expected)
+    began = clock.now()
+
+    def on_event(event: Event) -> None:
+        headway.on_event(event)
+        if isinstance(event, Parked | Late):
+            console.print(event_line(event), style="yellow", markup=False, soft_wrap=True)
+
+    def draw() -> RenderableType:
+        return drawing(headway, clock.now() - began, clock.now(), console.width)
+
+    with Live(
+        get_renderable=draw,
+        console=console,
+        refresh_per_second=_REDRAWS_PER_SECOND,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        yield on_event
+
+
+def drawing(headway: Headway, elapsed: float, now: float, width: int) -> RenderableType:
+    """The block: a line for each environment, what goes on longest, and the time."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(
+        Text(),
+        _score_table(headway, width),
+        Text(),
+        *_activity_lines(headway, now, width),
+        Text(f"  {duration(elapsed)}", style="dim"),
+    )
+
+
+def _score_table(headway: Headway, width: int) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    bar_width = max(8, min(30, width - 60))
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(width=bar_width)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column(justify="right", no_wrap=True)
+    for score in headway.scores():
+        is_done = score.databases == score.of_databases
+        grid.add_row(
+            Text(f"  {score.environment}"),
+            ProgressBar(
+                total=score.of_databases,
+                completed=score.databases,
+                width=bar_width,
+                complete_style="cyan",
+                finished_style="green",
+            ),
+            Text(
+                f"{score.databases}/{score.of_databases} databases",
+                style="green" if is_done else "",
+            ),
+            Text(f"{score.instances}/{score.of_instances} instances", style="dim"),
+        )
+    return grid
+
+
+def _activity_lines(headway: Headway, now: float, width: int) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    activities = sorted(headway.activities.values(), key=lambda a: (a.since, a.subject))
+    shown = activities[:_SHOWN_ACTIVITIES]
+    for activity in shown:
+        yield _activity_line(activity, now, width)
+    for _ in range(_SHOWN_ACTIVITIES - len(shown)):
+        yield Text()
+    rest = len(activities) - len(shown)
+    yield Text(f"  and {rest} more" if rest else "", style="dim")
+
+
+def _activity_line(activity: Activity, now: float, width: int) -> RenderableType:
+    from rich.text import Text
+
+    is_trouble = activity.action is None
+    what = activity.trouble if activity.action is None else summary(activity.action)
+    time = duration(max(0.0, now - activity.since))
+    line = Text(f"  {activity.subject:<24} ", style="dim", no_wrap=True)
+    line.append(what, style="yellow" if is_trouble else "default not dim")
+    line.truncate(max(20, width - len(time) - 4), overflow="ellipsis", pad=True)
+    line.append(f"  {time}")
+    return line

@@ -1,0 +1,121 @@
+"""`pgherd status`: what runs where. It takes no lock and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from pgherd.cli.down import ensure_known
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.sight import Sight, sights, sights_json
+from pgherd.cli.status_tables import state_style, status_tables
+from pgherd.cli.surroundings import Surroundings, pass_surroundings
+from pgherd.cli.tables import drawn, print_table
+from pgherd.control.lookout import Lookout
+from pgherd.engine import Engine
+from pgherd.errors import TryLater
+from pgherd.fleet.desired import Fleet
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_WATCH_SECONDS = 1.0
+
+
+@click.command()
+@click.argument("target", metavar="[ENVIRONMENT|DATABASE]", required=False)
+@click.option("--watch", is_flag=True, help="Look again each second, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@fleet_option
+@pass_surroundings
+def status(
+    surroundings: Surroundings, fleet: Fleet, *, target: str | None, watch: bool, as_json: bool
+) -> None:
+    """Show what runs where: everything, one environment, or one database.
+
+    Exits with 3 where something cannot be seen.
+    """
+    engines = surroundings.open_engines(fleet)
+    if watch:
+        _watch(fleet, engines, target, as_json=as_json)
+        return
+    found = asyncio.run(_look(fleet, engines, target))
+    _print(fleet, found, target, as_json=as_json)
+    unseen = [sight for sight in found if not sight.is_seen]
+    if unseen:
+        rest = f" and {len(unseen) - 1} more" if len(unseen) > 1 else ""
+        raise TryLater(f"{unseen[0].id}{rest} cannot be seen: {unseen[0].detail}")
+
+
+async def _look(
+    fleet: Fleet, engines: Mapping[str, Engine], target: str | None
+) -> tuple[Sight, ...]:
+    seen = await Lookout(engines).look_everywhere()
+    ensure_known(fleet, seen, (target,) if target else ())
+    return tuple(s for s in sights(fleet, seen) if target in (None, str(s.id), s.id.environment))
+
+
+def _print(fleet: Fleet, found: Sequence[Sight], target: str | None, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(sights_json(found), indent=2))
+        return
+    for index, (table, notes) in enumerate(status_tables(found, target)):
+        if index:
+            click.echo()
+        print_table(table, state_style)
+        for note in notes:
+            click.echo(note)
+
+
+def _watch(
+    fleet: Fleet, engines: Mapping[str, Engine], target: str | None, *, as_json: bool
+) -> None:
+    try:
+        if sys.stdout.isatty() and not as_json:
+            _watch_screen(fleet, engines, target)
+        else:
+            _watch_lines(fleet, engines, target, as_json=as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _watch_lines(
+    fleet: Fleet, engines: Mapping[str, Engine], target: str | None, *, as_json: bool
+) -> None:
+    while True:
+        found = asyncio.run(_look(fleet, engines, target))
+        if as_json:
+            click.echo(json.dumps(sights_json(found)))
+        else:
+            _print(fleet, found, target, as_json=False)
+            click.echo()
+        time.sleep(_WATCH_SECONDS)
+
+
+def _watch_screen(fleet: Fleet, engines: Mapping[str, Engine], target: str | None) -> None:
+    from rich.console import Console, Group
+    from rich.live import Live
+
+    console = Console(highlight=False)
+    with Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            found = asyncio.run(_look(fleet, engines, target))
+            live.update(Group(*_screen(found, target, console)), refresh=True)
+            time.sleep(_WATCH_SECONDS)
+
+
+def _screen(
+    found: Sequence[Sight], target: str | None, console: Console
+) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    for table, notes in status_tables(found, target):
+        yield from drawn(table, console, state_style)
+        yield from (Text(note) for note in notes)
+        yield Text()

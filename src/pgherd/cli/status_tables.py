@@ -1,0 +1,130 @@
+"""What `pgherd status` prints for people: a table an environment, or one database with all of it.
+
+Pure functions from sights to cells. Instances are short here (`2` for `order-2`): a row is a line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pgherd.cli.sight import ABSENT, Sight
+from pgherd.cli.words import listed, number
+from pgherd.engine import DatabaseState, InstanceState, ObservedInstance, Role
+from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.summary import Table
+from pgherd.units import rounded_bytes
+
+_HEADER = ("Database", "State", "Primary", "Replicas", "OCPUs", "Durability")
+_STYLES = {
+    DatabaseState.RUNNING.value: "green",
+    InstanceState.STREAMING.value: "green",
+    DatabaseState.DEGRADED.value: "yellow",
+    DatabaseState.STARTING.value: "yellow",
+    DatabaseState.UNAVAILABLE.value: "bold red",
+    InstanceState.FAILED.value: "bold red",
+    DatabaseState.UNKNOWN.value: "bold red",
+    DatabaseState.STOPPED.value: "dim",
+    ABSENT: "dim",
+}
+
+
+def state_style(cell: str) -> str:
+    """The colour of a cell that is a state; none for any other."""
+    return _STYLES.get(cell, "")
+
+
+def status_tables(
+    found: Sequence[Sight], target: str | None
+) -> Iterator[tuple[Table, tuple[str, ...]]]:
+    """Tables, each with the lines that go below it."""
+    if target is not None and len(found) == 1 and str(found[0].id) == target:
+        yield _database_table(found[0]), tuple(_facts(found[0]))
+        return
+    for environment in dict.fromkeys(s.id.environment for s in found):
+        mine = [s for s in found if s.id.environment == environment]
+        rows = tuple(_row(sight) for sight in mine)
+        yield Table(_title(environment, mine), _HEADER, rows), tuple(_notes(mine))
+
+
+def _title(environment: str, found: Sequence[Sight]) -> str:
+    states = Counter(s.state for s in found)
+    instances = sum(i.serves for s in found if s.seen for i in s.seen.instances)
+    what = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{environment}: {what}; {number(instances, 'instance')} serving"
+
+
+def _row(sight: Sight) -> tuple[str, ...]:
+    seen = sight.seen
+    if seen is None:
+        return (sight.id.service, sight.state, "", "", "", "")
+    primary = next((i for i in seen.instances if i.role is Role.PRIMARY), None)
+    others = [i for i in seen.instances if i is not primary]
+    return (
+        sight.id.service,
+        sight.state,
+        _instance(sight.id, primary) if primary else "none",
+        ", ".join(_instance(sight.id, i) for i in others) or "none",
+        "" if seen.ocpus is None else str(seen.ocpus),
+        str(seen.durability or ""),
+    )
+
+
+def _instance(id: DatabaseId, instance: ObservedInstance) -> str:
+    """As in `1 AD2`, `2 AD3 0B`, `3 AD1 failed`."""
+    words = [instance.name.removeprefix(f"{id.service}-")]
+    if instance.availability_domain is not None:
+        words.append(f"AD{instance.availability_domain}")
+    if not instance.serves:
+        words.append(instance.state.value)
+    elif instance.lag_bytes is not None:
+        words.append(rounded_bytes(instance.lag_bytes))
+    return " ".join(words)
+
+
+def _notes(found: Sequence[Sight]) -> Iterator[str]:
+    if shared := next((s.environment_detail for s in found if s.environment_detail), ""):
+        yield f"{found[0].id.environment}: {shared}"
+    # What many have in common is said once.
+    by_detail: dict[str, list[str]] = {}
+    for sight in found:
+        if sight.detail:
+            by_detail.setdefault(sight.detail, []).append(sight.id.service)
+        if sight.seen and sight.seen.restart_pending:
+            pending = f"settings wait for a restart of {listed(sight.seen.restart_pending)}"
+            by_detail.setdefault(pending, []).append(sight.id.service)
+    for detail, services in by_detail.items():
+        names = listed(services) if len(services) <= 4 else f"{len(services)} databases"
+        yield f"{names}: {detail}"
+
+
+def _database_table(sight: Sight) -> Table:
+    header = ("Instance", "Role", "State", "Availability domain", "Lag", "Address")
+    rows = tuple(
+        (
+            i.name,
+            i.role.value,
+            i.state.value,
+            "" if i.availability_domain is None else str(i.availability_domain),
+            "" if i.lag_bytes is None else rounded_bytes(i.lag_bytes),
+            i.address or "",
+        )
+        for i in (sight.seen.instances if sight.seen else ())
+    )
+    return Table(f"{sight.id}: {sight.state}", header, rows)
+
+
+def _facts(sight: Sight) -> Iterator[str]:
+    seen = sight.seen
+    if seen is not None:
+        facts = {
+            "OCPUs": seen.ocpus,
+            "durability": seen.durability,
+            "PostgreSQL": seen.postgresql,
+            "schema revision": seen.schema_revision,
+            "restart pending": ", ".join(seen.restart_pending),
+        }
+        yield ""
+        yield from (f"{name}: {value}" for name, value in facts.items() if value)
+    if sight.detail:
+        yield f"detail: {sight.detail}"

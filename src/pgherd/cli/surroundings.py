@@ -1,0 +1,79 @@
+"""What commands reach beyond themselves: engines, migrations, the lock, the clock, programs.
+
+A command gets it as click's context object, so that a test runs the very same command with
+databases that are only remembered.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pgherd.cli.engines import lock_path, open_engine, open_engines
+from pgherd.engine import Engine
+from pgherd.fleet.desired import Fleet
+
+if TYPE_CHECKING:  # each takes a while to import
+    from pgherd.control.act import Migrations
+    from pgherd.control.clock import Clock
+
+
+def _migrations() -> Migrations:
+    from pgherd.control.migrations import AlembicMigrations
+
+    return AlembicMigrations()
+
+
+def _clock() -> Clock:
+    from pgherd.control.clock import SystemClock
+
+    return SystemClock()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _replace_process(program: str, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+    os.execvpe(program, [program, *arguments], {**os.environ, **variables})  # noqa: S606 - psql
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The real ones, unless others are given."""
+
+    open_engines: Callable[[Fleet], Mapping[str, Engine]] = open_engines
+    open_engine: Callable[[str, str], Engine] = open_engine
+    migrations: Callable[[], Migrations] = _migrations
+    clock: Callable[[], Clock] = _clock
+    now: Callable[[], datetime] = _utc_now
+    lock_path: Callable[[str], Path] = lock_path
+    replace_process: Callable[[str, Sequence[str], Mapping[str, str]], None] = _replace_process
+
+    def lock(self, fleet: Fleet, command: str, *, wait: bool) -> AbstractContextManager[None]:
+        """No other command changes the fleet meanwhile."""
+        from pgherd.control.lock import fleet_lock
+
+        return fleet_lock(
+            self.lock_path(fleet.name),
+            command,
+            wait=wait,
+            on_wait=lambda holder: click.echo(f"waiting for {holder}", err=True),
+            now=self.now().astimezone(),
+        )
+
+
+pass_surroundings = click.make_pass_decorator(Surroundings, ensure=True)
+
+wait_option = click.option(
+    "--wait/--no-wait",
+    default=True,
+    help="Whether to wait while another command changes the fleet.  [default: wait]",
+)

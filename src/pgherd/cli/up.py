@@ -1,0 +1,127 @@
+"""`pgherd up`: the world is made to match the fleet file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from pgherd.cli.failures import ensure_complete
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.progress import expected_instances, progress
+from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.cli.words import counted, duration, number
+from pgherd.control.clock import Clock
+from pgherd.control.events import Event, OnEvent, Planned
+from pgherd.control.lookout import Lookout
+from pgherd.control.outcome import Outcome
+from pgherd.control.signals import run
+from pgherd.control.up import converge
+from pgherd.decide.actions import summary
+from pgherd.decide.plan import Observations, Plan
+from pgherd.engine import DatabaseState, Engine, Observation, ObservedDatabase
+from pgherd.fleet.desired import Fleet
+
+_SERVING = (DatabaseState.RUNNING, DatabaseState.DEGRADED)
+_FEW_STEPS = 8
+
+
+@click.command()
+@click.option(
+    "--yes-destroy",
+    metavar="NAME",
+    multiple=True,
+    help="A database or environment that has left the fleet file and may be deleted, data and all.",
+)
+@wait_option
+@fleet_option
+@pass_surroundings
+def up(
+    surroundings: Surroundings, fleet: Fleet, *, yes_destroy: tuple[str, ...], wait: bool
+) -> None:
+    """Bring everything up as the fleet file says; what is right already is left alone.
+
+    May be interrupted and called again at any time.
+    """
+    clock = surroundings.clock()
+    began = clock.now()
+    engines = surroundings.open_engines(fleet)
+    with surroundings.lock(fleet, "up", wait=wait):
+        outcome, seen = run(_up(surroundings, fleet, engines, yes_destroy, clock))
+    click.echo(ending(outcome, seen, clock.now() - began))
+    ensure_complete(outcome)
+    if way := way_in(fleet):
+        click.echo(way)
+
+
+async def _up(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    engines: Mapping[str, Engine],
+    allow_destroy: tuple[str, ...],
+    clock: Clock,
+) -> tuple[Outcome, Observations]:
+    with progress(clock, expected_instances(fleet)) as on_event:
+        outcome = await converge(
+            fleet,
+            engines,
+            allow_destroy=allow_destroy,
+            migrations=surroundings.migrations(),
+            on_event=announcing(on_event),
+            clock=clock,
+        )
+    return outcome, await Lookout(engines).look_everywhere()
+
+
+def announcing(on_event: OnEvent) -> OnEvent:
+    """The same, with the first plan printed before anything is done."""
+    announced = False
+
+    def tell(event: Event) -> None:
+        nonlocal announced
+        if isinstance(event, Planned) and not announced:
+            announced = True
+            for line in plan_lines(event.plan):
+                click.echo(line)
+        on_event(event)
+
+    return tell
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """What is going to be done: each step where they are few, else a line an environment."""
+    steps = [
+        f"{database.id}: {summary(step)}, since {step.reason}"
+        for part in plan.environments
+        for database in part.databases
+        for step in database.steps
+    ]
+    if len(steps) <= _FEW_STEPS:
+        return steps
+    return [f"{part.name}: {counted(part.steps)}" for part in plan.environments]
+
+
+def ending(outcome: Outcome, seen: Observations, seconds: float) -> str:
+    """As in: 30 databases run: 60 instances in 21.3 s."""
+    found = [
+        database
+        for observation in seen.values()
+        if isinstance(observation, Observation)
+        for database in observation.databases.values()
+        if isinstance(database, ObservedDatabase) and database.state in _SERVING
+    ]
+    databases = number(len(found), "database")
+    instances = number(sum(i.serves for d in found for i in d.instances), "instance")
+    verb = "runs" if len(found) == 1 else "run"
+    text = f"{databases} {verb}: {instances}"
+    if outcome.is_complete and not outcome.done:
+        return f"nothing to do: {text} ({duration(seconds)})"
+    return f"{text} in {duration(seconds)}"
+
+
+def way_in(fleet: Fleet) -> str:
+    """How to connect, with a database that is there."""
+    if not fleet.databases:
+        return ""
+    id = fleet.databases[0].id
+    return f'connect with: psql "$(pgherd url {id})"  or  pgherd connect {id}'

@@ -1,0 +1,48 @@
+"""`pgherd url`: how a program opens a database."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.surroundings import Surroundings, pass_surroundings
+from pgherd.engine import Access, AccessRole
+from pgherd.fleet.desired import DatabaseId, Fleet
+
+role_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--role",
+    type=click.Choice([role.value for role in AccessRole]),
+    default=AccessRole.SERVICE.value,
+    show_default=True,
+    help="As whom to connect.",
+)
+
+
+@click.command()
+@click.argument("database")
+@role_option
+@click.option("--variables", is_flag=True, help="Print libpq's environment variables instead.")
+@fleet_option
+@pass_surroundings
+def url(
+    surroundings: Surroundings, fleet: Fleet, *, database: str, role: str, variables: bool
+) -> None:
+    """Print a libpq URI that any client can use as it is."""
+    access = access_to(surroundings, fleet, database, role)
+    if not variables:
+        click.echo(access.uri())
+        return
+    for name, value in access.variables().items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def access_to(surroundings: Surroundings, fleet: Fleet, database: str, role: str) -> Access:
+    """How to open a database that the fleet file has."""
+    wanted = fleet.database(DatabaseId.parse(database))
+    engine = surroundings.open_engines(fleet)[wanted.environment.engine]
+    return asyncio.run(engine.access(wanted.id, AccessRole(role)))

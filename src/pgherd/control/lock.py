@@ -1,0 +1,98 @@
+"""One command at a time changes a fleet; those that only look never wait.
+
+The lock is the kernel's (`flock`), so it is gone as soon as its holder is, however that ended.
+The file stays: what it says is for whoever waits, and is believed by nobody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pgherd.errors import InputError, TryLater
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who is at work: `started` is local time, as in 12:03:04."""
+
+    pid: int
+    command: str
+    started: str
+
+    def __str__(self) -> str:
+        return f"pgherd {self.command} (process {self.pid}, started {self.started})"
+
+
+@contextmanager
+def fleet_lock(
+    path: Path, command: str, *, wait: bool, on_wait: Callable[[str], None], now: datetime
+) -> Iterator[None]:
+    """Hold the lock at `path`. TryLater where another holds it and `wait` is not wanted.
+
+    `on_wait` is told once who is at work, before the wait.
+    """
+    descriptor = _open(path)
+    try:
+        _take(descriptor, wait=wait, on_wait=on_wait)
+        holder = Holder(os.getpid(), command, now.strftime("%H:%M:%S"))
+        _say(descriptor, json.dumps(asdict(holder)) + "\n")
+        try:
+            yield
+        finally:
+            _say(descriptor, "")
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        _ensure_folder(path.parent)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise InputError(
+            f"{path} cannot be opened: {reason}",
+            "run pgherd as the user whose fleet it is, or set PGHERD_STATE to another folder",
+        ) from error
+
+
+def _ensure_folder(folder: Path) -> None:
+    """The folder and its parents exist; whoever the databases run as may pass through them."""
+    if folder.is_dir():
+        return
+    _ensure_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+
+
+def _take(descriptor: int, *, wait: bool, on_wait: Callable[[str], None]) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = str(_holder(descriptor) or "another pgherd command")
+        if not wait:
+            raise TryLater(
+                f"{holder} is at work", "wait for it to end, or leave --no-wait away"
+            ) from None
+        on_wait(holder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _holder(descriptor: int) -> Holder | None:
+    """What the file says; it may be read before its holder has written."""
+    try:
+        return Holder(**json.loads(os.pread(descriptor, 4096, 0)))
+    except (ValueError, TypeError):
+        return None
+
+
+def _say(descriptor: int, text: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text.encode(), 0)
