@@ -68,6 +68,7 @@ class Agent:
         self.etcds: dict[str, EtcdClient] = {}
         self.seen: set[str] = set()
         """The environments whose etcd is being watched right now."""
+        self._keys: dict[str, dict[str, etcd.KeyValue]] = {}
         self._tls: dict[str, ssl.SSLContext] = {}
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._postmasters: dict[tuple[DatabaseId, int], processes.Process] = {}
@@ -239,7 +240,7 @@ class Agent:
             self.clusters[manifest.id] = cluster
             self._keep(manifest.id, cluster.follow)
             self._keep(("welcome", manifest.id), partial(self._welcome, cluster))
-            self._relearn(manifest.environment)
+            self._teach(cluster)
         cluster.manifest = manifest
         wanted = {p.name: p for p in programs.of_database(self.layout, manifest)}
         self.supervisor.want(wanted)
@@ -277,9 +278,13 @@ class Agent:
         while True:
             try:
                 revision, keys = await client.range(prefix)
-                self._learn(environment, keys)
+                self._keys[environment] = {key.key: key for key in keys}
+                for known in self.clusters.values():
+                    if known.manifest.environment == environment:
+                        self._teach(known)
                 self.seen.add(environment)
                 async for events in client.watch(prefix, revision + 1):
+                    self._keys[environment].update({event.key: event for event in events})
                     for service in {_service(event.key) for event in events}:
                         if cluster := self.clusters.get(DatabaseId(environment, service)):
                             cluster.update([e for e in events if _service(e.key) == service])
@@ -289,16 +294,12 @@ class Agent:
                 self.seen.discard(environment)
                 await asyncio.sleep(0.2)
 
-    def _learn(self, environment: str, keys: list[etcd.KeyValue]) -> None:
-        for id, cluster in self.clusters.items():
-            if id.environment == environment:
-                cluster.learn([key for key in keys if _service(key.key) == id.service])
-
-    def _relearn(self, environment: str) -> None:
-        """A cluster is new: let the watch begin again, so that it knows what is already there."""
-        if environment in self.seen:
-            self._tasks.pop(environment).cancel()
-            self._keep(environment, partial(self._watch, environment))
+    def _teach(self, cluster: Cluster) -> None:
+        """Let a cluster know what etcd is known to hold of it."""
+        id = cluster.manifest.id
+        prefix = patroni.scope_prefix(id.service)
+        known = self._keys.get(id.environment, {}).values()
+        cluster.learn([key for key in known if key.key.startswith(prefix)])
 
     def _program_ended(self, name: str) -> None:
         """A program ended by itself; where its postmaster died too, that is seen by `_lost`."""
@@ -401,6 +402,8 @@ class Agent:
     async def _is(self, cluster: Cluster, condition: str) -> bool:
         if condition == "led":
             return True
+        if any(cluster.member(name).get("state") != "running" for name in cluster.replicas):
+            return False
         try:
             await cluster.examine()
         except TryLater:

@@ -14,12 +14,14 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
 from dataclasses import asdict, dataclass
 from functools import partial
 
+QUIET_SECONDS = 0.02
 STOP_POLL_SECONDS = 0.05
 SHORT_SECONDS = 0.1
 
@@ -44,17 +46,21 @@ class Start:
 
 
 def serve(connection: socket.socket) -> None:
-    """Start what is asked for, answering each line with a process id, until the asker is gone."""
+    """Start what is asked for, answering each line with a process id, until the asker is gone.
+
+    Patroni is loaded in the first quiet moment, or when it is needed.
+    """
     is_loaded = False
-    with connection, connection.makefile("rwb") as stream:
-        for line in stream:
+    with connection, connection.makefile("rwb", buffering=0) as stream:
+        while True:
+            if not is_loaded and not select.select([connection], [], [], QUIET_SECONDS)[0]:
+                is_loaded = _preload()
+            if not (line := stream.readline()):
+                return
             start = Start(**json.loads(line))
             if start.configuration and not is_loaded:
-                _preload()
-                is_loaded = True
-            pid = _fork_orphan(start, connection)
-            stream.write(b"%d\n" % pid)
-            stream.flush()
+                is_loaded = _preload()
+            stream.write(b"%d\n" % _fork_orphan(start, connection))
 
 
 PRELOADED = (
@@ -79,13 +85,14 @@ PRELOADED = (
 """What a Patroni imports sooner or later; PostgreSQL's part first, for they import each other."""
 
 
-def _preload() -> None:
+def _preload() -> bool:
     """Import it all, then let the collector leave it alone: a touched page is a copied page."""
     for name in PRELOADED:
         importlib.import_module(name)
     _shorten_waits()
     gc.collect()
     gc.freeze()
+    return True
 
 
 def _shorten_waits() -> None:

@@ -20,6 +20,8 @@ NAMESPACE = "/pgherd"
 LOOP_WAIT = 10
 TTL = 30
 RETRY_TIMEOUT = 10
+LZ4_SINCE = 15
+"""The first PostgreSQL that compresses WAL with LZ4."""
 
 
 def size(manifest: DatabaseManifest) -> InstanceSize:
@@ -173,7 +175,7 @@ def _parameters(
         "log_min_duration_statement": "1s",
         "hot_standby_feedback": True,
         "wal_log_hints": True,
-        "wal_compression": True,
+        "wal_compression": "lz4" if manifest.postgresql >= LZ4_SINCE else "on",
         "tcp_keepalives_idle": 10,
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,
