@@ -64,8 +64,8 @@ def _left_of(plan: Plan, work: Work) -> Plan:
 
 async def _round(plan: Plan, work: Work) -> None:
     async with asyncio.TaskGroup() as group:
-        for part in plan.environments:
-            group.create_task(work.on_environment(part))
+        for rank, part in enumerate(plan.environments):
+            group.create_task(work.on_environment(part, rank))
 
 
 def _unseen(unknown: tuple[Unseen, ...]) -> str:

@@ -17,6 +17,7 @@ from pgherd.control.clock import Clock, Patience
 from pgherd.control.effort import Effort
 from pgherd.control.events import Finished, OnEvent, Started
 from pgherd.control.lookout import Lookout
+from pgherd.control.slots import Slots
 from pgherd.decide.actions import Action, EnsureEnvironment, is_disruptive, summary
 from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Observations, Plan
 from pgherd.engine import Engine, Unknown
@@ -47,7 +48,7 @@ class Work:
         self._emit = on_event
         self._clock = clock
         self._patience = patience
-        self._slots = {n: asyncio.Semaphore(e.concurrency) for n, e in engines.items()}
+        self._slots = {n: Slots(e.concurrency) for n, e in engines.items()}
         self._gates: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._efforts: dict[str, Effort] = {}
         self.done: list[Action] = []
@@ -61,12 +62,12 @@ class Work:
         """All of these were carried out in this run."""
         return all(step in self.done for step in steps)
 
-    async def on_environment(self, part: EnvironmentPlan) -> None:
-        """Carry out one environment's part of a plan."""
+    async def on_environment(self, part: EnvironmentPlan, rank: int = 0) -> None:
+        """Carry out one environment's part of a plan; a lower `rank` goes first for slots."""
         if not await self._ensured(part, part.before):
             return
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._database(part, d)) for d in part.databases]
+            tasks = [group.create_task(self._database(part, d, rank)) for d in part.databases]
         if all(task.result() for task in tasks):
             await self._ensured(part, part.after)
 
@@ -78,23 +79,25 @@ class Work:
             return True
         return False
 
-    async def _database(self, part: EnvironmentPlan, planned: DatabasePlan) -> bool:
+    async def _database(self, part: EnvironmentPlan, planned: DatabasePlan, rank: int) -> bool:
         steps: tuple[Action, ...] = planned.steps
         with self._effort(str(planned.id)) as effort:
             while steps:
                 # Its environment is ensured on each retry, which says nothing about headway.
                 own = (s for s in steps if not isinstance(s, EnsureEnvironment))
                 await effort.begin_again(summary(next(own)))
-                if await self._attempt(part.engine, steps, effort):
+                if await self._attempt(part.engine, steps, effort, rank):
                     break
                 steps = await self._again(part, planned.id, effort)
             return True
         return False
 
-    async def _attempt(self, engine: str, steps: tuple[Action, ...], effort: Effort) -> bool:
+    async def _attempt(
+        self, engine: str, steps: tuple[Action, ...], effort: Effort, rank: int = 0
+    ) -> bool:
         """Carry out the steps; False where the subject has to be looked at again."""
         try:
-            async with self._slots[engine]:
+            async with self._slots[engine].taken(rank):
                 effort.start()
                 for n, step in enumerate(steps):
                     if n > 0 and is_disruptive(step):

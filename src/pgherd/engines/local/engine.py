@@ -253,7 +253,8 @@ class LocalEngine:
 
     def _claim(self) -> None:
         """The state folder is this fleet's; NeedsHuman where it is another's."""
-        for folder in (self.layout.root, self.layout.run, self.layout.log):
+        layout = self.layout
+        for folder in (layout.root, layout.run, layout.log, layout.templates):
             ensure_directory(folder, self._owner)
         if self.layout.root.parent != Path("/") and os.geteuid() == 0:
             self._let_pass(self.layout.root.parent)
@@ -395,6 +396,7 @@ class LocalEngine:
         folder = ensure_directory(layout.instance(manifest.id, instance.number), owner)
         content = patroni.configuration(layout, environment, manifest, instance, owner.name)
         write(folder / "patroni.yml", patroni.render(content), owner)
+        write(folder / "initdb", patroni.initdb_script(layout, manifest), owner, mode=0o700)
         write(folder / "bootstrap.sql", postgres.bootstrap_sql(manifest), owner)
         write(folder / "bootstrap", patroni.bootstrap_script(manifest, folder), owner, mode=0o700)
 

@@ -96,6 +96,11 @@ class Layout:
         return self.run / "processes.json"
 
     @property
+    def templates(self) -> Path:
+        """New clusters to copy."""
+        return self.root / "templates"
+
+    @property
     def environments(self) -> Path:
         """One folder an environment."""
         return self.root / "environments"

@@ -8,6 +8,7 @@ which wakes every replica; the lease only bounds what nobody sees.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ def configuration(
             "connect_address": listen,
             "data_dir": str(layout.data(id, instance.number)),
             "bin_dir": manifest.bin_directory,
+            "bin_name": {"initdb": str(folder / "initdb")},
             "pgpass": str(folder / "pgpass"),
             "use_unix_socket": True,
             "use_unix_socket_repl": True,
@@ -128,6 +130,15 @@ def configuration(
         },
         "tags": {"availability_domain": instance.availability_domain},
     }
+
+
+def initdb_script(layout: Layout, manifest: DatabaseManifest) -> str:
+    """What Patroni runs as initdb: see `pgherd.engines.local.template`."""
+    return f"""\
+#!/bin/sh
+exec {sys.executable} -m pgherd.engines.local.template \\
+    '{layout.templates}' {manifest.bin_directory}/initdb "$@"
+"""
 
 
 def bootstrap_script(manifest: DatabaseManifest, folder: Path) -> str:
