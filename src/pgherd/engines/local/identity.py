@@ -26,7 +26,7 @@ from pgherd.engines.local.manifest import (
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.authority import Authority, Identity
-from pgherd.pki.files import Place, ensure_authority, ensure_certificate
+from pgherd.pki.files import Place, due_at, ensure_authority, ensure_certificate
 
 LIFETIME = timedelta(days=30)
 CONTROL = "control"
@@ -199,4 +199,5 @@ def read_info(environment: str, certificate: Certificate) -> CertificateInfo | N
         purpose=certificate.purpose,
         not_after=content.not_valid_after_utc,
         path=certificate.place.certificate,
+        due_at=due_at(content),
     )
