@@ -188,7 +188,10 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class CertificateInfo:
-    """One certificate in use; times are aware. `database` is None for an environment's own."""
+    """One certificate in use; times are aware. `database` is None for an environment's own.
+
+    From `due_at` on it is renewed, None where nothing ever renews it.
+    """
 
     environment: str
     database: DatabaseId | None
@@ -196,6 +199,7 @@ class CertificateInfo:
     purpose: str
     not_after: datetime
     path: Path
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,22 +13,21 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from pgherd.cli.down import count_of, ensure_known
-from pgherd.cli.failures import Failed, ensure_complete, merged_refusals
+from pgherd.cli.failures import Failed, ensure_complete
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
-from pgherd.cli.words import duration, listed, number
+from pgherd.cli.words import duration, few, listed, number
 from pgherd.control.clock import Clock
 from pgherd.control.destroy import destroy as destroy_everything
 from pgherd.control.lookout import Lookout
 from pgherd.control.outcome import Outcome
 from pgherd.control.signals import run
 from pgherd.decide.actions import DeleteDatabase
-from pgherd.decide.database import Refusal
 from pgherd.decide.plan import Plan
 from pgherd.decide.removal import destroy_plan
 from pgherd.engine import Engine
-from pgherd.errors import InputError
+from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet
 
 
@@ -51,15 +50,15 @@ def destroy(
     yes_destroy: tuple[str, ...],
     wait: bool,
 ) -> None:
-    """Delete everything, or what is named, with all of its data.
+    """Delete databases with all of their data.
 
-    Asks for the name to be typed, unless --yes-destroy names all that is deleted. What has
+    Everything, or what is named. Asks for the name to be typed, unless --yes-destroy names all that is deleted. What has
     deletion protection is only deleted where --yes-destroy names it or its environment.
     """
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "destroy", wait=wait):
         planned = run(_plan(fleet, engines, targets, yes_destroy))
-        _ensure_allowed(planned, targets)
+        _ensure_allowed(fleet, planned, targets)
         if planned.is_empty and not planned.unknown:
             click.echo("nothing to do: nothing is there")
             return
@@ -101,18 +100,20 @@ async def _destroy(
         )
 
 
-def _ensure_allowed(planned: Plan, targets: Sequence[str]) -> None:
-    if not planned.refused:
-        return
+def _ensure_allowed(fleet: Fleet, planned: Plan, targets: Sequence[str]) -> None:
     flags = dict.fromkeys(r.flag for r in planned.refused if r.flag)
-    hint = f"write {_command(targets, flags)}" if flags else ""
-    by_flag = (_of_one_flag(planned.refused, flag) for flag in flags)
-    errors = [InputError(e.message, hint) for group in by_flag for e in merged_refusals(group)]
+    if not flags:
+        return
+    hint = f"write {_command(targets, flags)}"
+    known = {str(d.id) for d in fleet.databases}
+    errors: list[PgherdError] = []
+    for flag in flags:
+        names = [r.subject for r in planned.refused if r.flag == flag]
+        for is_known, why in ((True, "deletion protection"), (False, "no place in the fleet file")):
+            if mine := [name for name in names if (name in known) is is_known]:
+                count = number(len(mine), "database")
+                errors.append(InputError(f"{flag} has {count} with {why}: {few(mine)}", hint))
     raise Failed(errors)
-
-
-def _of_one_flag(refused: Iterable[Refusal], flag: str) -> list[Refusal]:
-    return [r for r in refused if r.flag == flag]
 
 
 def _ensure_confirmed(

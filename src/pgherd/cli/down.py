@@ -29,7 +29,10 @@ from pgherd.fleet.desired import Fleet
 @fleet_option
 @pass_surroundings
 def down(surroundings: Surroundings, fleet: Fleet, *, targets: tuple[str, ...], wait: bool) -> None:
-    """Stop everything, or what is named. All data is kept; `pgherd up` brings it back."""
+    """Stop databases, keeping all data.
+
+    Everything, or what is named. pgherd up brings it back.
+    """
     clock = surroundings.clock()
     began = clock.now()
     engines = surroundings.open_engines(fleet)

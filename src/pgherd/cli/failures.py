@@ -7,6 +7,7 @@ from typing import IO, Any
 
 import click
 
+from pgherd.cli.words import few
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.decide.database import Refusal
 from pgherd.errors import InputError, PgherdError
@@ -33,11 +34,6 @@ def print_error(message: str, hint: str = "") -> None:
         click.echo(click.style("error: ", fg="red", bold=True) + line, err=True)
     if hint:
         click.echo(click.style("hint: ", fg="cyan") + hint, err=True)
-
-
-def print_note(text: str) -> None:
-    """Something that is worth to know, on standard error."""
-    click.echo(text, err=True)
 
 
 def errors_in(error: BaseException) -> list[PgherdError]:
@@ -68,14 +64,9 @@ def merged_refusals(refused: Iterable[Refusal]) -> list[InputError]:
         key = (refusal.message, refusal.hint)
         by_flag.setdefault(key, []).append(refusal)
     return [
-        InputError(f"{_names([r.subject for r in group])}: {message}", hint)
+        InputError(f"{few([r.subject for r in group])}: {message}", hint)
         for (message, hint), group in by_flag.items()
     ]
-
-
-def _names(subjects: Sequence[str]) -> str:
-    few = ", ".join(subjects[:3])
-    return few if len(subjects) <= 3 else f"{few} and {len(subjects) - 3} more"
 
 
 def _with_subject(trouble: Trouble) -> Trouble:

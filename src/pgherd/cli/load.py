@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
-from pgherd.cli.engines import open_engines
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.engine import AccessRole, DatabaseState, Engine, Observation, Unknown
 from pgherd.errors import InputError, NeedsHuman, TryLater
@@ -44,7 +44,9 @@ _SERVING = (DatabaseState.RUNNING, DatabaseState.DEGRADED)
 @click.option("--seed", type=int, default=0, help="What the customers' choices follow from.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @fleet_option
+@pass_surroundings
 def load(
+    surroundings: Surroundings,
     fleet: Fleet,
     *,
     service: str | None,
@@ -54,7 +56,7 @@ def load(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Play customers on the databases, and say how they fared."""
+    """Play customers and say how they fared."""
     wish = {
         "seconds": seconds,
         "clients": clients,
@@ -62,7 +64,7 @@ def load(
         "progress": sys.stderr.isatty(),
     }
     databases = chosen(fleet, service, environment)
-    found = asyncio.run(_play(databases, open_engines(fleet), wish))
+    found = asyncio.run(_play(databases, surroundings.open_engines(fleet), wish))
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:

@@ -26,7 +26,7 @@ from pgherd.control.events import (
     Retrying,
     Started,
 )
-from pgherd.decide.actions import subject, summary
+from pgherd.decide.actions import EnsureEnvironment, subject, summary
 from pgherd.fleet.desired import DatabaseId, Fleet
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def progress(clock: Clock, expected: Mapping[DatabaseId, int]) -> Iterator[OnEve
         with _live(clock, expected) as on_event:
             yield on_event
     else:
-        yield print_event
+        yield _Lines().on_event
 
 
 def expected_instances(fleet: Fleet) -> dict[DatabaseId, int]:
@@ -51,10 +51,20 @@ def expected_instances(fleet: Fleet) -> dict[DatabaseId, int]:
     return {d.id: 1 + d.replicas.min for d in fleet.databases}
 
 
-def print_event(event: Event) -> None:
-    """The line of one event, if it has one."""
-    if line := event_line(event):
-        click.echo(line)
+class _Lines:
+    """A line for each event that has one; an environment is ensured with every retry, told once."""
+
+    def __init__(self) -> None:
+        self._set_up = set[str]()
+
+    def on_event(self, event: Event) -> None:
+        """Print it."""
+        if isinstance(event, Finished) and isinstance(event.action, EnsureEnvironment):
+            if event.action.environment in self._set_up:
+                return
+            self._set_up.add(event.action.environment)
+        if line := event_line(event):
+            click.echo(line)
 
 
 def event_line(event: Event) -> str:

@@ -21,7 +21,10 @@ from pgherd.fleet.values_table import database_table, origin_tables
 @click.option("--origins", is_flag=True, help="Print where each value comes from.")
 @fleet_option
 def show(fleet: Fleet, database: str | None, *, as_json: bool, origins: bool) -> None:
-    """Show what the fleet file describes: all databases, or one with all of its values."""
+    """Show what the fleet file describes.
+
+    All databases in tables, or one with all of its values.
+    """
     shown = None if database is None else fleet.database(DatabaseId.parse(database))
     if as_json:
         click.echo(json.dumps(fleet_json(fleet, (shown,) if shown else fleet.databases), indent=2))

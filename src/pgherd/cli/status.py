@@ -37,9 +37,9 @@ _WATCH_SECONDS = 1.0
 def status(
     surroundings: Surroundings, fleet: Fleet, *, target: str | None, watch: bool, as_json: bool
 ) -> None:
-    """Show what runs where: everything, one environment, or one database.
+    """Show what runs where.
 
-    Exits with 3 where something cannot be seen.
+    Everything, one environment, or one database with all of its instances. Exits with 3 where something cannot be seen.
     """
     engines = surroundings.open_engines(fleet)
     if watch:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from pgherd.cli.sight import ABSENT, Sight
 from pgherd.cli.words import listed, number
-from pgherd.engine import DatabaseState, InstanceState, ObservedInstance, Role
-from pgherd.fleet.desired import DatabaseId
+from pgherd.engine import DatabaseState, InstanceState, ObservedDatabase, ObservedInstance, Role
 from pgherd.fleet.summary import Table
 from pgherd.units import rounded_bytes
 
@@ -63,19 +62,19 @@ def _row(sight: Sight) -> tuple[str, ...]:
     return (
         sight.id.service,
         sight.state,
-        _instance(sight.id, primary) if primary else "none",
-        ", ".join(_instance(sight.id, i) for i in others) or "none",
+        _instance(seen, primary) if primary else "",
+        ", ".join(_instance(seen, i) for i in others),
         "" if seen.ocpus is None else str(seen.ocpus),
         str(seen.durability or ""),
     )
 
 
-def _instance(id: DatabaseId, instance: ObservedInstance) -> str:
-    """As in `1 AD2`, `2 AD3 0B`, `3 AD1 failed`."""
-    words = [instance.name.removeprefix(f"{id.service}-")]
+def _instance(database: ObservedDatabase, instance: ObservedInstance) -> str:
+    """As in `1 AD2`, `2 AD3 0B`, `3 AD1 failed`; what goes for the whole database is left away."""
+    words = [instance.name.removeprefix(f"{database.id.service}-")]
     if instance.availability_domain is not None:
         words.append(f"AD{instance.availability_domain}")
-    if not instance.serves:
+    if not instance.serves and instance.state.value != database.state.value:
         words.append(instance.state.value)
     elif instance.lag_bytes is not None:
         words.append(rounded_bytes(instance.lag_bytes))

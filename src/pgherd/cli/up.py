@@ -39,9 +39,9 @@ _FEW_STEPS = 8
 def up(
     surroundings: Surroundings, fleet: Fleet, *, yes_destroy: tuple[str, ...], wait: bool
 ) -> None:
-    """Bring everything up as the fleet file says; what is right already is left alone.
+    """Make the world match the fleet file.
 
-    May be interrupted and called again at any time.
+    What is right already is left alone. May be interrupted and called again at any time.
     """
     clock = surroundings.clock()
     began = clock.now()

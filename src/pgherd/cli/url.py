@@ -32,7 +32,10 @@ role_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 def url(
     surroundings: Surroundings, fleet: Fleet, *, database: str, role: str, variables: bool
 ) -> None:
-    """Print a libpq URI that any client can use as it is."""
+    """Print the URI of a database.
+
+    Any libpq client can use it as it is.
+    """
     access = access_to(surroundings, fleet, database, role)
     if not variables:
         click.echo(access.uri())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pgherd.decide.actions import (
     Action,
@@ -74,3 +74,9 @@ def listed(names: Iterable[str]) -> str:
     """As in: a, b and c."""
     *front, last = list(names) or [""]
     return f"{', '.join(front)} and {last}" if front else last
+
+
+def few(names: Sequence[str]) -> str:
+    """As in: a, b, c and 4 more."""
+    shown = ", ".join(names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"

@@ -86,10 +86,15 @@ def ensure_certificate(
     return True
 
 
-def due(certificate: x509.Certificate, now: datetime) -> bool:
-    """Less than a third of its life is left."""
+def due_at(certificate: x509.Certificate) -> datetime:
+    """From when on less than a third of its life is left."""
     life = certificate.not_valid_after_utc - certificate.not_valid_before_utc
-    return certificate.not_valid_after_utc - now < life / 3
+    return certificate.not_valid_after_utc - life / 3
+
+
+def due(certificate: x509.Certificate, now: datetime) -> bool:
+    """It is to be made anew."""
+    return now > due_at(certificate)
 
 
 def _fits(pair: KeyPair, authority: Authority, identity: Identity, now: datetime) -> bool:

@@ -1,0 +1,49 @@
+"""`pgherd connect`: psql on one database, as whoever the role says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.surroundings import Surroundings, pass_surroundings
+from pgherd.cli.url import access_to, role_option
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Fleet
+
+_DEBIAN_PROGRAMS = Path("/usr/lib/postgresql")
+
+
+@click.command()
+@click.argument("database")
+@click.argument("psql_arguments", metavar="[-- PSQL-ARGUMENTS]...", nargs=-1)
+@role_option
+@fleet_option
+@pass_surroundings
+def connect(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    *,
+    database: str,
+    psql_arguments: tuple[str, ...],
+    role: str,
+) -> None:
+    """Open psql on a database.
+
+    Arguments after -- are psql's own, as in: pgherd connect production/auth -- -c "select 1"
+    """
+    access = access_to(surroundings, fleet, database, role)
+    surroundings.replace_process(psql(), psql_arguments, access.variables())
+
+
+def psql() -> str:
+    """The program: the one on the path, else the newest that Debian keeps aside."""
+    if found := shutil.which("psql"):
+        return found
+    installed = sorted(_DEBIAN_PROGRAMS.glob("*/bin/psql"), key=lambda p: int(p.parts[-3]))
+    if installed and os.access(installed[-1], os.X_OK):
+        return str(installed[-1])
+    raise InputError("psql is not installed", "install postgresql-client, or use pgherd url")

@@ -1,0 +1,106 @@
+"""`pgherd doctor`: what each engine can do here, and what to do about what it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pgherd.cli.engines import LOCAL
+from pgherd.cli.failures import Failed
+from pgherd.cli.fleet_option import FILE_VARIABLE, fleet_file
+from pgherd.cli.surroundings import Surroundings, pass_surroundings
+from pgherd.cli.tables import print_table
+from pgherd.engine import Capability
+from pgherd.errors import InputError, PgherdError
+from pgherd.fleet.summary import Table
+
+_UNNAMED = "fleet"
+
+
+@click.command()
+@click.option(
+    "-f",
+    "--file",
+    metavar="FILE",
+    envvar=FILE_VARIABLE,
+    type=click.Path(path_type=Path),
+    help="The fleet file whose engines are looked at; without a valid one, the local engine is.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@pass_surroundings
+def doctor(surroundings: Surroundings, *, file: Path | None, as_json: bool) -> None:
+    """Show what this machine can and cannot do.
+
+    And what to do about it. Exits with 2 where something is missing that pgherd cannot do without.
+    """
+    fleet, engines, problem = _fleet_and_engines(file)
+    found = {name: asyncio.run(_capabilities(surroundings, name, fleet)) for name in engines}
+    if as_json:
+        click.echo(json.dumps(_json(found), indent=2))
+    else:
+        _print(found)
+        if problem is not None:
+            click.echo(f"\nno fleet file was looked at: {problem.message}")
+    missing = [c for each in found.values() for c in each if c.required and not c.available]
+    if missing:
+        raise Failed([InputError(f"{c.name}: {c.detail}", c.remedy) for c in missing])
+
+
+def _fleet_and_engines(file: Path | None) -> tuple[str, Sequence[str], PgherdError | None]:
+    from pgherd.fleet.load import load
+
+    try:
+        fleet = load(fleet_file(file))
+    except PgherdError as error:
+        return _UNNAMED, (LOCAL,), error
+    return fleet.name, tuple(dict.fromkeys(e.engine for e in fleet.environments)), None
+
+
+async def _capabilities(surroundings: Surroundings, name: str, fleet: str) -> Sequence[Capability]:
+    try:
+        return await surroundings.open_engine(name, fleet).capabilities()
+    except PgherdError as error:
+        return (Capability(f"engine {name}", False, error.message, error.hint),)
+
+
+def _print(found: dict[str, Sequence[Capability]]) -> None:
+    for index, (name, capabilities) in enumerate(found.items()):
+        if index:
+            click.echo()
+        rows = tuple((c.name, _verdict(c), c.detail) for c in capabilities)
+        print_table(Table(f"engine {name}", ("What", "Available", "How it is"), rows), _style)
+        for capability in capabilities:
+            if capability.remedy:
+                click.echo(f"{capability.name}: {capability.remedy}")
+
+
+def _verdict(capability: Capability) -> str:
+    if capability.available:
+        return "yes"
+    return "missing" if capability.required else "no"
+
+
+def _style(cell: str) -> str:
+    return {"yes": "green", "missing": "bold red", "no": "yellow"}.get(cell, "")
+
+
+def _json(found: dict[str, Sequence[Capability]]) -> dict[str, Any]:
+    return {
+        "capabilities": [
+            {
+                "engine": name,
+                "name": c.name,
+                "available": c.available,
+                "required": c.required,
+                "detail": c.detail,
+                "remedy": c.remedy,
+            }
+            for name, capabilities in found.items()
+            for c in capabilities
+        ]
+    }

@@ -1,0 +1,104 @@
+"""`pgherd plan`: what `up` would do now, why, and what the clients of each database notice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from pgherd.cli.failures import merged_refusals, print_error
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.surroundings import Surroundings, pass_surroundings
+from pgherd.cli.tables import print_table
+from pgherd.cli.words import number
+from pgherd.control.outcome import Trouble
+from pgherd.control.up import preview
+from pgherd.decide.actions import Action, Interruption, subject, summary
+from pgherd.decide.plan import Plan
+from pgherd.fleet.desired import Fleet
+from pgherd.fleet.summary import Table
+
+
+@click.command()
+@click.option(
+    "--yes-destroy", metavar="NAME", multiple=True, help="As if `up` were called with the same."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@fleet_option
+@pass_surroundings
+def plan(
+    surroundings: Surroundings, fleet: Fleet, *, yes_destroy: tuple[str, ...], as_json: bool
+) -> None:
+    """Show what up would do, changing nothing."""
+    found, troubles = asyncio.run(
+        preview(
+            fleet,
+            surroundings.open_engines(fleet),
+            allow_destroy=yes_destroy,
+            migrations=surroundings.migrations(),
+        )
+    )
+    if as_json:
+        click.echo(json.dumps(plan_json(found, troubles), indent=2))
+        return
+    _print(found)
+    for refusal in merged_refusals(found.refused):
+        print_error(refusal.message, refusal.hint)
+    for unseen in found.unknown:
+        print_error(f"{unseen.subject} is not seen: {unseen.reason}")
+    for trouble in troubles:
+        print_error(f"{trouble.subject}: {trouble.error.message}", trouble.error.hint)
+
+
+def plan_json(found: Plan, troubles: tuple[Trouble, ...]) -> dict[str, Any]:
+    """What `--json` prints. Keys are only ever added."""
+    return {
+        "steps": [_step_json(step) for step in found.steps],
+        "refused": [
+            {"subject": r.subject, "message": r.message, "hint": r.hint, "flag": r.flag}
+            for r in found.refused
+        ],
+        "unknown": [{"subject": u.subject, "reason": u.reason} for u in found.unknown],
+        "troubles": [
+            {"subject": t.subject, "message": t.error.message, "hint": t.error.hint}
+            for t in troubles
+        ],
+    }
+
+
+def _step_json(step: Action) -> dict[str, str]:
+    return {
+        "subject": subject(step),
+        "action": summary(step),
+        "reason": step.reason,
+        "interruption": step.interruption.value,
+    }
+
+
+def _print(found: Plan) -> None:
+    if found.is_empty:
+        rest = " but what is below" if found.refused or found.unknown else ""
+        click.echo(f"nothing to do{rest}: everything is as the fleet file says")
+        return
+    title = number(len(found.steps), "step")
+    header = ("Database", "Action", "Reason", "Interruption")
+    print_table(Table(title, header, tuple(_rows(found))), _style)
+
+
+def _rows(found: Plan) -> Iterator[tuple[str, ...]]:
+    last = ""
+    for step in found.steps:
+        name = subject(step)
+        yield ("" if name == last else name, summary(step), step.reason, step.interruption.value)
+        last = name
+
+
+def _style(cell: str) -> str:
+    if cell == Interruption.NONE.value:
+        return "dim"
+    if cell == Interruption.DATA_LOSS.value:
+        return "bold red"
+    return "yellow" if cell in set(Interruption) else ""
