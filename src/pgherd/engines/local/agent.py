@@ -52,6 +52,7 @@ FROZEN_LOOKS = 4
 SILENT_SECONDS = 8
 """A leader whose lease has less than this left (of 30, renewed every 10) has been silent."""
 EXAMINE_SECONDS = 10.0
+SETTLE_SECONDS = 30.0
 LOG_BYTES = 10 * 1024 * 1024
 LOGS_KEPT = 2
 
@@ -77,8 +78,8 @@ class Agent:
         self._leaving = asyncio.Event()
         self._stack = AsyncExitStack()
 
-    async def run(self) -> None:
-        """Work until asked to leave."""
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Work until asked to leave; `ready` is called once others can ask."""
         processes.become_subreaper()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,6 +106,7 @@ class Agent:
             for name, work in (("look", self._look), ("examine", self._examine)):
                 self._keep(name, work)
             log.info("agent %s runs", __version__)
+            ready()
             await self._leaving.wait()
             server.close()
             for task in self._tasks.values():
@@ -193,13 +195,14 @@ class Agent:
             raise TryLater(f"{database}: {candidate} is not the primary yet", "see `pgherd status`")
         return candidate
 
-    async def reload(self, database: str) -> None:
-        """Let a database's programs read their configuration and certificates again."""
+    async def reload(self, database: str, seconds: float) -> bool:
+        """Let a database's programs read their configuration and certificates; whether all have."""
         cluster = self._cluster(database)
         id = cluster.manifest.id
         for instance in cluster.manifest.instances:
             self.supervisor.signal(programs.patroni_name(id, instance.number), signal.SIGHUP)
         self.supervisor.signal(programs.pooler_name(id), signal.SIGHUP)
+        return await self._settled(cluster, seconds)
 
     async def configure(self, database: str, configuration: dict[str, Any]) -> None:
         """Change what all instances of a database share (Patroni's dynamic configuration)."""
@@ -211,7 +214,26 @@ class Agent:
     async def restart(self, database: str, instance: str) -> None:
         """Restart PostgreSQL of one instance, if its settings wait for that."""
         cluster = self._cluster(database)
-        await self._patroni(cluster, instance, "POST", "restart", {"restart_pending": True})
+        if cluster.manifest.numbered(instance) is None:
+            raise InputError(f"{instance} is not an instance of {database}", "see `pgherd status`")
+        if cluster.member(instance).get("pending_restart"):
+            await self._patroni(cluster, instance, "POST", "restart", {"restart_pending": True})
+            await self._settled(cluster, SETTLE_SECONDS)
+
+    async def _settled(self, cluster: Cluster, seconds: float) -> bool:
+        """Every instance has read its configuration, and says whether it waits for a restart."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        waiting = list(cluster.manifest.instances)
+        while loop.time() < deadline:
+            marks = {i.number: _mark(self.layout, cluster, i) for i in waiting}
+            waiting = [i for i in waiting if not await cluster.has_read(i, marks[i.number])]
+            if not waiting:
+                return True
+            for instance in waiting:
+                await self._wake(cluster, cluster.manifest.instance_name(instance.number))
+            await asyncio.sleep(0.3)
+        return False
 
     # Environments and databases
 
@@ -415,12 +437,14 @@ class Agent:
         await self._wake(cluster)
         return False
 
-    async def _wake(self, cluster: Cluster) -> None:
-        """Let the primary's Patroni look now: a change that changes nothing wakes it."""
-        if cluster.leader:
+    async def _wake(self, cluster: Cluster, instance: str | None = None) -> None:
+        """Let an instance's Patroni, or the primary's, look now.
+
+        A change of the shared configuration that changes nothing wakes whoever is asked for it.
+        """
+        if name := instance or cluster.leader:
             with contextlib.suppress(TryLater):
-                body = {"ttl": patroni.TTL}
-                await self._patroni(cluster, cluster.leader, "PATCH", "config", body)
+                await self._patroni(cluster, name, "PATCH", "config", {"ttl": patroni.TTL})
 
     async def _welcome(self, cluster: Cluster) -> None:
         """Wake the primary for each instance that joins: it needs a replication slot there."""
@@ -430,6 +454,14 @@ class Agent:
             await self._wake(cluster)
 
     async def _planned(self, cluster: Cluster, leader: str, candidate: str) -> None:
+        """Hold the clients, let Patroni switch over, and let them go to the new primary.
+
+        A synchronous replica is one that Patroni lists: a new one is not yet.
+        """
+        if cluster.manifest.is_synchronous and not await cluster.until(
+            lambda: candidate in cluster.synchronous_replicas, SETTLE_SECONDS
+        ):
+            raise TryLater(f"{candidate} does not have every commit yet", "see `pgherd status`")
         await cluster.checkpoint()
         try:
             await asyncio.wait_for(cluster.hold(), 5.0)
@@ -490,6 +522,12 @@ def _best(cluster: Cluster, leader: str | None) -> str | None:
     return min(candidates, key=lambda name: (candidates[name], name), default=None)
 
 
+def _mark(layout: Layout, cluster: Cluster, instance: InstanceManifest) -> str:
+    """What names the configuration that an instance should have read."""
+    path = layout.instance(cluster.manifest.id, instance.number) / "patroni.yml"
+    return str(json.loads(path.read_text())["postgresql"]["parameters"][patroni.MARK])
+
+
 def _service(key: str) -> str:
     return key.removeprefix(patroni.scope_prefix()).partition("/")[0]
 
@@ -516,7 +554,18 @@ async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
 
 
 def main(root: str) -> None:
-    """Run the agent of the fleet whose state is below `root`, unless another one does."""
+    """Leave an agent behind for the fleet whose state is below `root`; exit 1 when that fails."""
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        os._exit(0 if os.read(reader, 1) else 1)
+    os.close(reader)
+    os.setsid()
+
+    def ready() -> None:
+        os.write(writer, b".")
+        os.close(writer)
+
     layout = Layout(Path(root))
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr
@@ -528,7 +577,7 @@ def main(root: str) -> None:
             sys.exit("another agent runs this fleet")
         lock.write(json.dumps({"pid": os.getpid()}))
         lock.flush()
-        asyncio.run(Agent(layout).run())
+        asyncio.run(Agent(layout).run(ready))
 
 
 if __name__ == "__main__":

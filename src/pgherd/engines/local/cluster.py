@@ -215,6 +215,25 @@ class Cluster:
             if self._healthy_replicas(leader) != before:
                 self.touch()
 
+    async def has_read(self, instance: InstanceManifest, mark: str) -> bool:
+        """Whether an instance has read this configuration, and Patroni knows what that changed.
+
+        It is Patroni's word on pending restarts that others go by, and it comes a little later
+        than PostgreSQL's.
+        """
+        try:
+            async with self._connection(instance, "postgres") as connection:
+                cursor = await connection.execute(
+                    "SELECT current_setting(%s, true),"
+                    " EXISTS (SELECT FROM pg_settings WHERE pending_restart)",
+                    (patroni.MARK,),
+                )
+                row = await cursor.fetchone()
+        except psycopg.Error:
+            return False
+        said = self.member(self.manifest.instance_name(instance.number)).get("pending_restart")
+        return row == (mark, bool(said))
+
     # Holding clients
 
     async def hold(self) -> None:

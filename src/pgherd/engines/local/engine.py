@@ -37,6 +37,7 @@ from pgherd.engines.local import (
     patroni,
     pooler,
     postgres,
+    processes,
     rpc,
 )
 from pgherd.engines.local.layout import Layout, data_plane_owner
@@ -60,6 +61,7 @@ ETCD_SECONDS = 30.0
 LED_SECONDS = 120.0
 COMPLETE_SECONDS = 600.0
 DURABLE_SECONDS = 60.0
+RELOAD_SECONDS = 30.0
 
 
 class LocalEngine:
@@ -82,15 +84,14 @@ class LocalEngine:
 
     async def observe(self) -> Observation:
         """What the manifests want, and what runs of it."""
-        environments = frozenset(e.name for e in read_environments(self.layout))
-        manifests = list(read_databases(self.layout))
+        environments = list(read_environments(self.layout))
+        databases = list(read_databases(self.layout))
         try:
             status = await self._agent("status")
         except TryLater:
-            seen = observation.without_agent(self.layout, manifests, self._owner)
-            return Observation(environments, seen)
-        databases = {m.id: observation.of_database(m, status) for m in manifests}
-        return Observation(environments, databases)
+            running = processes.by_folder(self._owner.uid) if databases else {}
+            return observation.without_agent(self.layout, environments, databases, running)
+        return observation.with_agent(environments, databases, status)
 
     # Environments
 
@@ -108,9 +109,7 @@ class LocalEngine:
 
     async def ensure_environment_stopped(self, environment: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted."""
-        manifest = read_environment(self.layout, environment)
-        if manifest is None:
-            return
+        manifest = self._existing_environment(environment)
         write_environment(self.layout, replace(manifest, running=False), self._owner)
         await self._ask_if_running("converge_environment", environment=environment)
         if not any(e.running for e in read_environments(self.layout)):
@@ -118,6 +117,10 @@ class LocalEngine:
 
     async def ensure_environment_absent(self, environment: str) -> None:
         """Nothing of it is left: no etcd, no authority."""
+        if read_environment(self.layout, environment) is None:
+            return
+        if any(d.environment == environment for d in read_databases(self.layout)):
+            raise InputError(f"{environment} still has databases", "remove them first")
         await self.ensure_environment_stopped(environment)
         for folder in (
             self.layout.log / environment,
@@ -133,6 +136,9 @@ class LocalEngine:
 
     async def ensure_database(self, database: Database) -> None:
         """It exists and all of its instances run; made with its primary alone."""
+        environment = read_environment(self.layout, database.id.environment)
+        if environment is None or not environment.running:
+            raise TryLater(f"environment {database.id.environment} does not run")
         manifest = read_database(self.layout, database.id)
         if manifest is None:
             manifest = self._new_manifest(database)
@@ -162,6 +168,7 @@ class LocalEngine:
 
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """PostgreSQL of one instance was restarted, if its settings waited for it."""
+        self._existing(id)
         await self._agent("restart", database=str(id), instance=instance)
         await self._wait(id, "complete", COMPLETE_SECONDS)
 
@@ -190,10 +197,12 @@ class LocalEngine:
 
     async def switchover(self, id: DatabaseId, target: str | None = None) -> str:
         """Another instance leads; clients wait in the pooler meanwhile."""
+        self._existing(id)
         return str(await self._agent("switchover", database=str(id), target=target))
 
     async def failover(self, id: DatabaseId, target: str | None = None) -> str:
         """Another instance leads, whatever becomes of the old primary."""
+        self._existing(id)
         return str(await self._agent("switchover", database=str(id), target=target, forced=True))
 
     async def access(self, id: DatabaseId, role: AccessRole) -> Access:
@@ -228,9 +237,7 @@ class LocalEngine:
 
     async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
         """Certificates that are due, or all with `renew`, are new and served."""
-        manifest = read_environment(self.layout, environment)
-        if manifest is None:
-            raise InputError(f"{environment} does not exist here", "run `pgherd up`")
+        manifest = self._existing_environment(environment)
         made = self._ensure_certificates(
             environment, identity.of_environment(self.layout, manifest), renew=renew
         )
@@ -239,7 +246,7 @@ class LocalEngine:
                 found = identity.of_database(self.layout, database)
                 if count := self._ensure_certificates(environment, found, renew=renew):
                     made += count
-                    await self._ask_if_running("reload", database=str(database.id))
+                    await self._reload(database.id)
         return made
 
     def logs(
@@ -343,6 +350,12 @@ class LocalEngine:
             raise InputError(f"{id} does not exist here", "run `pgherd up`")
         return manifest
 
+    def _existing_environment(self, name: str) -> EnvironmentManifest:
+        manifest = read_environment(self.layout, name)
+        if manifest is None:
+            raise InputError(f"{name} does not exist here", "run `pgherd up`")
+        return manifest
+
     # Making it so
 
     async def _make_so(self, manifest: DatabaseManifest) -> None:
@@ -363,7 +376,11 @@ class LocalEngine:
             database=str(manifest.id),
             configuration=patroni.dynamic_configuration(manifest),
         )
-        await self._agent("reload", database=str(manifest.id))
+        await self._reload(manifest.id)
+
+    async def _reload(self, id: DatabaseId) -> None:
+        if not await self._agent("reload", database=str(id), seconds=RELOAD_SECONDS):
+            raise TryLater(f"{id} has not read its new settings yet", f"see `pgherd logs {id}`")
 
     def _write(self, manifest: DatabaseManifest) -> None:
         """All files of a database; its manifest last, for that is what the agent acts on."""
@@ -449,41 +466,38 @@ class LocalEngine:
                 return
             if running:
                 await self._stop_agent()
-            process = self._start_agent()
-            deadline = asyncio.get_running_loop().time() + AGENT_SECONDS
-            while asyncio.get_running_loop().time() < deadline:
-                try:
-                    await self._agent("ping")
-                    return
-                except TryLater:
-                    if process.poll() is not None:
-                        break
-                    await asyncio.sleep(0.02)
-            raise NeedsHuman(
-                "the agent of this fleet does not start", f"see {self.layout.log / 'agent.log'}"
-            )
+            if not await asyncio.to_thread(self._start_agent):
+                raise NeedsHuman(
+                    "the agent of this fleet does not start",
+                    f"see {self.layout.log / 'agent.log'}",
+                )
 
-    def _start_agent(self) -> subprocess.Popen[bytes]:
+    def _start_agent(self) -> bool:
+        """Start an agent that outlives this process; whether it listens."""
         path = self.layout.log / "agent.log"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._owner.take(path)
         is_root = os.geteuid() == 0
         try:
-            return subprocess.Popen(
+            started = subprocess.run(
                 [sys.executable, "-m", "pgherd.engines.local.agent", str(self.layout.root)],
                 stdin=subprocess.DEVNULL,
                 stdout=descriptor,
                 stderr=descriptor,
-                start_new_session=True,
                 cwd="/",
                 umask=0o077,
                 env=_environment(self.layout.root),
                 user=self._owner.uid if is_root else None,
                 group=self._owner.gid if is_root else None,
                 extra_groups=[] if is_root else None,
+                check=False,
+                timeout=AGENT_SECONDS,
             )
+        except subprocess.TimeoutExpired:
+            return False
         finally:
             os.close(descriptor)
+        return started.returncode == 0
 
     async def _stop_agent(self) -> None:
         try:

@@ -1,80 +1,109 @@
-"""From manifests and what the agent says to what the contract calls observed. Pure but one."""
+"""From manifests and what is seen to what the contract calls observed. Pure."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pgherd.engine import (
     DatabaseState,
     InstanceState,
+    Observation,
     ObservedDatabase,
     ObservedInstance,
     Role,
     Unknown,
 )
-from pgherd.engines.local import processes
 from pgherd.engines.local.layout import Layout
-from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
-from pgherd.files import Owner
-from pgherd.fleet.desired import DatabaseId, Durability
+from pgherd.engines.local.manifest import (
+    DatabaseManifest,
+    EnvironmentManifest,
+    InstanceManifest,
+)
+from pgherd.fleet.desired import Durability
+
+NO_AGENT = "the agent does not run"
 
 
-def of_database(
-    manifest: DatabaseManifest, status: Mapping[str, Any]
-) -> ObservedDatabase | Unknown:
-    """One database, from the agent's status."""
-    seen = status["databases"].get(str(manifest.id))
-    if seen is None:
-        state = DatabaseState.UNAVAILABLE if manifest.running else DatabaseState.STOPPED
-        return _observed(manifest, state, _all(manifest, InstanceState.STOPPED))
-    if not status["environments"].get(manifest.environment):
-        return Unknown(f"etcd of {manifest.environment} does not answer")
-    instances = tuple(_instance(manifest, i, seen) for i in manifest.instances)
-    pending = tuple(
-        name for name, i in seen["instances"].items() if i["member"].get("pending_restart")
-    )
-    return _observed(
-        manifest,
-        _state(instances, seen),
-        instances,
-        durability=_durability(seen),
-        schema_revision=seen["schema_revision"],
-        restart_pending=pending,
+def with_agent(
+    environments: Sequence[EnvironmentManifest],
+    databases: Sequence[DatabaseManifest],
+    status: Mapping[str, Any],
+) -> Observation:
+    """All of it, from the agent's status."""
+    unseen = {e.name for e in environments if e.running and not status["environments"].get(e.name)}
+    return Observation(
+        environments=frozenset(e.name for e in environments),
+        databases={d.id: _seen(d, status, unseen) for d in databases},
+        impaired={name: f"etcd of {name} does not answer" for name in sorted(unseen)},
+        stopped=frozenset(e.name for e in environments if not e.running),
     )
 
 
 def without_agent(
-    layout: Layout, manifests: Sequence[DatabaseManifest], owner: Owner
-) -> dict[DatabaseId, ObservedDatabase]:
-    """What can be said without the agent: whether there are processes."""
-    running = processes.by_folder(owner.uid) if manifests else {}
-    return {m.id: _without_agent(layout, m, running) for m in manifests}
+    layout: Layout,
+    environments: Sequence[EnvironmentManifest],
+    databases: Sequence[DatabaseManifest],
+    running: Collection[str],
+) -> Observation:
+    """What can be said without the agent. `running` are the folders that processes work in."""
+    return Observation(
+        environments=frozenset(e.name for e in environments),
+        databases={d.id: _unattended(layout, d, running) for d in databases},
+        impaired={e.name: NO_AGENT for e in environments if e.running},
+        stopped=frozenset(e.name for e in environments if not e.running),
+    )
 
 
-def _without_agent(
-    layout: Layout, manifest: DatabaseManifest, running: Mapping[str, Sequence[int]]
+def _seen(
+    manifest: DatabaseManifest, status: Mapping[str, Any], unseen: Collection[str]
+) -> ObservedDatabase | Unknown:
+    seen = status["databases"].get(str(manifest.id))
+    if seen is None:
+        return _idle(manifest, {i.number: InstanceState.STOPPED for i in manifest.instances})
+    if manifest.environment in unseen:
+        return Unknown(f"etcd of {manifest.environment} does not answer")
+    instances = tuple(_instance(manifest, i, seen) for i in manifest.instances)
+    pending = (n for n, i in seen["instances"].items() if i["member"].get("pending_restart"))
+    return _observed(
+        manifest,
+        _state(instances, seen),
+        instances,
+        durability=Durability.SYNCHRONOUS if seen["synchronous"] else Durability.ASYNCHRONOUS,
+        schema_revision=seen["schema_revision"],
+        restart_pending=tuple(pending),
+    )
+
+
+def _unattended(
+    layout: Layout, manifest: DatabaseManifest, running: Collection[str]
 ) -> ObservedDatabase:
     def state(instance: InstanceManifest) -> InstanceState:
         folder = os.path.realpath(layout.instance(manifest.id, instance.number))
         return InstanceState.UNKNOWN if folder in running else InstanceState.STOPPED
 
+    return _idle(manifest, {i.number: state(i) for i in manifest.instances}, NO_AGENT)
+
+
+def _idle(
+    manifest: DatabaseManifest, states: Mapping[int, InstanceState], detail: str = ""
+) -> ObservedDatabase:
+    """A database that the agent does not look after: stopped, or it should serve and does not."""
     instances = tuple(
         ObservedInstance(
             name=manifest.instance_name(i.number),
             role=Role.UNKNOWN,
-            state=state(i),
+            state=states[i.number],
             availability_domain=i.availability_domain,
             address=i.address,
         )
         for i in manifest.instances
     )
-    if not manifest.running:
+    is_stopped = not manifest.running and set(states.values()) == {InstanceState.STOPPED}
+    if is_stopped:
         return _observed(manifest, DatabaseState.STOPPED, instances)
-    return _observed(
-        manifest, DatabaseState.UNAVAILABLE, instances, detail="the agent does not run"
-    )
+    return _observed(manifest, DatabaseState.UNAVAILABLE, instances, detail=detail)
 
 
 def _observed(
@@ -100,19 +129,6 @@ def _observed(
     )
 
 
-def _all(manifest: DatabaseManifest, state: InstanceState) -> tuple[ObservedInstance, ...]:
-    return tuple(
-        ObservedInstance(
-            name=manifest.instance_name(i.number),
-            role=Role.UNKNOWN,
-            state=state,
-            availability_domain=i.availability_domain,
-            address=i.address,
-        )
-        for i in manifest.instances
-    )
-
-
 def _instance(
     manifest: DatabaseManifest, instance: InstanceManifest, seen: Mapping[str, Any]
 ) -> ObservedInstance:
@@ -134,11 +150,6 @@ def _instance(
         lag_bytes=said.get("lag_bytes"),
         address=instance.address,
     )
-
-
-def _durability(seen: Mapping[str, Any]) -> Durability:
-    """What is in force: synchronous only while a replica counts for it."""
-    return Durability.SYNCHRONOUS if seen["synchronous"] else Durability.ASYNCHRONOUS
 
 
 def _not_serving(said: Mapping[str, Any]) -> InstanceState:

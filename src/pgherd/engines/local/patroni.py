@@ -7,6 +7,7 @@ which wakes every replica; the lease only bounds what nobody sees.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ NAMESPACE = "/pgherd"
 LOOP_WAIT = 10
 TTL = 30
 RETRY_TIMEOUT = 10
+MARK = "pgherd.configuration"
+"""The PostgreSQL parameter whose value names the configuration that it was read with."""
 LZ4_SINCE = 15
 """The first PostgreSQL that compresses WAL with LZ4."""
 
@@ -123,7 +126,7 @@ def configuration(
             "basebackup": [{"checkpoint": "fast"}],
             "pg_hba": postgres.hba(manifest),
             "pg_ident": postgres.ident(manifest, operator),
-            "parameters": _parameters(layout, manifest, instance),
+            "parameters": _marked(_parameters(layout, manifest, instance)),
             # A primary that nobody fenced must not come back without asking etcd first.
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
@@ -163,6 +166,12 @@ def _over_tls(pki: Path, role: str) -> dict[str, str]:
         "sslkey": str(pki / f"{role}.key"),
         "sslrootcert": str(pki / "data-authority.crt"),
     }
+
+
+def _marked(parameters: dict[str, Any]) -> dict[str, Any]:
+    """With a parameter that tells which configuration a server has read."""
+    content = json.dumps(parameters, sort_keys=True).encode()
+    return {**parameters, MARK: hashlib.sha256(content).hexdigest()[:16]}
 
 
 def _parameters(
