@@ -11,6 +11,8 @@ from pgherd.errors import InputError
 
 PACKAGED = Path("/usr/lib/postgresql")
 SUPPORTED = range(14, 19)
+LARGE_OBJECT_MAKERS = "lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea)"
+"""The only writes that PostgreSQL lets everyone do: a read-only role must not."""
 
 
 class ClusterState(IntEnum):
@@ -118,6 +120,11 @@ CREATE DATABASE {service};
 REVOKE ALL ON DATABASE {service}, postgres, template1 FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
 GRANT CONNECT ON DATABASE {service} TO {read_only};
+CREATE ROLE rewind LOGIN;
+GRANT CONNECT ON DATABASE postgres TO rewind;
 \\connect {service}
 ALTER SCHEMA public OWNER TO {service};
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION {LARGE_OBJECT_MAKERS} FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION {LARGE_OBJECT_MAKERS} TO {service};
 """
