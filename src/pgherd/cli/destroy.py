@@ -7,7 +7,6 @@ in `--yes-destroy` in any case, and the rest wants either that or a typed name.
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
@@ -52,8 +51,9 @@ def destroy(
 ) -> None:
     """Delete databases with all of their data.
 
-    Everything, or what is named. Asks for the name to be typed, unless --yes-destroy names all that is deleted. What has
-    deletion protection is only deleted where --yes-destroy names it or its environment.
+    Everything, or what is named. Asks for the name to be typed, unless --yes-destroy names all
+    that is deleted. What has deletion protection is only deleted where --yes-destroy names it or
+    its environment.
     """
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "destroy", wait=wait):
@@ -62,7 +62,7 @@ def destroy(
         if planned.is_empty and not planned.unknown:
             click.echo("nothing to do: nothing is there")
             return
-        _ensure_confirmed(fleet, planned, targets, yes_destroy)
+        _ensure_confirmed(surroundings, fleet, planned, targets, yes_destroy)
         clock = surroundings.clock()
         began = clock.now()
         outcome = run(_destroy(fleet, engines, targets, yes_destroy, clock))
@@ -117,13 +117,17 @@ def _ensure_allowed(fleet: Fleet, planned: Plan, targets: Sequence[str]) -> None
 
 
 def _ensure_confirmed(
-    fleet: Fleet, planned: Plan, targets: Sequence[str], yes_destroy: Sequence[str]
+    surroundings: Surroundings,
+    fleet: Fleet,
+    planned: Plan,
+    targets: Sequence[str],
+    yes_destroy: Sequence[str],
 ) -> None:
     """The user has named what is deleted: with flags, or by typing it now."""
     open_names = _not_named(fleet, planned, yes_destroy)
     if not open_names:
         return
-    if not sys.stdin.isatty():
+    if not surroundings.is_interactive():
         raise InputError(
             f"{listed(open_names)}: nobody is there to confirm that the data is deleted",
             f"write {_command(targets, [*yes_destroy, *open_names])}",

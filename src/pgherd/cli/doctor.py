@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,14 @@ def doctor(surroundings: Surroundings, *, file: Path | None, as_json: bool) -> N
         _print(found)
         if problem is not None:
             click.echo(f"\nno fleet file was looked at: {problem.message}")
-    missing = [c for each in found.values() for c in each if c.required and not c.available]
-    if missing:
-        raise Failed([InputError(f"{c.name}: {c.detail}", c.remedy) for c in missing])
+    if errors := missing_errors(found):
+        raise Failed(errors)
+
+
+def missing_errors(found: Mapping[str, Sequence[Capability]]) -> list[InputError]:
+    """What pgherd cannot do without and is not there."""
+    missing = (c for each in found.values() for c in each if c.required and not c.available)
+    return [InputError(f"{c.name}: {c.detail}", c.remedy) for c in missing]
 
 
 def _fleet_and_engines(file: Path | None) -> tuple[str, Sequence[str], PgherdError | None]:
@@ -68,7 +73,7 @@ async def _capabilities(surroundings: Surroundings, name: str, fleet: str) -> Se
         return (Capability(f"engine {name}", False, error.message, error.hint),)
 
 
-def _print(found: dict[str, Sequence[Capability]]) -> None:
+def _print(found: Mapping[str, Sequence[Capability]]) -> None:
     for index, (name, capabilities) in enumerate(found.items()):
         if index:
             click.echo()
@@ -89,7 +94,7 @@ def _style(cell: str) -> str:
     return {"yes": "green", "missing": "bold red", "no": "yellow"}.get(cell, "")
 
 
-def _json(found: dict[str, Sequence[Capability]]) -> dict[str, Any]:
+def _json(found: Mapping[str, Sequence[Capability]]) -> dict[str, Any]:
     return {
         "capabilities": [
             {

@@ -39,7 +39,8 @@ def status(
 ) -> None:
     """Show what runs where.
 
-    Everything, one environment, or one database with all of its instances. Exits with 3 where something cannot be seen.
+    Everything, one environment, or one database with all of its instances. Exits with 3 where
+    something cannot be seen.
     """
     engines = surroundings.open_engines(fleet)
     if watch:

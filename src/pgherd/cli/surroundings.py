@@ -7,6 +7,7 @@ databases that are only remembered.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -45,6 +46,10 @@ def _replace_process(program: str, arguments: Sequence[str], variables: Mapping[
     os.execvpe(program, [program, *arguments], {**os.environ, **variables})  # noqa: S606 - psql
 
 
+def _is_interactive() -> bool:
+    return sys.stdin.isatty()
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """The real ones, unless others are given."""
@@ -56,6 +61,8 @@ class Surroundings:
     now: Callable[[], datetime] = _utc_now
     lock_path: Callable[[str], Path] = lock_path
     replace_process: Callable[[str, Sequence[str], Mapping[str, str]], None] = _replace_process
+
+    is_interactive: Callable[[], bool] = _is_interactive
 
     def lock(self, fleet: Fleet, command: str, *, wait: bool) -> AbstractContextManager[None]:
         """No other command changes the fleet meanwhile."""

@@ -124,4 +124,4 @@ def way_in(fleet: Fleet) -> str:
     if not fleet.databases:
         return ""
     id = fleet.databases[0].id
-    return f'connect with: psql "$(pgherd url {id})"  or  pgherd connect {id}'
+    return f'connect with  pgherd connect {id}\n              psql "$(pgherd url {id})"'

@@ -1,0 +1,79 @@
+"""A shop whose commands are run as a user runs them, on databases that are only remembered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from pgherd.cli.main import cli
+from pgherd.cli.surroundings import Surroundings
+from pgherd.fleet.desired import DatabaseId
+from pgherd.testing.clock import FakeClock
+from pgherd.testing.memory import MemoryEngine, MemoryMigrations
+from pgherd.testing.world import World
+
+FLEET = """\
+fleet: shop
+services: [auth, order]
+environments:
+  production:
+    network: 10.0.0.0/16
+    availability_domains: 3
+    ocpus: 2..8
+    storage: 1TB
+    replicas: 1..2
+    deletion_protection: true
+  staging: {network: 10.1.0.0/16, ocpus: 2, storage: 1TB, autoscale: false}
+"""
+NOW = datetime(2026, 5, 4, 12, 3, 4, tzinfo=UTC)
+AUTH = DatabaseId("production", "auth")
+
+
+class Shop:
+    """A shop's fleet file and world, and whoever runs commands on them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "fleet.yaml"
+        self.lock = folder / "shop.lock"
+        self.world = World()
+        self.heads: dict[DatabaseId, str] = {}
+        self.started: list[tuple[str, Sequence[str], Mapping[str, str]]] = []
+        self.is_interactive = False
+        self.write(FLEET)
+
+    def write(self, text: str) -> None:
+        self.file.write_text(text)
+
+    def run(self, *arguments: str, typed: str | None = None) -> Result:
+        surroundings = Surroundings(
+            open_engines=lambda fleet: {"local": MemoryEngine(self.world, name="local")},
+            open_engine=lambda name, fleet: MemoryEngine(self.world, name=name),
+            migrations=lambda: MemoryMigrations(self.world, self.heads),
+            clock=FakeClock,
+            now=lambda: NOW,
+            lock_path=lambda fleet: self.lock,
+            replace_process=lambda *call: self.started.append(call),
+            is_interactive=lambda: self.is_interactive,
+        )
+        variables = {"PGHERD_FILE": str(self.file)}
+        return CliRunner(env=variables).invoke(cli, arguments, obj=surroundings, input=typed)
+
+    def out(self, *arguments: str, exit_code: int = 0) -> str:
+        """What a command prints that ends as it should."""
+        result = self.run(*arguments)
+        assert result.exit_code == exit_code, result.output
+        return result.stdout
+
+    def json(self, *arguments: str, exit_code: int = 0) -> Any:
+        return json.loads(self.out(*arguments, "--json", exit_code=exit_code))
+
+    def err(self, *arguments: str, exit_code: int, typed: str | None = None) -> str:
+        """What a command complains that ends as it should."""
+        result = self.run(*arguments, typed=typed)
+        assert result.exit_code == exit_code, result.output
+        return result.stderr

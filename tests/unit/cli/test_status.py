@@ -1,0 +1,124 @@
+"""`status`: every database of the file and of the world, as people and as programs read it."""
+
+from shop import AUTH, FLEET, Shop
+
+from pgherd.errors import TryLater
+
+
+def test_what_does_not_exist_is_absent(shop: Shop) -> None:
+    found = shop.json("status")["databases"]
+    assert [(d["environment"], d["service"], d["state"]) for d in found] == [
+        ("production", "auth", "absent"),
+        ("production", "order", "absent"),
+        ("staging", "auth", "absent"),
+        ("staging", "order", "absent"),
+    ]
+    assert found[0]["instances"] == []
+
+
+def test_json_has_exactly_the_documented_keys(running: Shop) -> None:
+    database = running.json("status", "production/auth")["databases"][0]
+    replica = database["instances"][1]
+    assert database.keys() == {
+        "environment",
+        "service",
+        "name",
+        "state",
+        "ocpus",
+        "instances",
+        "durability",
+        "postgresql",
+        "schema_revision",
+        "detail",
+        "restart_pending",
+    }
+    assert replica == {
+        "name": "auth-2",
+        "role": "replica",
+        "state": "streaming",
+        "availability_domain": 2,
+        "lag_bytes": 0,
+        "address": None,
+    }
+    assert (database["name"], database["state"]) == ("shop-production-auth-db", "running")
+
+
+def test_each_environment_is_a_table(running: Shop) -> None:
+    lines = running.out("status").splitlines()
+    assert lines[0] == "production: 2 running; 4 instances serving"
+    assert lines[3].split() == [
+        "auth",
+        "running",
+        "1",
+        "AD1",
+        "2",
+        "AD2",
+        "0B",
+        "2",
+        "synchronous",
+    ]
+    assert "staging: 2 running; 2 instances serving" in lines
+
+
+def test_one_environment_alone(running: Shop) -> None:
+    assert "production" not in running.out("status", "staging")
+
+
+def test_one_database_with_all_of_it(running: Shop) -> None:
+    out = running.out("status", "production/auth")
+    assert out.startswith("production/auth: running\n")
+    assert "auth-2    replica  streaming" in out
+    assert "PostgreSQL: 17" in out
+
+
+def test_what_left_the_file_is_shown_and_marked(running: Shop) -> None:
+    running.write(FLEET.replace("[auth, order]", "[auth]"))
+    extra = running.json("status", "production/order")["databases"][0]
+    assert (extra["name"], extra["state"]) == (None, "running")
+    assert extra["detail"] == "not in the fleet file"
+    assert "order: not in the fleet file" in running.out("status")
+
+
+def test_what_gives_no_answer_is_unknown_with_the_reason(running: Shop) -> None:
+    running.world.hide(AUTH, "no route to it")
+    found = running.json("status", exit_code=3)["databases"]
+    assert (found[0]["state"], found[0]["detail"]) == ("unknown", "no route to it")
+    assert found[1]["state"] == "running"
+    complaint = running.err("status", exit_code=3)
+    assert complaint == "error: production/auth cannot be seen: no route to it\n"
+
+
+def test_an_engine_that_cannot_see_makes_all_unknown(running: Shop) -> None:
+    running.world.blind_next(TryLater("the cloud is down"))
+    complaint = running.err("status", exit_code=3)
+    assert complaint == "error: production/auth and 3 more cannot be seen: the cloud is down\n"
+
+
+def test_a_broken_replica_says_so(running: Shop) -> None:
+    running.world.break_instance(AUTH, "auth-2")
+    out = running.out("status", "production")
+    assert "1 degraded, 1 running; 3 instances serving" in out
+    assert "2 AD2 failed" in out
+
+
+def test_a_stopped_database_says_it_once(running: Shop) -> None:
+    running.out("down", "production/auth")
+    row = next(r for r in running.out("status").splitlines() if r.startswith("auth"))
+    assert row.count("stopped") == 1
+
+
+def test_an_impaired_environment_says_why(running: Shop) -> None:
+    running.world.reboot()
+    assert "production: services not running" in running.out("status")
+
+
+def test_an_unknown_name_is_refused(running: Shop) -> None:
+    complaint = running.err("status", "productoin", exit_code=2)
+    assert "error: 'productoin' is neither an environment nor a database" in complaint
+    assert "hint: write one of production, staging, or ENVIRONMENT/SERVICE" in complaint
+
+
+def test_status_needs_no_lock(running: Shop) -> None:
+    running.lock.unlink()
+    running.out("status")
+    assert not running.lock.exists()
