@@ -27,10 +27,10 @@ class InstanceSize:
 def connections(size: InstanceSize) -> int:
     """How many connections PostgreSQL admits: from the largest size, for a change needs a restart.
 
-    Behind a pooler more than two a core only wait for each other, and each costs shared memory
-    whether it is used or not; 20 are kept for replication and operators.
+    Behind a pooler, one for each OCPU (two hardware threads) keeps it busy, and each costs
+    shared memory whether it is used or not; 20 are kept for replication and operators.
     """
-    return 20 + _clamp(2 * size.max_ocpus, 20, 256)
+    return 20 + _clamp(size.max_ocpus, 20, 256)
 
 
 def pool_size(size: InstanceSize) -> int:
