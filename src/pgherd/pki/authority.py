@@ -9,38 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pgherd.pki.certificate import Identity, KeyPair
+
 AUTHORITY_LIFETIME = timedelta(days=3650)
 BACKDATE = timedelta(minutes=5)
 """Certificates are valid from a little earlier, so that a peer's slow clock accepts them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a certificate is for, and where it may be used.
-
-    `server_addresses` are the addresses that clients check it against (subject alternative
-    names); a certificate without any is no server's. `is_client` allows it to open connections.
-    """
-
-    common_name: str
-    is_client: bool = False
-    server_addresses: tuple[IPv4Address, ...] = ()
-    server_names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """A certificate and its private key, both PEM."""
-
-    certificate: bytes
-    key: bytes
 
 
 @dataclass(frozen=True, slots=True)

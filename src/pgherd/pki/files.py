@@ -6,47 +6,15 @@ may hold a pair that does not match: whoever serves them reads again after `ensu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from pgherd.errors import NeedsHuman
-from pgherd.files import Owner, ensure_directory, write
-from pgherd.pki.authority import Authority, Identity, KeyPair
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a certificate and its key lie: `NAME.crt` and `NAME.key` in one folder."""
-
-    folder: Path
-    name: str
-
-    @property
-    def certificate(self) -> Path:
-        """The certificate's file."""
-        return self.folder / f"{self.name}.crt"
-
-    @property
-    def key(self) -> Path:
-        """The private key's file, mode 0600."""
-        return self.folder / f"{self.name}.key"
-
-    def read(self) -> KeyPair | None:
-        """What lies there; None where nothing does."""
-        try:
-            return KeyPair(self.certificate.read_bytes(), self.key.read_bytes())
-        except FileNotFoundError:
-            return None
-
-    def write(self, pair: KeyPair, owner: Owner) -> None:
-        """Put a new pair there."""
-        ensure_directory(self.folder, owner)
-        write(self.key, pair.key, owner)
-        write(self.certificate, pair.certificate, owner, mode=0o644)
+from pgherd.files import Owner
+from pgherd.pki.authority import Authority
+from pgherd.pki.certificate import Identity, KeyPair, Place
 
 
 def ensure_authority(place: Place, common_name: str, now: datetime, owner: Owner) -> Authority:

@@ -28,7 +28,7 @@ import aiohttp
 from pgherd import __version__
 from pgherd.engines.local import etcd, patroni, postgres, processes, programs, rpc
 from pgherd.engines.local.cluster import HOLD_SECONDS, Cluster
-from pgherd.engines.local.etcd import EtcdClient
+from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
@@ -69,7 +69,7 @@ class Agent:
         self.etcds: dict[str, EtcdClient] = {}
         self.seen: set[str] = set()
         """The environments whose etcd is being watched right now."""
-        self._keys: dict[str, dict[str, etcd.KeyValue]] = {}
+        self._keys: dict[str, dict[str, KeyValue]] = {}
         self._tls: dict[str, ssl.SSLContext] = {}
         self._tasks: dict[object, asyncio.Task[None]] = {}
         self._postmasters: dict[tuple[DatabaseId, int], processes.Process] = {}
@@ -180,7 +180,7 @@ class Agent:
         if candidate is None:
             raise InputError(f"{database} has no replica that streams", "see `pgherd status`")
         if cluster.manifest.numbered(candidate) is None:
-            known = ", ".join(sorted(cluster.replicas))
+            known = ", ".join(sorted({*cluster.replicas, *filter(None, [leader])}))
             raise InputError(
                 f"{candidate} is not an instance of {database}", f"write one of {known}"
             )
@@ -243,7 +243,7 @@ class Agent:
         program = programs.of_environment(self.layout, manifest)
         self.supervisor.want({program.name: program})
         self.environments[manifest.name] = manifest
-        self._tls[manifest.name] = etcd.operator_tls(self.layout, manifest.name)
+        self._tls[manifest.name] = operator_tls(self.layout, manifest.name)
         client = EtcdClient(etcd.url(manifest), self._tls[manifest.name])
         self.etcds[manifest.name] = await self._stack.enter_async_context(client)
         self._keep(manifest.name, partial(self._watch, manifest.name))
@@ -458,10 +458,8 @@ class Agent:
 
         A synchronous replica is one that Patroni lists: a new one is not yet.
         """
-        if cluster.manifest.is_synchronous and not await cluster.until(
-            lambda: candidate in cluster.synchronous_replicas, SETTLE_SECONDS
-        ):
-            raise TryLater(f"{candidate} does not have every commit yet", "see `pgherd status`")
+        if not await cluster.until(lambda: _may_lead(cluster, candidate), SETTLE_SECONDS):
+            raise TryLater(f"{candidate} cannot lead yet", "see `pgherd status`")
         await cluster.checkpoint()
         try:
             await asyncio.wait_for(cluster.hold(), 5.0)
@@ -510,6 +508,13 @@ class Agent:
             raise TryLater(f"Patroni of {instance} does not answer: {error}") from error
         if response.status >= 400:
             raise TryLater(f"Patroni of {instance} refuses: {text.strip()}")
+
+
+def _may_lead(cluster: Cluster, name: str) -> bool:
+    """Whether Patroni would take it: it says that it runs, and has every commit if it must."""
+    if cluster.manifest.is_synchronous and name not in cluster.synchronous_replicas:
+        return False
+    return cluster.member(name).get("state") == "running"
 
 
 def _best(cluster: Cluster, leader: str | None) -> str | None:

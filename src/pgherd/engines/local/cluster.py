@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 
 from pgherd.engines.local import patroni, pooler, postgres, processes, programs
-from pgherd.engines.local.etcd import EtcdClient, KeyValue
+from pgherd.engines.local.etcd_client import EtcdClient, KeyValue
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
 from pgherd.engines.local.supervisor import Supervisor

@@ -1,7 +1,8 @@
 """The local engine: the contract of `pgherd.engine`, kept on this machine.
 
 It writes down what is wanted (manifests, configuration, certificates) and asks the agent to make
-it so. Only the agent touches processes.
+it so. Only the agent touches processes. What only changes need (cryptography, HTTP) is imported
+where it is used, so that a look stays quick.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ class LocalEngine:
         write_environment(self.layout, manifest, self._owner)
         await self._ensure_agent()
         await self._agent("converge_environment", environment=manifest.name)
-        await etcd.wait_until_ready(self.layout, manifest, ETCD_SECONDS)
+        from pgherd.engines.local.etcd_client import wait_until_ready
+
+        await wait_until_ready(self.layout, manifest, ETCD_SECONDS)
 
     async def ensure_environment_stopped(self, environment: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted."""
@@ -141,6 +144,7 @@ class LocalEngine:
             raise TryLater(f"environment {database.id.environment} does not run")
         manifest = read_database(self.layout, database.id)
         if manifest is None:
+            await self._forget_in_etcd(environment, database.id)
             manifest = self._new_manifest(database)
         await self._make_so(replace(manifest, running=True))
 
@@ -183,10 +187,6 @@ class LocalEngine:
         if read_database(self.layout, id) is None:
             return
         await self.ensure_stopped(id)
-        environment = read_environment(self.layout, id.environment)
-        if environment and environment.running:
-            async with etcd.EtcdClient.of(self.layout, environment) as client:
-                await client.delete(patroni.scope_prefix(id.service))
         folder = self.layout.database(id)
         for path in folder.iterdir():
             if path.is_dir():
@@ -232,7 +232,9 @@ class LocalEngine:
         for database in read_databases(self.layout):
             found = identity.of_database(self.layout, database)
             wanted += ((database.environment, c) for c in found)
-        infos = [info for name, c in wanted if (info := identity.read_info(name, c))]
+        from pgherd.engines.local.certificates import read_info
+
+        infos = [info for name, c in wanted if (info := read_info(name, c))]
         return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
 
     async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
@@ -285,6 +287,13 @@ class LocalEngine:
         """The data plane's user may enter the folders above its own."""
         if folder.stat().st_uid == 0 and folder.name == "fleets":
             folder.chmod(0o755)
+
+    async def _forget_in_etcd(self, environment: EnvironmentManifest, id: DatabaseId) -> None:
+        """Nothing is left there of an earlier database of that name."""
+        from pgherd.engines.local.etcd_client import EtcdClient
+
+        async with EtcdClient.of(self.layout, environment) as client:
+            await client.delete(patroni.scope_prefix(id.service))
 
     def _environment_manifest(self, name: str) -> EnvironmentManifest:
         known = read_environment(self.layout, name)
@@ -436,10 +445,10 @@ class LocalEngine:
     def _ensure_certificates(
         self, environment: str, certificates: Any, *, renew: bool = False
     ) -> int:
+        from pgherd.engines.local.certificates import ensure
+
         now = datetime.now(UTC)
-        return identity.ensure(
-            self.layout, environment, certificates, now, self._owner, renew=renew
-        )
+        return ensure(self.layout, environment, certificates, now, self._owner, renew=renew)
 
     async def _wait(self, id: DatabaseId, condition: str, seconds: float) -> None:
         if not await self._agent("wait", database=str(id), condition=condition, seconds=seconds):

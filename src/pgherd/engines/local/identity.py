@@ -10,25 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from itertools import combinations
 
-from cryptography import x509
-
-from pgherd.engine import CertificateInfo
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
     EnvironmentManifest,
     InstanceManifest,
 )
-from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
-from pgherd.pki.authority import Authority, Identity
-from pgherd.pki.files import Place, due_at, ensure_authority, ensure_certificate
+from pgherd.pki.certificate import Identity, Place
 
-LIFETIME = timedelta(days=30)
 CONTROL = "control"
 DATA = "data"
 
@@ -142,62 +135,4 @@ def _host_lists(manifest: DatabaseManifest, instance: InstanceManifest) -> tuple
         for length in range(2, len(addresses))
         for hosts in combinations(addresses, length)
         if instance.address in hosts
-    )
-
-
-def ensure(
-    layout: Layout,
-    environment: str,
-    certificates: Iterator[Certificate],
-    now: datetime,
-    owner: Owner,
-    *,
-    renew: bool = False,
-) -> int:
-    """All of `certificates` are valid; how many were made now.
-
-    Beside each lies its authority's certificate, for it is that peers are checked against.
-    """
-    authorities = {
-        kind: ensure_authority(
-            authority_place(layout, environment, kind), f"pgherd {environment} {kind}", now, owner
-        )
-        for kind in (CONTROL, DATA)
-    }
-    return sum(
-        _ensure(certificate, authorities[certificate.authority], now, owner, renew=renew)
-        for certificate in certificates
-    )
-
-
-def _ensure(
-    certificate: Certificate, authority: Authority, now: datetime, owner: Owner, *, renew: bool
-) -> bool:
-    place = certificate.place
-    ensure_directory(place.folder, owner)
-    write(
-        place.folder / f"{certificate.authority}-authority.crt",
-        authority.pair.certificate,
-        owner,
-        mode=0o644,
-    )
-    return ensure_certificate(
-        authority, place, certificate.identity, now, LIFETIME, owner, renew=renew
-    )
-
-
-def read_info(environment: str, certificate: Certificate) -> CertificateInfo | None:
-    """What a certificate on disk says; None where it is missing or unreadable."""
-    try:
-        content = x509.load_pem_x509_certificate(certificate.place.certificate.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return CertificateInfo(
-        environment=environment,
-        database=certificate.database,
-        subject=certificate.identity.common_name,
-        purpose=certificate.purpose,
-        not_after=content.not_valid_after_utc,
-        path=certificate.place.certificate,
-        due_at=due_at(content),
     )

@@ -1,0 +1,75 @@
+"""The certificates of `pgherd.engines.local.identity` on disk: made, renewed and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from pgherd.engine import CertificateInfo
+from pgherd.engines.local.identity import CONTROL, DATA, Certificate, authority_place
+from pgherd.engines.local.layout import Layout
+from pgherd.files import Owner, ensure_directory, write
+from pgherd.pki.authority import Authority
+from pgherd.pki.files import due_at, ensure_authority, ensure_certificate
+
+LIFETIME = timedelta(days=30)
+
+
+def ensure(
+    layout: Layout,
+    environment: str,
+    certificates: Iterable[Certificate],
+    now: datetime,
+    owner: Owner,
+    *,
+    renew: bool = False,
+) -> int:
+    """All of `certificates` are valid; how many were made now.
+
+    Beside each lies its authority's certificate, for it is that peers are checked against.
+    """
+    authorities = {
+        kind: ensure_authority(
+            authority_place(layout, environment, kind), f"pgherd {environment} {kind}", now, owner
+        )
+        for kind in (CONTROL, DATA)
+    }
+    return sum(
+        _ensure(certificate, authorities[certificate.authority], now, owner, renew=renew)
+        for certificate in certificates
+    )
+
+
+def _ensure(
+    certificate: Certificate, authority: Authority, now: datetime, owner: Owner, *, renew: bool
+) -> bool:
+    place = certificate.place
+    ensure_directory(place.folder, owner)
+    write(
+        place.folder / f"{certificate.authority}-authority.crt",
+        authority.pair.certificate,
+        owner,
+        mode=0o644,
+    )
+    return ensure_certificate(
+        authority, place, certificate.identity, now, LIFETIME, owner, renew=renew
+    )
+
+
+def read_info(environment: str, certificate: Certificate) -> CertificateInfo | None:
+    """What a certificate on disk says; None where it is missing or unreadable."""
+    try:
+        content = x509.load_pem_x509_certificate(certificate.place.certificate.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return CertificateInfo(
+        environment=environment,
+        database=certificate.database,
+        subject=certificate.identity.common_name,
+        purpose=certificate.purpose,
+        not_after=content.not_valid_after_utc,
+        path=certificate.place.certificate,
+        due_at=due_at(content),
+    )
