@@ -17,7 +17,7 @@ import shutil
 import signal
 import ssl
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -39,7 +39,7 @@ from pgherd.engines.local.manifest import (
     read_environment,
     read_environments,
 )
-from pgherd.engines.local.supervisor import Supervisor
+from pgherd.engines.local.supervisor import Program, Supervisor
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import DatabaseId
 
@@ -51,7 +51,8 @@ FROZEN_LOOKS = 4
 """A Patroni that is seen stopped this many times in a row is killed and started again."""
 SILENT_SECONDS = 8
 """A leader whose lease has less than this left (of 30, renewed every 10) has been silent."""
-EXAMINE_SECONDS = 10.0
+EXAMINE_ROUNDS = 10
+"""Primaries are asked for their replicas every so many looks, each look while one is lost."""
 SETTLE_SECONDS = 30.0
 LOG_BYTES = 10 * 1024 * 1024
 LOGS_KEPT = 2
@@ -130,6 +131,9 @@ class Agent:
             await self._ensure_environment(manifest)
         elif environment in self.environments:
             await self._drop_environment(environment)
+        elif manifest:
+            program = programs.of_environment(self.layout, manifest)
+            await self._stop_left_over([program])
 
     async def converge_database(self, database: str) -> None:
         """Run, or stop, a database's pooler and instances as its manifest wants."""
@@ -139,8 +143,15 @@ class Agent:
             wanted = manifest if manifest and manifest.running else None
             if cluster := self.clusters.get(id):
                 await self._stop_unwanted(cluster, wanted)
+            elif manifest and not wanted:
+                await self._stop_left_over(programs.of_database(self.layout, manifest))
             if wanted:
                 self._ensure_database(wanted)
+
+    async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
+        """Stop what an earlier agent started and did not live to stop."""
+        left = self.supervisor.adopt({program.name: program for program in unwanted})
+        await asyncio.gather(*(self.supervisor.stop(name) for name in left))
 
     async def status(self) -> dict[str, Any]:
         """All that the agent sees, for `LocalEngine.observe`."""
@@ -187,8 +198,7 @@ class Agent:
         if candidate == leader:
             return candidate
         if forced:
-            body: dict[str, str] = {"candidate": candidate}
-            await self._patroni(cluster, candidate, "POST", "failover", body)
+            await self._forced(cluster, candidate)
         else:
             await self._planned(cluster, str(leader), candidate)
         if not await cluster.until(lambda: cluster.routed == candidate, HOLD_SECONDS):
@@ -202,6 +212,8 @@ class Agent:
         for instance in cluster.manifest.instances:
             self.supervisor.signal(programs.patroni_name(id, instance.number), signal.SIGHUP)
         self.supervisor.signal(programs.pooler_name(id), signal.SIGHUP)
+        for instance in cluster.manifest.instances:
+            await self._wake(cluster, cluster.manifest.instance_name(instance.number))
         return await self._settled(cluster, seconds)
 
     async def configure(self, database: str, configuration: dict[str, Any]) -> None:
@@ -276,7 +288,11 @@ class Agent:
         if wanted is None:
             await self.supervisor.stop(programs.pooler_name(id))
         leader = cluster.manifest.numbered(cluster.leader or "")
-        await asyncio.gather(*(self._stop_instance(id, i) for i in going if i != leader))
+        replicas = [self._stop_instance(id, i) for i in going if i != leader]
+        stopping = asyncio.gather(*replicas)
+        while not (await asyncio.wait([stopping], timeout=0.5))[0]:
+            await self._wake(cluster)  # a synchronous replica waits until its primary lets it go
+        stopping.result()
         if leader and leader in going:
             await self._stop_instance(id, leader)
         if wanted is None:
@@ -367,6 +383,7 @@ class Agent:
         id = cluster.manifest.id
         self._forget_postmaster(id, instance.number)
         processes.reap()
+        cluster.missing(instance)
         if client := self.etcds.get(id.environment):
             self._keep(("lost", id, instance.number), partial(cluster.lost, instance, client))
 
@@ -387,10 +404,13 @@ class Agent:
                 self.supervisor.kill(name)
 
     async def _examine(self) -> None:
+        rounds = 0
         while True:
-            await asyncio.sleep(EXAMINE_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
+            rounds += 1
+            is_round = rounds % EXAMINE_ROUNDS == 0
             for cluster in list(self.clusters.values()):
-                if len(cluster.manifest.instances) > 1:
+                if len(cluster.manifest.instances) > 1 and (is_round or cluster.is_short):
                     await asyncio.gather(cluster.examine(), return_exceptions=True)
 
     # Details
@@ -453,6 +473,12 @@ class Agent:
             cluster.arrivals.clear()
             await self._wake(cluster)
 
+    async def _forced(self, cluster: Cluster, candidate: str) -> None:
+        """Let Patroni make a replica the primary, even one that is behind."""
+        if not await cluster.until(lambda: _runs(cluster, candidate), SETTLE_SECONDS):
+            raise TryLater(f"{candidate} does not run", "see `pgherd status`")
+        await self._patroni(cluster, candidate, "POST", "failover", {"candidate": candidate})
+
     async def _planned(self, cluster: Cluster, leader: str, candidate: str) -> None:
         """Hold the clients, let Patroni switch over, and let them go to the new primary.
 
@@ -512,8 +538,11 @@ class Agent:
 
 def _may_lead(cluster: Cluster, name: str) -> bool:
     """Whether Patroni would take it: it says that it runs, and has every commit if it must."""
-    if cluster.manifest.is_synchronous and name not in cluster.synchronous_replicas:
-        return False
+    is_behind = cluster.manifest.is_synchronous and name not in cluster.synchronous_replicas
+    return not is_behind and _runs(cluster, name)
+
+
+def _runs(cluster: Cluster, name: str) -> bool:
     return cluster.member(name).get("state") == "running"
 
 

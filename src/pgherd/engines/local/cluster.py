@@ -63,6 +63,8 @@ class Cluster:
         self._changed = asyncio.Event()
         self.arrivals = asyncio.Event()
         """Set when an instance has joined: its primary should look, and make it a slot."""
+        self.is_short = False
+        """A replica was lost, and does not stream yet again."""
         self._fencing: set[int] = set()
 
     # What etcd says
@@ -212,8 +214,15 @@ class Cluster:
         if self.leader == leader:
             before = self._healthy_replicas(leader)
             self.replication = {name: Replication(state, lag) for name, state, lag in rows}
+            self.is_short = self.is_short and not self.replicas <= self.streaming
             if self._healthy_replicas(leader) != before:
                 self.touch()
+
+    def missing(self, instance: InstanceManifest) -> None:
+        """Send nobody to an instance that died, until the primary streams to it again."""
+        if self.replication.pop(self.manifest.instance_name(instance.number), None):
+            self.is_short = True
+            self.touch()
 
     async def has_read(self, instance: InstanceManifest, mark: str) -> bool:
         """Whether an instance has read this configuration, and Patroni knows what that changed.

@@ -71,17 +71,26 @@ class Supervisor:
 
     def want(self, wanted: Mapping[str, Program]) -> None:
         """Start, or adopt, those of `wanted` that are not looked after yet."""
-        missing = {name: program for name, program in wanted.items() if name not in self._runs}
-        if not missing:
-            return
+        self.adopt(wanted)
+        for name, program in wanted.items():
+            if name not in self._runs:
+                run = self._runs[name] = _Run(program)
+                self._start(run)
+
+    def adopt(self, programs: Mapping[str, Program]) -> set[str]:
+        """Look after those of `programs` that run though nobody does; which those are."""
+        unknown = {name: program for name, program in programs.items() if name not in self._runs}
+        if not unknown:
+            return set()
         running = processes.by_folder()
-        for name, program in missing.items():
-            run = self._runs[name] = _Run(program)
+        adopted = set()
+        for name, program in unknown.items():
             if (pid := _find(program, running)) and (process := Process.of(pid)):
                 log.info("%s runs already as process %d", name, pid)
+                run = self._runs[name] = _Run(program)
                 self._watch(run, process)
-            else:
-                self._start(run)
+                adopted.add(name)
+        return adopted
 
     async def stop(self, name: str) -> None:
         """End a program and wait for its end; killed when it takes too long."""
