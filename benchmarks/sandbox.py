@@ -1,0 +1,218 @@
+"""A fleet to measure: its own state folder, driven as a user drives it, and removed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CLONE = Path(__file__).resolve().parent.parent
+PROGRAM = CLONE / "bin/pgherd"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+KINDS = ("postgres", "patroni", "pgbouncer", "etcd", "agent", "fork server", "other")
+CONTROL_PLANE = ("agent", "fork server")
+
+
+class FailedError(Exception):
+    """A command of the fleet did not do what it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One command: how long it took and what it printed."""
+
+    seconds: float
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """One fleet in a state folder of its own. `name` is the fleet's in its file."""
+
+    state: Path
+    file: Path
+    name: str
+
+    @property
+    def root(self) -> Path:
+        """Where the fleet's state lies."""
+        return self.state / self.name
+
+    def run(self, *arguments: str, seconds: float = 900) -> Run:
+        """Run a command of pgherd and time it; FailedError when it fails."""
+        variables = {**os.environ, "PGHERD_STATE": str(self.state), "PGHERD_FILE": str(self.file)}
+        began = time.monotonic()
+        done = subprocess.run(
+            [str(PROGRAM), *arguments],
+            check=False,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        took = time.monotonic() - began
+        if done.returncode != 0:
+            command = " ".join(("pgherd", *arguments))
+            raise FailedError(
+                f"{command} ended with {done.returncode} after {took:.1f} s:\n"
+                f"{done.stdout[-2000:]}{done.stderr[-4000:]}"
+            )
+        return Run(took, done.stdout)
+
+    def serving(self) -> int:
+        """How many instances serve."""
+        status = json.loads(self.run("status", "--json").output)
+        return sum(
+            instance["state"] in ("running", "streaming")
+            for database in status["databases"]
+            for instance in database["instances"]
+        )
+
+    def processes(self) -> dict[int, str]:
+        """Every process of the fleet and its kind."""
+        agents = set(self._agents())
+        found = dict.fromkeys(agents, "agent")
+        for pid in _pids():
+            folder = _link(pid, "cwd")
+            if folder == str(self.root) or folder.startswith(f"{self.root}/"):
+                found[pid] = _kind(pid)
+            elif _parent(pid) in agents and b"pgherd.engines.local.forkserver" in _command(pid):
+                found[pid] = "fork server"
+        return found
+
+    def _agents(self) -> Iterator[int]:
+        wanted = [b"pgherd.engines.local.agent", os.fsencode(self.root)]
+        return (pid for pid in _pids() if _command(pid)[-2:] == wanted)
+
+    def remove(self, logs: Path | None = None) -> None:
+        """Nothing of it is left: no process, no file."""
+        if logs and (self.root / "log").is_dir():
+            shutil.copytree(self.root / "log", logs, dirs_exist_ok=True)
+        if self.root.is_dir():
+            with contextlib.suppress(FailedError, subprocess.TimeoutExpired):
+                self.run("destroy", "--yes-destroy", self.name, seconds=300)
+        deadline = time.monotonic() + 20
+        while (left := self.processes()) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.2)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+@contextmanager
+def sandbox(file: Path | str, name: str, logs: Path | None = None) -> Iterator[Sandbox]:
+    """A fleet that is not there yet; `file` is a fleet file, or the text of one."""
+    with folder() as state:
+        if isinstance(file, str):
+            path = state / "fleet.yaml"
+            path.write_text(file)
+        else:
+            path = file
+        fleet = Sandbox(state, path, name)
+        try:
+            yield fleet
+        finally:
+            fleet.remove(logs)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A new folder with a short path, which every user may enter."""
+    path = Path(tempfile.mkdtemp(prefix="b-", dir="/tmp"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def memory(pids: Sequence[int]) -> int:
+    """The sum of the proportional set sizes, in bytes: shared pages are counted once."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+    return total
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """CPU time that the processes, and all their children that have ended, have used so far.
+
+    The difference of two sums over a whole fleet counts processes that came and went between
+    them too, since a parent that is in the fleet takes its children's time over.
+    """
+    ticks = 0
+    for pid in pids:
+        if fields := _stat(pid):
+            ticks += sum(int(field) for field in fields[11:15])
+    return ticks / TICKS
+
+
+def working_in(*folders: Path) -> list[int]:
+    """The processes whose working directory is one of `folders`."""
+    wanted = {os.path.realpath(folder) for folder in folders}
+    return [pid for pid in _pids() if _link(pid, "cwd") in wanted]
+
+
+def started_at(pid: int) -> int:
+    """When a process began, in ticks since boot: with its id it is one process for good."""
+    return int(fields[19]) if (fields := _stat(pid)) else 0
+
+
+def as_postgres() -> dict[str, Any]:
+    """What makes a program run as an unprivileged user, where this one is root."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": "postgres", "group": "postgres", "extra_groups": []}
+
+
+def _kind(pid: int) -> str:
+    name = Path(_link(pid, "exe").removesuffix(" (deleted)")).name
+    if name.startswith("python"):
+        return "patroni"
+    return name if name in KINDS else "other"
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _link(pid: int, name: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/{name}")
+    except OSError:
+        return ""
+
+
+def _command(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
+    except OSError:
+        return []
+
+
+def _parent(pid: int) -> int:
+    return int(fields[1]) if (fields := _stat(pid)) else 0
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on (proc(5), field 3)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
