@@ -1,33 +1,29 @@
 """The agent: the one process of pgherd that stays. It belongs to the data plane.
 
 It starts what the manifests want and keeps it running (supervisor), watches each environment's
-etcd, lets poolers follow their primaries, and fences primaries that died (cluster). It decides
-nothing about the fleet. When it dies, everything runs on; the next one adopts it all.
+etcd, lets poolers follow their primaries (cluster), and fences primaries that died (watchdog).
+It decides nothing about the fleet. When it dies, everything runs on; the next one adopts it all.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import json
 import logging
 import os
-import shutil
 import signal
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from pgherd import __version__
-from pgherd.engines.local import etcd, patroni, postgres, processes, programs, rpc
-from pgherd.engines.local.cluster import HOLD_SECONDS, Cluster
+from pgherd.engines.local import etcd, identity, patroni, processes, programs, rpc, served
+from pgherd.engines.local.cluster import Cluster
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import (
@@ -39,23 +35,20 @@ from pgherd.engines.local.manifest import (
     read_environment,
     read_environments,
 )
+from pgherd.engines.local.patroni_api import ask, wake
+from pgherd.engines.local.settings import settled
 from pgherd.engines.local.supervisor import Program, Supervisor
+from pgherd.engines.local.switching import switch
+from pgherd.engines.local.watchdog import Watchdog
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import DatabaseId
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
-"""How often new postmasters and frozen Patronis are looked for."""
-FROZEN_LOOKS = 4
-"""A Patroni that is seen stopped this many times in a row is killed and started again."""
-SILENT_SECONDS = 8
-"""A leader whose lease has less than this left (of 30, renewed every 10) has been silent."""
-EXAMINE_ROUNDS = 10
-"""Primaries are asked for their replicas every so many looks, each look while one is lost."""
 SETTLE_SECONDS = 30.0
-LOG_BYTES = 10 * 1024 * 1024
-LOGS_KEPT = 2
+EXAMINE_SECONDS = 1.0
+EXAMINE_ROUNDS = 10
+"""Primaries are asked for their replicas in each round of so many, in each while one is lost."""
 
 
 class Agent:
@@ -64,7 +57,7 @@ class Agent:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.owner = data_plane_owner()
-        self.supervisor = Supervisor(self._program_ended)
+        self.supervisor = Supervisor()
         self.environments: dict[str, EnvironmentManifest] = {}
         self.clusters: dict[DatabaseId, Cluster] = {}
         self.etcds: dict[str, EtcdClient] = {}
@@ -73,9 +66,8 @@ class Agent:
         self._keys: dict[str, dict[str, KeyValue]] = {}
         self._tls: dict[str, ssl.SSLContext] = {}
         self._tasks: dict[object, asyncio.Task[None]] = {}
-        self._postmasters: dict[tuple[DatabaseId, int], processes.Process] = {}
-        self._stopped_looks: dict[str, int] = {}
         self._converging: dict[DatabaseId, asyncio.Lock] = {}
+        self._watchdog = Watchdog(layout, self.supervisor, self.clusters, self.etcds)
         self._leaving = asyncio.Event()
         self._stack = AsyncExitStack()
 
@@ -99,12 +91,13 @@ class Agent:
                 "wait": self.wait,
                 "switchover": self.switchover,
                 "reload": self.reload,
+                "refresh": self.refresh,
                 "configure": self.configure,
                 "restart": self.restart,
                 "leave": self.leave,
             }
             server = await rpc.serve(self.layout.agent_socket, handlers)
-            for name, work in (("look", self._look), ("examine", self._examine)):
+            for name, work in (("watchdog", self._watchdog.run), ("examine", self._examine)):
                 self._keep(name, work)
             log.info("agent %s runs", __version__)
             ready()
@@ -143,6 +136,9 @@ class Agent:
             wanted = manifest if manifest and manifest.running else None
             if cluster := self.clusters.get(id):
                 await self._stop_unwanted(cluster, wanted)
+                # What serves beside a new replica is from now on reached by another list of hosts.
+                if wanted and 1 < len(cluster.manifest.instances) < len(wanted.instances):
+                    await self.refresh(database, SETTLE_SECONDS)
             elif manifest and not wanted:
                 await self._stop_left_over(programs.of_database(self.layout, manifest))
             if wanted:
@@ -182,28 +178,7 @@ class Agent:
 
     async def switchover(self, database: str, target: str | None, *, forced: bool = False) -> str:
         """Let another instance lead; clients wait in the pooler meanwhile. Its name."""
-        cluster = self._cluster(database)
-        leader = cluster.leader
-        if leader is None and not forced:
-            raise TryLater(f"{database} has no primary", "run `pgherd failover` to force one")
-        await cluster.examine() if not forced else None
-        candidate = target or _best(cluster, leader)
-        if candidate is None:
-            raise InputError(f"{database} has no replica that streams", "see `pgherd status`")
-        if cluster.manifest.numbered(candidate) is None:
-            known = ", ".join(sorted({*cluster.replicas, *filter(None, [leader])}))
-            raise InputError(
-                f"{candidate} is not an instance of {database}", f"write one of {known}"
-            )
-        if candidate == leader:
-            return candidate
-        if forced:
-            await self._forced(cluster, candidate)
-        else:
-            await self._planned(cluster, str(leader), candidate)
-        if not await cluster.until(lambda: cluster.routed == candidate, HOLD_SECONDS):
-            raise TryLater(f"{database}: {candidate} is not the primary yet", "see `pgherd status`")
-        return candidate
+        return await switch(self._cluster(database), target, forced=forced)
 
     async def reload(self, database: str, seconds: float) -> bool:
         """Let a database's programs read their configuration and certificates; whether all have."""
@@ -213,15 +188,38 @@ class Agent:
             self.supervisor.signal(programs.patroni_name(id, instance.number), signal.SIGHUP)
         self.supervisor.signal(programs.pooler_name(id), signal.SIGHUP)
         for instance in cluster.manifest.instances:
-            await self._wake(cluster, cluster.manifest.instance_name(instance.number))
-        return await self._settled(cluster, seconds)
+            await wake(cluster, cluster.manifest.instance_name(instance.number))
+        return await settled(cluster, seconds)
+
+    async def refresh(self, database: str, seconds: float) -> bool:
+        """Let a database's programs serve the certificates that lie on disk; whether all do."""
+        cluster = self._cluster(database)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        looks = 0
+        while stale := await served.stale(self.layout, cluster.manifest):
+            if loop.time() > deadline:
+                return False
+            if looks % REFRESH_LOOKS == 0:
+                await self._tell_to_reload(cluster, stale)
+            looks += 1
+            await asyncio.sleep(0.2)
+        return True
+
+    async def _tell_to_reload(self, cluster: Cluster, names: Collection[str]) -> None:
+        id = cluster.manifest.id
+        for name in names:
+            self.supervisor.signal(name, signal.SIGHUP)
+        for instance in cluster.manifest.instances:
+            if programs.patroni_name(id, instance.number) in names:
+                await self._wake(cluster, cluster.manifest.instance_name(instance.number))
 
     async def configure(self, database: str, configuration: dict[str, Any]) -> None:
         """Change what all instances of a database share (Patroni's dynamic configuration)."""
         cluster = self._cluster(database)
         if cluster.leader is None:
             raise TryLater(f"{database} has no primary")
-        await self._patroni(cluster, cluster.leader, "PATCH", "config", configuration)
+        await ask(cluster, cluster.leader, "PATCH", "config", configuration)
 
     async def restart(self, database: str, instance: str) -> None:
         """Restart PostgreSQL of one instance, if its settings wait for that."""
@@ -229,28 +227,15 @@ class Agent:
         if cluster.manifest.numbered(instance) is None:
             raise InputError(f"{instance} is not an instance of {database}", "see `pgherd status`")
         if cluster.member(instance).get("pending_restart"):
-            await self._patroni(cluster, instance, "POST", "restart", {"restart_pending": True})
-            await self._settled(cluster, SETTLE_SECONDS)
-
-    async def _settled(self, cluster: Cluster, seconds: float) -> bool:
-        """Every instance has read its configuration, and says whether it waits for a restart."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        waiting = list(cluster.manifest.instances)
-        while loop.time() < deadline:
-            marks = {i.number: _mark(self.layout, cluster, i) for i in waiting}
-            waiting = [i for i in waiting if not await cluster.has_read(i, marks[i.number])]
-            if not waiting:
-                return True
-            for instance in waiting:
-                await self._wake(cluster, cluster.manifest.instance_name(instance.number))
-            await asyncio.sleep(0.3)
-        return False
+            await ask(cluster, instance, "POST", "restart", {"restart_pending": True})
+            await settled(cluster, SETTLE_SECONDS)
 
     # Environments and databases
 
     async def _ensure_environment(self, manifest: EnvironmentManifest) -> None:
         if self.environments.get(manifest.name) == manifest:
+            place = identity.operator_place(self.layout, manifest.name)
+            self._tls[manifest.name].load_cert_chain(place.certificate, place.key)
             return
         program = programs.of_environment(self.layout, manifest)
         self.supervisor.want({program.name: program})
@@ -270,7 +255,8 @@ class Agent:
     def _ensure_database(self, manifest: DatabaseManifest) -> None:
         cluster = self.clusters.get(manifest.id)
         if cluster is None:
-            cluster = Cluster(self.layout, manifest, self.supervisor, self.owner)
+            tls = self._tls[manifest.environment]
+            cluster = Cluster(self.layout, manifest, self.supervisor, self.owner, tls)
             self.clusters[manifest.id] = cluster
             self._keep(manifest.id, cluster.follow)
             self._keep(("welcome", manifest.id), partial(self._welcome, cluster))
@@ -291,7 +277,7 @@ class Agent:
         replicas = [self._stop_instance(id, i) for i in going if i != leader]
         stopping = asyncio.gather(*replicas)
         while not (await asyncio.wait([stopping], timeout=0.5))[0]:
-            await self._wake(cluster)  # a synchronous replica waits until its primary lets it go
+            await wake(cluster)  # a synchronous replica waits until its primary lets it go
         stopping.result()
         if leader and leader in going:
             await self._stop_instance(id, leader)
@@ -301,7 +287,7 @@ class Agent:
             del self.clusters[id]
 
     async def _stop_instance(self, id: DatabaseId, instance: InstanceManifest) -> None:
-        self._forget_postmaster(id, instance.number)
+        self._watchdog.forget(id, instance.number)
         await self.supervisor.stop(programs.patroni_name(id, instance.number))
 
     # Watching
@@ -339,74 +325,10 @@ class Agent:
         known = self._keys.get(id.environment, {}).values()
         cluster.learn([key for key in known if key.key.startswith(prefix)])
 
-    def _program_ended(self, name: str) -> None:
-        """A program ended by itself; where its postmaster died too, that is seen by `_lost`."""
-
-    async def _look(self) -> None:
-        looks = 0
-        while True:
-            looks += 1
-            for cluster in list(self.clusters.values()):
-                for instance in cluster.manifest.instances:
-                    self._look_at(cluster, instance)
-            if looks % 5 == 0:
-                await self._look_for_silence()
-            if looks % 60 == 0:
-                _rotate(self.layout.log)
-            await asyncio.sleep(LOOK_SECONDS)
-
-    def _look_at(self, cluster: Cluster, instance: InstanceManifest) -> None:
-        id = cluster.manifest.id
-        key = (id, instance.number)
-        pid = postgres.postmaster_pid(self.layout.data(*key))
-        known = self._postmasters.get(key)
-        if pid and (known is None or known.pid != pid):
-            self._forget_postmaster(*key)
-            if process := processes.Process.of(pid):
-                self._postmasters[key] = process
-                loop = asyncio.get_running_loop()
-                loop.add_reader(process.descriptor, self._postmaster_died, cluster, instance)
-        name = programs.patroni_name(*key)
-        patroni_pid = self.supervisor.pid(name)
-        frozen = patroni_pid is not None and processes.is_stopped(patroni_pid)
-        self._stopped_looks[name] = self._stopped_looks.get(name, 0) + 1 if frozen else 0
-        if self._stopped_looks[name] >= FROZEN_LOOKS:
-            log.warning("%s is frozen: killed, to be started again", name)
-            self.supervisor.kill(name)
-
-    def _forget_postmaster(self, id: DatabaseId, number: int) -> None:
-        if process := self._postmasters.pop((id, number), None):
-            asyncio.get_running_loop().remove_reader(process.descriptor)
-            process.close()
-
-    def _postmaster_died(self, cluster: Cluster, instance: InstanceManifest) -> None:
-        id = cluster.manifest.id
-        self._forget_postmaster(id, instance.number)
-        processes.reap()
-        cluster.missing(instance)
-        if client := self.etcds.get(id.environment):
-            self._keep(("lost", id, instance.number), partial(cluster.lost, instance, client))
-
-    async def _look_for_silence(self) -> None:
-        """Kill a Patroni that leads and no longer renews its lease, while it still holds it."""
-        for id, cluster in list(self.clusters.items()):
-            leader = cluster.manifest.numbered(cluster.leader or "")
-            lease = cluster.leader_lease
-            if leader is None or not lease or id.environment not in self.seen:
-                continue
-            try:
-                left = await self.etcds[id.environment].time_to_live(lease)
-            except TryLater:
-                continue
-            if 0 <= left < SILENT_SECONDS:
-                name = programs.patroni_name(id, leader.number)
-                log.warning("%s is silent: killed, to be started again", name)
-                self.supervisor.kill(name)
-
     async def _examine(self) -> None:
         rounds = 0
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(EXAMINE_SECONDS)
             rounds += 1
             is_round = rounds % EXAMINE_ROUNDS == 0
             for cluster in list(self.clusters.values()):
@@ -454,128 +376,19 @@ class Agent:
             return False
         if condition == "complete" or cluster.replicas <= cluster.synchronous_replicas:
             return True
-        await self._wake(cluster)
+        await wake(cluster)
         return False
-
-    async def _wake(self, cluster: Cluster, instance: str | None = None) -> None:
-        """Let an instance's Patroni, or the primary's, look now.
-
-        A change of the shared configuration that changes nothing wakes whoever is asked for it.
-        """
-        if name := instance or cluster.leader:
-            with contextlib.suppress(TryLater):
-                await self._patroni(cluster, name, "PATCH", "config", {"ttl": patroni.TTL})
 
     async def _welcome(self, cluster: Cluster) -> None:
         """Wake the primary for each instance that joins: it needs a replication slot there."""
         while True:
             await cluster.arrivals.wait()
             cluster.arrivals.clear()
-            await self._wake(cluster)
-
-    async def _forced(self, cluster: Cluster, candidate: str) -> None:
-        """Let Patroni make a replica the primary, even one that is behind."""
-        if not await cluster.until(lambda: _runs(cluster, candidate), SETTLE_SECONDS):
-            raise TryLater(f"{candidate} does not run", "see `pgherd status`")
-        await self._patroni(cluster, candidate, "POST", "failover", {"candidate": candidate})
-
-    async def _planned(self, cluster: Cluster, leader: str, candidate: str) -> None:
-        """Hold the clients, let Patroni switch over, and let them go to the new primary.
-
-        A synchronous replica is one that Patroni lists: a new one is not yet.
-        """
-        if not await cluster.until(lambda: _may_lead(cluster, candidate), SETTLE_SECONDS):
-            raise TryLater(f"{candidate} cannot lead yet", "see `pgherd status`")
-        await cluster.checkpoint()
-        try:
-            await asyncio.wait_for(cluster.hold(), 5.0)
-        except TimeoutError:
-            await cluster.release()
-            raise TryLater(
-                f"{cluster.manifest.id}: a transaction has been open for more than 5 s",
-                "try again when it has ended",
-            ) from None
-        body = {"leader": leader, "candidate": candidate}
-        # Patroni answers when the old primary is down; the leader key tells it sooner.
-        request = asyncio.create_task(self._patroni(cluster, leader, "POST", "switchover", body))
-        moved = asyncio.create_task(
-            cluster.until(lambda: cluster.routed == candidate, HOLD_SECONDS)
-        )
-        try:
-            done, _ = await asyncio.wait({request, moved}, return_when=asyncio.FIRST_COMPLETED)
-            if request in done and (error := request.exception()):
-                raise error
-            await moved
-        finally:
-            if cluster.routed != candidate:
-                await cluster.release()
-            for task in (request, moved):
-                task.cancel()
-
-    async def _patroni(
-        self, cluster: Cluster, instance: str, method: str, path: str, body: dict[str, Any]
-    ) -> None:
-        """One request to an instance's Patroni."""
-        manifest = cluster.manifest
-        place = manifest.numbered(instance)
-        if place is None:
-            raise InputError(
-                f"{instance} is not an instance of {manifest.id}", "see `pgherd status`"
-            )
-        url = f"https://{place.address}:{manifest.patroni_port}/{path}"
-        connector = aiohttp.TCPConnector(ssl=self._tls[manifest.environment])
-        try:
-            async with (
-                aiohttp.ClientSession(connector=connector) as session,
-                session.request(method, url, json=body) as response,
-            ):
-                text = await response.text()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise TryLater(f"Patroni of {instance} does not answer: {error}") from error
-        if response.status >= 400:
-            raise TryLater(f"Patroni of {instance} refuses: {text.strip()}")
-
-
-def _may_lead(cluster: Cluster, name: str) -> bool:
-    """Whether Patroni would take it: it says that it runs, and has every commit if it must."""
-    is_behind = cluster.manifest.is_synchronous and name not in cluster.synchronous_replicas
-    return not is_behind and _runs(cluster, name)
-
-
-def _runs(cluster: Cluster, name: str) -> bool:
-    return cluster.member(name).get("state") == "running"
-
-
-def _best(cluster: Cluster, leader: str | None) -> str | None:
-    """The replica that is the least behind."""
-    candidates = {
-        name: seen.lag_bytes or 0
-        for name, seen in cluster.replication.items()
-        if seen.state == "streaming" and name != leader and cluster.manifest.numbered(name)
-    }
-    return min(candidates, key=lambda name: (candidates[name], name), default=None)
-
-
-def _mark(layout: Layout, cluster: Cluster, instance: InstanceManifest) -> str:
-    """What names the configuration that an instance should have read."""
-    path = layout.instance(cluster.manifest.id, instance.number) / "patroni.yml"
-    return str(json.loads(path.read_text())["postgresql"]["parameters"][patroni.MARK])
+            await wake(cluster)
 
 
 def _service(key: str) -> str:
     return key.removeprefix(patroni.scope_prefix()).partition("/")[0]
-
-
-def _rotate(folder: Path) -> None:
-    """Move what is too long aside. All write in append mode, so a file may be cut under them."""
-    for path in folder.rglob("*.log"):
-        if path.stat().st_size > LOG_BYTES:
-            for number in range(LOGS_KEPT, 1, -1):
-                older = path.with_name(f"{path.name}.{number - 1}")
-                if older.exists():
-                    older.replace(path.with_name(f"{path.name}.{number}"))
-            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
-            os.truncate(path, 0)
 
 
 async def _steadily(work: Callable[[], Awaitable[None]]) -> None:

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,9 +48,16 @@ class Cluster:
     """The running side of one database."""
 
     def __init__(
-        self, layout: Layout, manifest: DatabaseManifest, supervisor: Supervisor, owner: Owner
+        self,
+        layout: Layout,
+        manifest: DatabaseManifest,
+        supervisor: Supervisor,
+        owner: Owner,
+        tls: ssl.SSLContext,
     ) -> None:
         self.layout = layout
+        self.tls = tls
+        """How to speak to its Patronis."""
         self.manifest = manifest
         self.replication: dict[str, Replication] = {}
         self.schema_revision: str | None = None
@@ -182,7 +190,7 @@ class Cluster:
     async def _until_writable(self, leader: str, instance: InstanceManifest) -> None:
         while self.leader == leader:
             try:
-                async with self._connection(instance, "postgres") as connection:
+                async with self.connection(instance, "postgres") as connection:
                     while self.leader == leader:
                         cursor = await connection.execute("SELECT pg_is_in_recovery()")
                         if (row := await cursor.fetchone()) and row[0] is False:
@@ -201,7 +209,7 @@ class Cluster:
         if not leader or not instance:
             raise TryLater(f"{self.manifest.id} has no primary")
         try:
-            async with self._connection(instance, self.manifest.service) as connection:
+            async with self.connection(instance, self.manifest.service) as connection:
                 cursor = await connection.execute(
                     "SELECT application_name, state,"
                     " pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint"
@@ -223,25 +231,6 @@ class Cluster:
         if self.replication.pop(self.manifest.instance_name(instance.number), None):
             self.is_short = True
             self.touch()
-
-    async def has_read(self, instance: InstanceManifest, mark: str) -> bool:
-        """Whether an instance has read this configuration, and Patroni knows what that changed.
-
-        It is Patroni's word on pending restarts that others go by, and it comes a little later
-        than PostgreSQL's.
-        """
-        try:
-            async with self._connection(instance, "postgres") as connection:
-                cursor = await connection.execute(
-                    "SELECT current_setting(%s, true),"
-                    " EXISTS (SELECT FROM pg_settings WHERE pending_restart)",
-                    (patroni.MARK,),
-                )
-                row = await cursor.fetchone()
-        except psycopg.Error:
-            return False
-        said = self.member(self.manifest.instance_name(instance.number)).get("pending_restart")
-        return row == (mark, bool(said))
 
     # Holding clients
 
@@ -272,6 +261,8 @@ class Cluster:
         try:
             name = manifest.instance_name(number)
             log.warning("%s: PostgreSQL of %s died: fencing it", manifest.id, name)
+            if self.routed == name:
+                self.routed = None
             hold = asyncio.create_task(self._hold_quietly()) if self.leader == name else None
             program = programs.patroni_name(manifest.id, number)
             self._supervisor.kill(program, pause=5.0 if len(manifest.instances) > 1 else 0.0)
@@ -280,7 +271,7 @@ class Cluster:
                 patroni.scope_prefix(manifest.service) + "leader", name
             ):
                 log.warning("%s: leader key of %s given back", manifest.id, name)
-            if await self.until(lambda: self.routed not in (None, name), HOLD_SECONDS):
+            if await self.until(lambda: self.routed is not None, HOLD_SECONDS):
                 self._supervisor.hasten(program)
             elif hold:
                 await self._release_quietly()
@@ -314,9 +305,10 @@ class Cluster:
     # Talking to the database's own programs
 
     @asynccontextmanager
-    async def _connection(
+    async def connection(
         self, instance: InstanceManifest, database: str
     ) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """As superuser over an instance's Unix socket."""
         connection = await psycopg.AsyncConnection.connect(
             host=str(self.layout.socket_folder(self.manifest.id, instance.number)),
             port=self.manifest.postgresql_port,
@@ -334,7 +326,7 @@ class Cluster:
         leader = self.leader
         instance = self.manifest.numbered(leader) if leader else None
         if instance:
-            async with self._connection(instance, "postgres") as connection:
+            async with self.connection(instance, "postgres") as connection:
                 await connection.execute("CHECKPOINT")
 
     async def _tell_pooler(self, command: str) -> None:

@@ -243,13 +243,19 @@ class LocalEngine:
         made = self._ensure_certificates(
             environment, identity.of_environment(self.layout, manifest), renew=renew
         )
+        if manifest.running:
+            await self._agent("converge_environment", environment=environment)
         for database in read_databases(self.layout):
             if database.environment == environment:
                 found = identity.of_database(self.layout, database)
-                if count := self._ensure_certificates(environment, found, renew=renew):
-                    made += count
-                    await self._reload(database.id)
+                made += self._ensure_certificates(environment, found, renew=renew)
+                if database.running:
+                    await self._serve_certificates(database.id)
         return made
+
+    async def _serve_certificates(self, id: DatabaseId) -> None:
+        if not await self._agent("refresh", database=str(id), seconds=RELOAD_SECONDS):
+            raise TryLater(f"{id} serves old certificates still", f"see `pgherd logs {id}`")
 
     def logs(
         self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False

@@ -1,8 +1,10 @@
-"""Reading the logs of one database, all components together."""
+"""The logs of the fleet: reading those of one database together, and keeping them short."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +12,8 @@ from pathlib import Path
 from pgherd.engine import LogLine
 
 POLL_SECONDS = 0.25
+LOG_BYTES = 10 * 1024 * 1024
+LOGS_KEPT = 2
 
 
 async def read(
@@ -37,3 +41,15 @@ async def read(
 def _logs(folder: Path, instance: str | None) -> list[Path]:
     pattern = "*.log" if instance is None else f"{instance}.*.log"
     return sorted(folder.glob(pattern))
+
+
+def rotate(folder: Path) -> None:
+    """Move what is too long aside. All write in append mode, so a file may be cut under them."""
+    for path in folder.rglob("*.log"):
+        if path.stat().st_size > LOG_BYTES:
+            for number in range(LOGS_KEPT, 1, -1):
+                older = path.with_name(f"{path.name}.{number - 1}")
+                if older.exists():
+                    older.replace(path.with_name(f"{path.name}.{number}"))
+            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+            os.truncate(path, 0)

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pgherd.engines.local import processes
@@ -52,10 +52,9 @@ class _Run:
 
 
 class Supervisor:
-    """Runs programs. `on_exit(name)` is told of each that ended without being asked to."""
+    """Runs programs."""
 
-    def __init__(self, on_exit: Callable[[str], None]) -> None:
-        self._on_exit = on_exit
+    def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
         self._forkserver: socket.socket | None = None
         self._forkserver_process: subprocess.Popen[bytes] | None = None
@@ -179,7 +178,6 @@ class Supervisor:
         if loop.time() - run.started_at > STEADY_SECONDS:
             run.pause = 0.0
         self._start_later(run)
-        self._on_exit(name)
 
     def _start_later(self, run: _Run) -> None:
         loop = asyncio.get_running_loop()
