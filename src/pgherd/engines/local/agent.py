@@ -212,7 +212,7 @@ class Agent:
             self.supervisor.signal(name, signal.SIGHUP)
         for instance in cluster.manifest.instances:
             if programs.patroni_name(id, instance.number) in names:
-                await self._wake(cluster, cluster.manifest.instance_name(instance.number))
+                await wake(cluster, cluster.manifest.instance_name(instance.number))
 
     async def configure(self, database: str, configuration: dict[str, Any]) -> None:
         """Change what all instances of a database share (Patroni's dynamic configuration)."""
