@@ -46,6 +46,8 @@ from pgherd.fleet.desired import DatabaseId
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 30.0
+REFRESH_LOOKS = 10
+"""Who serves an old certificate is told again after so many looks, 0.2 s apart."""
 EXAMINE_SECONDS = 1.0
 EXAMINE_ROUNDS = 10
 """Primaries are asked for their replicas in each round of so many, in each while one is lost."""
@@ -183,12 +185,8 @@ class Agent:
     async def reload(self, database: str, seconds: float) -> bool:
         """Let a database's programs read their configuration and certificates; whether all have."""
         cluster = self._cluster(database)
-        id = cluster.manifest.id
-        for instance in cluster.manifest.instances:
-            self.supervisor.signal(programs.patroni_name(id, instance.number), signal.SIGHUP)
-        self.supervisor.signal(programs.pooler_name(id), signal.SIGHUP)
-        for instance in cluster.manifest.instances:
-            await wake(cluster, cluster.manifest.instance_name(instance.number))
+        everything = {p.name for p in programs.of_database(self.layout, cluster.manifest)}
+        await self._tell_to_reload(cluster, everything)
         return await settled(cluster, seconds)
 
     async def refresh(self, database: str, seconds: float) -> bool:
