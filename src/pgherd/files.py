@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from pgherd.errors import NeedsHuman
+
+_FREE_SOME = "free some space there, then run the same command again"
+_DISK_TROUBLES = {
+    errno.ENOSPC: _FREE_SOME,
+    errno.EDQUOT: _FREE_SOME,
+    errno.EROFS: "mount that disk for writing, then run the same command again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +39,8 @@ def ensure_directory(path: Path, owner: Owner, mode: int = 0o700) -> Path:
     if not path.is_dir():
         if not path.parent.is_dir():
             ensure_directory(path.parent, owner, mode)
-        path.mkdir(mode=mode, exist_ok=True)
+        with _explained(path):
+            path.mkdir(mode=mode, exist_ok=True)
         owner.take(path)
     return path
 
@@ -42,6 +55,12 @@ def write(
     data = content.encode() if isinstance(content, str) else content
     if path.is_file() and path.read_bytes() == data:
         return False
+    with _explained(path):
+        _replace(path, data, owner, mode, durable=durable)
+    return True
+
+
+def _replace(path: Path, data: bytes, owner: Owner, mode: int, *, durable: bool) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -55,4 +74,17 @@ def write(
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    return True
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say what a person has to do where the disk does not take what is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_TROUBLES:
+            raise
+        reason = (error.strerror or "the disk does not take it").lower()
+        raise NeedsHuman(
+            f"{path} cannot be written: {reason}", _DISK_TROUBLES[error.errno]
+        ) from None

@@ -50,9 +50,7 @@ def ensure_complete(outcome: Outcome) -> None:
     """Raise Failed where a run did not reach its end."""
     if outcome.is_complete:
         return
-    plain = Outcome(
-        troubles=tuple(_with_subject(t) for t in outcome.troubles), unknown=outcome.unknown
-    )
+    plain = Outcome(troubles=tuple(merged(outcome.troubles)), unknown=outcome.unknown)
     errors = [*plain.errors, *merged_refusals(outcome.refused)]
     raise Failed(sorted(errors, key=lambda e: e.exit_code != outcome.exit_code))
 
@@ -69,8 +67,19 @@ def merged_refusals(refused: Iterable[Refusal]) -> list[InputError]:
     ]
 
 
-def _with_subject(trouble: Trouble) -> Trouble:
-    error, subject = trouble.error, trouble.subject
-    if subject in error.message:
-        return trouble
-    return Trouble(subject, type(error)(f"{subject}: {error.message}", error.hint))
+def merged(troubles: Iterable[Trouble]) -> list[Trouble]:
+    """One trouble for all subjects that have the same, each named in its message."""
+    by_error: dict[tuple[type[PgherdError], str, str], list[str]] = {}
+    for trouble in troubles:
+        error = trouble.error
+        by_error.setdefault((type(error), error.message, error.hint), []).append(trouble.subject)
+    return [
+        Trouble(subjects[0], kind(_with_subjects(subjects, message), hint))
+        for (kind, message, hint), subjects in by_error.items()
+    ]
+
+
+def _with_subjects(subjects: Sequence[str], message: str) -> str:
+    if len(subjects) == 1 and subjects[0] in message:
+        return message
+    return f"{few(subjects)}: {message}"

@@ -151,11 +151,18 @@ def _explain_usage(error: click.UsageError) -> None:
     print_error(message[:1].lower() + message[1:].rstrip("."), f"see {place} --help")
 
 
+def _innermost(error: BaseException) -> BaseException:
+    """The first error in a group, for a group's own line says nothing."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def _explain_unexpected(error: Exception, *, show: bool) -> None:
     from pgherd.cli.failures import print_error
 
     lines = traceback.format_exception(error)
-    last = lines[-1].strip().splitlines()[0]
+    last = traceback.format_exception_only(_innermost(error))[-1].strip().splitlines()[0]
     if show:
         click.echo("".join(lines), err=True, nl=False)
         print_error(f"unexpected: {last}", "report it with the lines above")

@@ -6,6 +6,7 @@ The file stays: what it says is for whoever waits, and is believed by nobody.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -94,5 +95,7 @@ def _holder(descriptor: int) -> Holder | None:
 
 
 def _say(descriptor: int, text: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text.encode(), 0)
+    # On a full disk the lock holds all the same.
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text.encode(), 0)

@@ -55,10 +55,12 @@ def open_book(path: Path, seed: str) -> AddressBook:
     """The book at `path`, or a new one in a free block that `seed` helps to choose."""
     try:
         content = json.loads(path.read_text())
-        return AddressBook(content["block"], content["ports"], content["hosts"])
+        hosts = {str(name): int(offset) for name, offset in content["hosts"].items()}
+        ports = {name: int(content["ports"][name]) for name in STANDARD_PORTS}
+        return AddressBook(int(content["block"]), ports, hosts)
     except FileNotFoundError:
         return new_book(seed, is_free)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise NeedsHuman(f"{path} is damaged", "restore it from a backup") from None
 
 

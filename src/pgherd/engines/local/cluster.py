@@ -25,7 +25,7 @@ from pgherd.engines.local.etcd_client import EtcdClient, KeyValue
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
 from pgherd.engines.local.supervisor import Supervisor
-from pgherd.errors import TryLater
+from pgherd.errors import PgherdError, TryLater
 from pgherd.files import Owner, write
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class Cluster:
             self._changed.clear()
             try:
                 await self._route()
-            except (psycopg.Error, OSError) as error:
+            except (psycopg.Error, OSError, PgherdError) as error:
                 log.debug("%s: pooler not ready: %s", self.manifest.id, error)
                 await asyncio.sleep(0.1)
                 self.touch()

@@ -85,6 +85,7 @@ class LocalEngine:
 
     async def observe(self) -> Observation:
         """What the manifests want, and what runs of it."""
+        self._is_claimed()
         environments = list(read_environments(self.layout))
         databases = list(read_databases(self.layout))
         try:
@@ -225,6 +226,7 @@ class LocalEngine:
 
     async def certificates(self) -> Sequence[CertificateInfo]:
         """Every certificate of the fleet, those that end first in front."""
+        self._is_claimed()
         wanted: list[tuple[str, identity.Certificate]] = []
         for environment in read_environments(self.layout):
             found = identity.of_environment(self.layout, environment)
@@ -273,12 +275,21 @@ class LocalEngine:
             ensure_directory(folder, self._owner)
         if self.layout.root.parent != Path("/") and os.geteuid() == 0:
             self._let_pass(self.layout.root.parent)
-        try:
-            owner = json.loads(self.layout.fleet.read_text())["fleet"]
-        except FileNotFoundError:
+        if not self._is_claimed():
             content = {"fleet": self.fleet, "version": __version__}
             write(self.layout.fleet, json.dumps(content) + "\n", self._owner, durable=True)
-            return
+
+    def _is_claimed(self) -> bool:
+        """Whether the state folder is this fleet's; an error where it is not for us."""
+        try:
+            owner = json.loads(self.layout.fleet.read_text())["fleet"]
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except PermissionError:
+            raise InputError(
+                f"state folder {self.layout.root} belongs to another user",
+                "run pgherd as the user whose fleet it is, or set PGHERD_STATE to another folder",
+            ) from None
         except (ValueError, KeyError, TypeError):
             raise NeedsHuman(
                 f"{self.layout.fleet} is damaged", "restore it from a backup"
@@ -288,6 +299,7 @@ class LocalEngine:
                 f"state folder {self.layout.root} belongs to fleet {owner!r}",
                 "set PGHERD_STATE to another folder",
             )
+        return True
 
     def _let_pass(self, folder: Path) -> None:
         """The data plane's user may enter the folders above its own."""
@@ -360,12 +372,14 @@ class LocalEngine:
         addresses.save_book(self.layout.addresses, book, self._owner)
 
     def _existing(self, id: DatabaseId) -> DatabaseManifest:
+        self._is_claimed()
         manifest = read_database(self.layout, id)
         if manifest is None:
             raise InputError(f"{id} does not exist here", "run `pgherd up`")
         return manifest
 
     def _existing_environment(self, name: str) -> EnvironmentManifest:
+        self._is_claimed()
         manifest = read_environment(self.layout, name)
         if manifest is None:
             raise InputError(f"{name} does not exist here", "run `pgherd up`")

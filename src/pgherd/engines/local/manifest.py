@@ -7,16 +7,18 @@ nothing else; so a command that dies half-way leaves an intent that is complete.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pgherd.engines.local.layout import Layout
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId, Durability
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +97,25 @@ class DatabaseManifest:
 def read_environments(layout: Layout) -> Iterator[EnvironmentManifest]:
     """All that were ever wanted and not removed."""
     for path in sorted(layout.environments.glob("*/environment.json")):
-        yield EnvironmentManifest(**_read(path))
+        yield _read(path, _environment)
 
 
 def read_environment(layout: Layout, name: str) -> EnvironmentManifest | None:
     """One of them, None where there is none."""
     path = layout.environment(name) / "environment.json"
-    return EnvironmentManifest(**_read(path)) if path.exists() else None
+    return _read(path, _environment) if path.exists() else None
 
 
 def read_databases(layout: Layout) -> Iterator[DatabaseManifest]:
     """All that were ever wanted and not removed."""
     for path in sorted(layout.databases.glob("*/*/database.json")):
-        yield _database(_read(path))
+        yield _read(path, _database)
 
 
 def read_database(layout: Layout, id: DatabaseId) -> DatabaseManifest | None:
     """One of them, None where there is none."""
     path = layout.database(id) / "database.json"
-    return _database(_read(path)) if path.exists() else None
+    return _read(path, _database) if path.exists() else None
 
 
 def write_environment(layout: Layout, manifest: EnvironmentManifest, owner: Owner) -> None:
@@ -132,13 +134,17 @@ def _write(path: Path, content: dict[str, object], owner: Owner) -> None:
     write(path, json.dumps(content, indent=1) + "\n", owner, durable=True)
 
 
+def _environment(content: dict[str, Any]) -> EnvironmentManifest:
+    return EnvironmentManifest(**content)
+
+
 def _database(content: dict[str, Any]) -> DatabaseManifest:
     instances = tuple(InstanceManifest(**instance) for instance in content.pop("instances"))
     return DatabaseManifest(**content, instances=instances)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path, make: Callable[[dict[str, Any]], T]) -> T:
     try:
-        return dict(json.loads(path.read_text()))
-    except (ValueError, TypeError):
+        return make(json.loads(path.read_text()))
+    except (ValueError, TypeError, KeyError, AttributeError):
         raise NeedsHuman(f"{path} is damaged", "restore it from a backup") from None
