@@ -516,11 +516,11 @@ def main() -> int:
     say("floor: a plain standby, promoted when its primary is killed")
     gaps = asyncio.run(floor(options.clients, options.pause, min(FLOOR_FAULTS, options.faults)))
     say("  " + ", ".join(f"{gap.seconds:.2f} s" for gap in gaps))
-    with sandbox(FLEET, "faults", options.logs) as fleet:
+    with sandbox(FLEET, options.logs) as fleet:
         say(f"pgherd up in {fleet.state}")
         fleet.run("up")
         layout = Layout(fleet.root)
-        subject = Subject(layout, LocalEngine(fleet.name, layout))
+        subject = Subject(layout, LocalEngine(fleet.wanted.name, layout))
         found, quiet = asyncio.run(measure(subject, counts, options.clients, options.pause))
     report.samples = {
         "floor": [asdict(gap) for gap in gaps],

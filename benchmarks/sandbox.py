@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgherd.fleet.desired import Fleet
+from pgherd.fleet.load import load
+
 CLONE = Path(__file__).resolve().parent.parent
 PROGRAM = CLONE / "bin/pgherd"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -38,16 +41,16 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """One fleet in a state folder of its own. `name` is the fleet's in its file."""
+    """One fleet in a state folder of its own."""
 
     state: Path
     file: Path
-    name: str
+    wanted: Fleet
 
     @property
     def root(self) -> Path:
         """Where the fleet's state lies."""
-        return self.state / self.name
+        return self.state / self.wanted.name
 
     def run(self, *arguments: str, seconds: float = 900) -> Run:
         """Run a command of pgherd and time it; FailedError when it fails."""
@@ -80,6 +83,12 @@ class Sandbox:
             for instance in database["instances"]
         )
 
+    def destroy(self, seconds: float = 600) -> Run:
+        """Delete all of it, protected or not."""
+        names = (environment.name for environment in self.wanted.environments)
+        flags = (word for name in names for word in ("--yes-destroy", name))
+        return self.run("destroy", *flags, seconds=seconds)
+
     def processes(self) -> dict[int, str]:
         """Every process of the fleet and its kind."""
         agents = set(self._agents())
@@ -102,7 +111,7 @@ class Sandbox:
             shutil.copytree(self.root / "log", logs, dirs_exist_ok=True)
         if self.root.is_dir():
             with contextlib.suppress(FailedError, subprocess.TimeoutExpired):
-                self.run("destroy", "--yes-destroy", self.name, seconds=300)
+                self.destroy(seconds=300)
         deadline = time.monotonic() + 20
         while (left := self.processes()) and time.monotonic() < deadline:
             for pid in left:
@@ -113,7 +122,7 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox(file: Path | str, name: str, logs: Path | None = None) -> Iterator[Sandbox]:
+def sandbox(file: Path | str, logs: Path | None = None) -> Iterator[Sandbox]:
     """A fleet that is not there yet; `file` is a fleet file, or the text of one."""
     with folder() as state:
         if isinstance(file, str):
@@ -121,7 +130,7 @@ def sandbox(file: Path | str, name: str, logs: Path | None = None) -> Iterator[S
             path.write_text(file)
         else:
             path = file
-        fleet = Sandbox(state, path, name)
+        fleet = Sandbox(state, path, load(path))
         try:
             yield fleet
         finally:
