@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from conftest import AUTH, ORDER, RunningFleet, connect
 from cryptography import x509
 from psycopg.conninfo import make_conninfo
+from running_fleet import AUTH, ORDER, RunningFleet, connect
 from wire import certificate_of
 
 from pgherd.engine import DatabaseState, ObservedDatabase

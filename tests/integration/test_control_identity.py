@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import AUTH, RunningFleet
+from running_fleet import AUTH, RunningFleet
 
 from pgherd.engines.local import identity
 from pgherd.engines.local.manifest import read_environment

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
 
 from pgherd.engine import AccessRole
 from pgherd.engines.local import identity

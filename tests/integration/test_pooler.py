@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 import asyncpg
 import psycopg
 import pytest
-from conftest import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
 from wire import JdbcConnection, RefusedError, client_tls
 
 from pgherd.decide.parameters import pool_size

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
 from psycopg import errors
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
 
 from pgherd.engine import AccessRole
 
