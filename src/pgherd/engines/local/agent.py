@@ -36,6 +36,7 @@ from pgherd.engines.local.manifest import (
     read_environments,
 )
 from pgherd.engines.local.patroni_api import ask, wake
+from pgherd.engines.local.prognosis import Prognosis
 from pgherd.engines.local.settings import settled
 from pgherd.engines.local.supervisor import Program, Supervisor
 from pgherd.engines.local.switching import switch
@@ -46,6 +47,7 @@ from pgherd.fleet.desired import DatabaseId
 log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 30.0
+PROGNOSIS_SECONDS = 1.0
 REFRESH_LOOKS = 10
 """Who serves an old certificate is told again after so many looks, 0.2 s apart."""
 EXAMINE_SECONDS = 1.0
@@ -165,12 +167,18 @@ class Agent:
         """Wait until a database is so; whether it is.
 
         `led`: its pooler reaches a primary that takes writes. `complete`: and all replicas stream.
-        `durable`: and all of them count for synchronous commits.
+        `durable`: and all of them count for synchronous commits. Raises NeedsHuman as soon as
+        waiting is in vain.
         """
         cluster = self._cluster(database)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
+        prognosis = Prognosis(self.layout, cluster, self.supervisor)
+        next_check = loop.time()
         while loop.time() < deadline:
+            if loop.time() >= next_check:
+                await prognosis.check()
+                next_check = loop.time() + PROGNOSIS_SECONDS
             if cluster.routed and cluster.routed == cluster.leader:
                 if await self._is(cluster, condition):
                     return True

@@ -253,7 +253,9 @@ class Cluster:
         """
         manifest, number = self.manifest, instance.number
         data = self.layout.data(manifest.id, number)
-        if postgres.cluster_state(data) is not postgres.ClusterState.IN_PRODUCTION:
+        state = postgres.cluster_state(data)
+        is_damaged = state is None and self.leader == manifest.instance_name(number)
+        if state is not postgres.ClusterState.IN_PRODUCTION and not is_damaged:
             return
         if number in self._fencing:
             return

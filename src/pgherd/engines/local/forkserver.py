@@ -143,9 +143,9 @@ def _become(start: Start) -> None:
     try:
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        _redirect(start.log)
         os.chdir(start.folder)
         os.environ["HOME"] = start.folder
-        _redirect(start.log)
         if start.arguments:
             os.execv(start.arguments[0], start.arguments)  # noqa: S606
         status = _run_patroni(start)

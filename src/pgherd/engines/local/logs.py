@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from pgherd.engine import LogLine
@@ -14,6 +14,8 @@ from pgherd.engine import LogLine
 POLL_SECONDS = 0.25
 LOG_BYTES = 10 * 1024 * 1024
 LOGS_KEPT = 2
+TAIL_BYTES = 8192
+ERROR_WORDS = ("PANIC", "FATAL", "CRITICAL", "ERROR", "Error:", "could not")
 
 
 async def read(
@@ -36,6 +38,28 @@ async def read(
                 for text in file:
                     yield LogLine(path.stem, text.rstrip("\n"))
                 positions[path] = file.tell()
+
+
+def telling_line(paths: Iterable[Path]) -> str:
+    """The last line that tells of an error, in the first log that has one; else the last line."""
+    last = ""
+    for path in paths:
+        lines = _tail(path)
+        for line in reversed(lines):
+            if any(word in line for word in ERROR_WORDS):
+                return line
+        last = last or (lines[-1] if lines else "")
+    return last or "its log is empty"
+
+
+def _tail(path: Path) -> list[str]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _logs(folder: Path, instance: str | None) -> list[Path]:

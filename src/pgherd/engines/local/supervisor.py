@@ -47,6 +47,8 @@ class _Run:
     process: Process | None = None
     pause: float = 0.0
     started_at: float = 0.0
+    quick_exits: int = 0
+    is_killed: bool = False
     restart: asyncio.TimerHandle | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,17 +66,28 @@ class Supervisor:
         run = self._runs.get(name)
         return run.process.pid if run and run.process else None
 
+    def quick_exits(self, name: str) -> int:
+        """How often in a row it ended soon after its start, though nobody wanted it to."""
+        run = self._runs.get(name)
+        return run.quick_exits if run else 0
+
     def names(self) -> set[str]:
         """All programs that are wanted."""
         return set(self._runs)
 
     def want(self, wanted: Mapping[str, Program]) -> None:
-        """Start, or adopt, those of `wanted` that are not looked after yet."""
+        """Start, or adopt, those of `wanted` that are not looked after yet.
+
+        One that waits to be started again is started now: what hindered it may be mended.
+        """
         self.adopt(wanted)
         for name, program in wanted.items():
             if name not in self._runs:
                 run = self._runs[name] = _Run(program)
                 self._start(run)
+            elif self._runs[name].quick_exits:
+                self._runs[name].quick_exits = 0
+                self.hasten(name)
 
     def adopt(self, programs: Mapping[str, Program]) -> set[str]:
         """Look after those of `programs` that run though nobody does; which those are."""
@@ -113,6 +126,7 @@ class Supervisor:
         if (run := self._runs.get(name)) is None:
             return
         run.pause = pause
+        run.is_killed = True
         if run.process:
             run.process.signal(signal.SIGKILL)
         elif run.restart:
@@ -177,6 +191,10 @@ class Supervisor:
         log.warning("%s ended (process %d)", name, process.pid)
         if loop.time() - run.started_at > STEADY_SECONDS:
             run.pause = 0.0
+            run.quick_exits = 0
+        elif not run.is_killed:
+            run.quick_exits += 1
+        run.is_killed = False
         self._start_later(run)
 
     def _start_later(self, run: _Run) -> None:

@@ -1,0 +1,122 @@
+"""Whether waiting for a database makes sense: says at once what will not pass by itself.
+
+A program that ends again and again, a PostgreSQL that cannot start and a full disk are a
+person's to see to. A replica with a damaged data directory is not: it is copied again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from pgherd.engines.local import listeners, logs, postgres, programs
+from pgherd.engines.local.cluster import Cluster
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import InstanceManifest
+from pgherd.engines.local.patroni_api import ask
+from pgherd.engines.local.supervisor import Supervisor
+from pgherd.errors import NeedsHuman, TryLater
+
+log = logging.getLogger(__name__)
+
+QUICK_EXITS = 5
+"""A program that ended so often in a row, each time soon after its start, will do so again."""
+FAILED_SECONDS = 20.0
+"""Patroni tries again every 10 s to start a PostgreSQL that does not."""
+FULL_BYTES = 4 * 1024 * 1024
+"""With less room than this on its disk, PostgreSQL stops as soon as it writes."""
+CANNOT_START = "start failed"
+"""Patroni's word for it."""
+
+
+class Prognosis:
+    """What is to be expected of one database while somebody waits for it."""
+
+    def __init__(self, layout: Layout, cluster: Cluster, supervisor: Supervisor) -> None:
+        self._layout = layout
+        self._cluster = cluster
+        self._supervisor = supervisor
+        self._failing_since: dict[int, float] = {}
+        self._copied: set[int] = set()
+
+    async def check(self) -> None:
+        """Raise NeedsHuman where waiting is in vain; have a damaged replica copied again."""
+        self._look_at_disk()
+        self._look_at_programs()
+        for instance in self._cluster.manifest.instances:
+            await self._look_at(instance)
+
+    def _look_at_disk(self) -> None:
+        if shutil.disk_usage(self._layout.root).free < FULL_BYTES:
+            raise NeedsHuman(
+                f"the disk of {self._layout.root} is full", "free some space, then run `pgherd up`"
+            )
+
+    def _look_at_programs(self) -> None:
+        manifest = self._cluster.manifest
+        id = manifest.id
+        for program in programs.of_database(self._layout, manifest):
+            if self._supervisor.quick_exits(program.name) >= QUICK_EXITS:
+                reason = logs.telling_line([Path(program.start.log)])
+                taken = self._taken(program.name)
+                raise NeedsHuman(
+                    f"{program.name} ends again and again: {taken or reason}",
+                    f"see `pgherd logs {id}`, then run `pgherd up`",
+                )
+
+    async def _look_at(self, instance: InstanceManifest) -> None:
+        cluster, number = self._cluster, instance.number
+        name = cluster.manifest.instance_name(number)
+        if cluster.member(name).get("state") != CANNOT_START:
+            self._failing_since.pop(number, None)
+            return
+        now = asyncio.get_running_loop().time()
+        failing = now - self._failing_since.setdefault(number, now)
+        id = cluster.manifest.id
+        data = self._layout.data(id, number)
+        is_damaged = data.is_dir() and postgres.cluster_state(data) is None
+        is_copyable = cluster.leader not in (None, name)
+        if is_damaged and is_copyable and number not in self._copied:
+            await self._copy_again(name, number)
+        elif is_damaged and len(cluster.manifest.instances) == 1:
+            raise NeedsHuman(
+                f"{id}: {data} is damaged: {data / 'global/pg_control'} cannot be read",
+                f"restore it from a backup, or give the data up with `pgherd destroy {id}`",
+            )
+        elif failing > FAILED_SECONDS:
+            folder = self._layout.database_log(id)
+            reason = listeners.taken_by(instance.address, cluster.manifest.postgresql_port)
+            reason = reason or logs.telling_line(
+                [folder / f"{name}.postgresql.log", folder / f"{name}.patroni.log"]
+            )
+            raise NeedsHuman(
+                f"{id}: PostgreSQL of {name} cannot start: {reason}",
+                f"see `pgherd logs {id} --instance {name}`, then run `pgherd up`",
+            )
+
+    async def _copy_again(self, name: str, number: int) -> None:
+        try:
+            await ask(self._cluster, name, "POST", "reinitialize", {"force": True})
+        except TryLater as error:
+            log.info("%s is not copied again yet: %s", name, error)
+            return
+        log.warning("%s: data of %s is damaged: copied again", self._cluster.manifest.id, name)
+        self._copied.add(number)
+        self._failing_since.pop(number, None)
+
+    def _taken(self, program: str) -> str:
+        """Which of the program's addresses another program has; empty for none."""
+        return next(filter(None, (listeners.taken_by(*a) for a in self._addresses(program))), "")
+
+    def _addresses(self, program: str) -> Iterable[tuple[str, int]]:
+        manifest = self._cluster.manifest
+        if program == programs.pooler_name(manifest.id):
+            return [(manifest.pooler_address, manifest.pooler_port)]
+        return [
+            (instance.address, manifest.patroni_port)
+            for instance in manifest.instances
+            if program == programs.patroni_name(manifest.id, instance.number)
+        ]
