@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -113,6 +113,8 @@ def by_hand(fleet: Sandbox, manifest: DatabaseManifest) -> Iterator[Access]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # A session of its own, as the fleet's has: Linux may share the CPU out by session.
+            start_new_session=True,
             **as_postgres(),
         )
         try:
@@ -191,12 +193,16 @@ def _wait_until_taken(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def measure(
-    ours: Access, plain: Access, operator: Mapping[str, str], bench: Pgbench, rounds: int
+    doors: Mapping[str, Access],
+    operator: Mapping[str, str],
+    bench: Pgbench,
+    titles: Sequence[str],
+    rounds: int,
 ) -> dict[str, dict[str, list[float]]]:
     """Transactions per second of each workload through either, in turn."""
-    doors = {"pgherd": ours, "by hand": plain}
     found: dict[str, dict[str, list[float]]] = {}
-    for title, options in WORKLOADS.items():
+    for title in titles:
+        options = WORKLOADS[title]
         found[title] = {name: [] for name in doors}
         for access in doors.values():
             Pgbench(bench.clients, 1).tps(access, options)
@@ -225,6 +231,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="runs through each pooler")
     parser.add_argument("--seconds", type=int, default=8, help="length of one run")
     parser.add_argument("--clients", type=int, default=8, help="connections of pgbench")
+    parser.add_argument("--workloads", nargs="+", choices=list(WORKLOADS), default=list(WORKLOADS))
     parser.add_argument("--scale", type=int, default=10, help="scale of pgbench's tables")
     options = parser.parse_args()
     report = Report("pooler")
@@ -236,8 +243,9 @@ def main() -> int:
         ours, operator = asyncio.run(_doors(fleet))
         pgbench(ours, "-i", "-q", "-s", str(options.scale))
         with by_hand(fleet, manifest) as plain:
+            doors = {"pgherd": ours, "by hand": plain}
             bench = Pgbench(options.clients, options.seconds)
-            found = measure(ours, plain, operator, bench, options.rounds)
+            found = measure(doors, operator, bench, options.workloads, options.rounds)
         version = ".".join(map(str, pooler.version(Path(manifest.pooler_program))))
         report.samples = {"pgbouncer": version, "tps": found}
     for title, samples in found.items():

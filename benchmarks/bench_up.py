@@ -114,8 +114,7 @@ def measure_restart(fleet: Sandbox, report: Report, instances: int) -> None:
     url = fleet.run("url", "production/auth").output.strip()
     _psql(url, marker)
     down = fleet.run("down").seconds
-    if left := fleet.processes():
-        raise RuntimeError(f"{len(left)} processes run after `pgherd down`")
+    fleet.expect_silence("down")
     os.sync()
     again = measure_up(fleet, instances)
     if _psql(url, "SELECT answer FROM kept") != "42":
@@ -165,8 +164,7 @@ def main() -> int:
         )
         report.measurements.insert(0, first)
         report.add("destroy", fleet.destroy().seconds, "s")
-        if left := fleet.processes():
-            raise RuntimeError(f"{len(left)} processes run after `pgherd destroy`")
+        fleet.expect_silence("destroy")
     return report.finish(options.json)
 
 

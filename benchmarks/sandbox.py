@@ -46,6 +46,8 @@ class Sandbox:
     state: Path
     file: Path
     wanted: Fleet
+    logs: Path | None = None
+    """Where to keep a copy of its logs."""
 
     @property
     def root(self) -> Path:
@@ -84,7 +86,9 @@ class Sandbox:
         )
 
     def destroy(self, seconds: float = 600) -> Run:
-        """Delete all of it, protected or not."""
+        """Delete all of it, protected or not; its logs are kept, if wanted."""
+        if self.logs and (self.root / "log").is_dir():
+            shutil.copytree(self.root / "log", self.logs, dirs_exist_ok=True)
         names = (environment.name for environment in self.wanted.environments)
         flags = (word for name in names for word in ("--yes-destroy", name))
         return self.run("destroy", *flags, seconds=seconds)
@@ -101,14 +105,21 @@ class Sandbox:
                 found[pid] = "fork server"
         return found
 
+    def expect_silence(self, after: str, seconds: float = 5.0) -> None:
+        """FailedError where processes of the fleet go on running after a command."""
+        deadline = time.monotonic() + seconds
+        while left := self.processes():
+            if time.monotonic() > deadline:
+                kinds = ", ".join(sorted(left.values()))
+                raise FailedError(f"{seconds:.0f} s after pgherd {after} still run: {kinds}")
+            time.sleep(0.1)
+
     def _agents(self) -> Iterator[int]:
         wanted = [b"pgherd.engines.local.agent", os.fsencode(self.root)]
         return (pid for pid in _pids() if _command(pid)[-2:] == wanted)
 
-    def remove(self, logs: Path | None = None) -> None:
+    def remove(self) -> None:
         """Nothing of it is left: no process, no file."""
-        if logs and (self.root / "log").is_dir():
-            shutil.copytree(self.root / "log", logs, dirs_exist_ok=True)
         if self.root.is_dir():
             with contextlib.suppress(FailedError, subprocess.TimeoutExpired):
                 self.destroy(seconds=300)
@@ -130,11 +141,11 @@ def sandbox(file: Path | str, logs: Path | None = None) -> Iterator[Sandbox]:
             path.write_text(file)
         else:
             path = file
-        fleet = Sandbox(state, path, load(path))
+        fleet = Sandbox(state, path, load(path), logs)
         try:
             yield fleet
         finally:
-            fleet.remove(logs)
+            fleet.remove()
 
 
 @contextmanager
