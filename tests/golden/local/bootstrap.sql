@@ -1,0 +1,14 @@
+CREATE ROLE "auth" LOGIN;
+CREATE ROLE "auth_ro" LOGIN IN ROLE pg_read_all_data;
+ALTER ROLE "auth_ro" SET default_transaction_read_only = on;
+CREATE DATABASE "auth" STRATEGY FILE_COPY;
+REVOKE ALL ON DATABASE "auth", postgres, template1 FROM PUBLIC;
+GRANT CONNECT, TEMPORARY ON DATABASE "auth" TO "auth";
+GRANT CONNECT ON DATABASE "auth" TO "auth_ro";
+CREATE ROLE rewind LOGIN;
+GRANT CONNECT ON DATABASE postgres TO rewind;
+\connect "auth"
+ALTER SCHEMA public OWNER TO "auth";
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) TO "auth";
