@@ -54,7 +54,7 @@ class Authority:
             _builder(_name(identity.common_name), issuer.subject, key.public_key(), now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(_purposes(identity)), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(purposes(identity)), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
                 critical=False,
@@ -101,13 +101,14 @@ def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _purposes(identity: Identity) -> Sequence[x509.ObjectIdentifier]:
-    purposes = []
+def purposes(identity: Identity) -> Sequence[x509.ObjectIdentifier]:
+    """What a certificate of this identity may be used for."""
+    found = []
     if identity.is_client:
-        purposes.append(ExtendedKeyUsageOID.CLIENT_AUTH)
+        found.append(ExtendedKeyUsageOID.CLIENT_AUTH)
     if _alternative_names(identity):
-        purposes.append(ExtendedKeyUsageOID.SERVER_AUTH)
-    return purposes
+        found.append(ExtendedKeyUsageOID.SERVER_AUTH)
+    return found
 
 
 def _alternative_names(identity: Identity) -> list[x509.GeneralName]:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner
-from pgherd.pki.authority import Authority
+from pgherd.pki.authority import Authority, purposes
 from pgherd.pki.certificate import Identity, KeyPair, Place
 
 
@@ -44,8 +44,8 @@ def ensure_certificate(
 ) -> bool:
     """A valid certificate for `identity` lies at `place`; whether it was made now.
 
-    It is made anew when missing, when it no longer fits (another issuer, name, address or
-    key), when less than a third of its life is left, or always with `renew`.
+    It is made anew when missing, when it no longer fits (another issuer, name, address,
+    purpose or key), when less than a third of its life is left, or always with `renew`.
     """
     pair = place.read()
     if not renew and pair is not None and _fits(pair, authority, identity, now):
@@ -71,12 +71,14 @@ def _fits(pair: KeyPair, authority: Authority, identity: Identity, now: datetime
         key = serialization.load_pem_private_key(pair.key, password=None)
         issuer = x509.load_pem_x509_certificate(authority.pair.certificate)
         certificate.verify_directly_issued_by(issuer)
+        allowed = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except Exception:  # whatever is wrong with it, it does not fit
         return False
     return (
         not due(certificate, now)
         and certificate.public_key() == key.public_key()
         and certificate.subject.rfc4514_string() == f"CN={identity.common_name}"
+        and set(allowed) == set(purposes(identity))
         and _alternative_names(certificate) == {*identity.server_addresses, *identity.server_names}
     )
 
