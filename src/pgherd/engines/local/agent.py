@@ -36,7 +36,7 @@ from pgherd.engines.local.manifest import (
     read_environments,
 )
 from pgherd.engines.local.patroni_api import ask, wake
-from pgherd.engines.local.prognosis import Prognosis
+from pgherd.engines.local.prognosis import Prognosis, check_environment
 from pgherd.engines.local.settings import settled
 from pgherd.engines.local.supervisor import Program, Supervisor
 from pgherd.engines.local.switching import switch
@@ -91,6 +91,7 @@ class Agent:
                 "ping": self.ping,
                 "converge_environment": self.converge_environment,
                 "converge_database": self.converge_database,
+                "ensure_hopeful": self.ensure_hopeful,
                 "status": self.status,
                 "wait": self.wait,
                 "switchover": self.switchover,
@@ -147,6 +148,11 @@ class Agent:
                 await self._stop_left_over(programs.of_database(self.layout, manifest))
             if wanted:
                 self._ensure_database(wanted)
+
+    async def ensure_hopeful(self, environment: str) -> None:
+        """Raise NeedsHuman where an environment's etcd will not run by itself."""
+        if manifest := self.environments.get(environment):
+            check_environment(self.layout, manifest, self.supervisor)
 
     async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
         """Stop what an earlier agent started and did not live to stop."""
@@ -239,12 +245,12 @@ class Agent:
     # Environments and databases
 
     async def _ensure_environment(self, manifest: EnvironmentManifest) -> None:
+        program = programs.of_environment(self.layout, manifest)
+        self.supervisor.want({program.name: program})
         if self.environments.get(manifest.name) == manifest:
             place = identity.operator_place(self.layout, manifest.name)
             self._tls[manifest.name].load_cert_chain(place.certificate, place.key)
             return
-        program = programs.of_environment(self.layout, manifest)
-        self.supervisor.want({program.name: program})
         self.environments[manifest.name] = manifest
         self._tls[manifest.name] = operator_tls(self.layout, manifest.name)
         client = EtcdClient(etcd.url(manifest), self._tls[manifest.name])

@@ -14,7 +14,10 @@ from pgherd.engines.local import etcd, pooler, postgres
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError
 
+MEGABYTE = 1000**2
 GIGABYTE = 1000**3
+ROOM_FOR_INSTANCE = 100 * MEGABYTE
+"""A new cluster with its first WAL; its customers' data comes on top."""
 ENOUGH_DISK = 10 * GIGABYTE
 ENOUGH_MEMORY = 3 * GIGABYTE
 
@@ -63,7 +66,7 @@ def _disk(layout: Layout) -> Capability:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free
-    detail = f"{free / GIGABYTE:.0f} GB free at {place}"
+    detail = f"{free / GIGABYTE:.1f} GB free at {place}"
     remedy = "free some, or set PGHERD_STATE to another disk"
     return Capability("disk", free > ENOUGH_DISK, detail, remedy if free <= ENOUGH_DISK else "")
 

@@ -59,6 +59,7 @@ from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
 
 AGENT_SECONDS = 30.0
 ETCD_SECONDS = 30.0
+ETCD_HOPE_SECONDS = 5.0
 LED_SECONDS = 120.0
 COMPLETE_SECONDS = 600.0
 DURABLE_SECONDS = 60.0
@@ -107,9 +108,17 @@ class LocalEngine:
         write_environment(self.layout, manifest, self._owner)
         await self._ensure_agent()
         await self._agent("converge_environment", environment=manifest.name)
+        await self._wait_for_etcd(manifest)
+
+    async def _wait_for_etcd(self, manifest: EnvironmentManifest) -> None:
+        """It answers; a word on why not comes early where that will not change by itself."""
         from pgherd.engines.local.etcd_client import wait_until_ready
 
-        await wait_until_ready(self.layout, manifest, ETCD_SECONDS)
+        try:
+            await wait_until_ready(self.layout, manifest, ETCD_HOPE_SECONDS)
+        except TryLater:
+            await self._agent("ensure_hopeful", environment=manifest.name)
+            await wait_until_ready(self.layout, manifest, ETCD_SECONDS)
 
     async def ensure_environment_stopped(self, environment: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted."""
@@ -145,6 +154,8 @@ class LocalEngine:
             raise TryLater(f"environment {database.id.environment} does not run")
         manifest = read_database(self.layout, database.id)
         if manifest is None:
+            self._ensure_room(1)
+            postgres.choose(database.postgresql)
             await self._forget_in_etcd(environment, database.id)
             manifest = self._new_manifest(database)
         await self._make_so(replace(manifest, running=True))
@@ -155,6 +166,7 @@ class LocalEngine:
         if count + 1 < len(manifest.instances):
             await self._remove_instances(manifest, count)
             return
+        self._ensure_room(count + 1 - len(manifest.instances))
         while len(manifest.instances) < count + 1:
             manifest = self._with_instance(manifest, database.environment.availability_domains)
         await self._make_so(manifest)
@@ -305,6 +317,17 @@ class LocalEngine:
         """The data plane's user may enter the folders above its own."""
         if folder.stat().st_uid == 0 and folder.name == "fleets":
             folder.chmod(0o755)
+
+    def _ensure_room(self, instances: int) -> None:
+        """There is room for so many new instances; NeedsHuman where there plainly is none."""
+        free = shutil.disk_usage(self.layout.root).free
+        wanted = instances * doctor.ROOM_FOR_INSTANCE
+        if free < wanted:
+            have, need = (bytes // doctor.MEGABYTE for bytes in (free, wanted))
+            raise NeedsHuman(
+                f"{self.layout.root} has {have} MB free, new instances need {need} MB",
+                "free some space, or set PGHERD_STATE to another disk",
+            )
 
     async def _forget_in_etcd(self, environment: EnvironmentManifest, id: DatabaseId) -> None:
         """Nothing is left there of an earlier database of that name."""

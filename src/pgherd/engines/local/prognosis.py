@@ -15,9 +15,9 @@ from pathlib import Path
 from pgherd.engines.local import listeners, logs, postgres, programs
 from pgherd.engines.local.cluster import Cluster
 from pgherd.engines.local.layout import Layout
-from pgherd.engines.local.manifest import InstanceManifest
+from pgherd.engines.local.manifest import EnvironmentManifest, InstanceManifest
 from pgherd.engines.local.patroni_api import ask
-from pgherd.engines.local.supervisor import Supervisor
+from pgherd.engines.local.supervisor import Program, Supervisor
 from pgherd.errors import NeedsHuman, TryLater
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,34 @@ CANNOT_START = "start failed"
 """Patroni's word for it."""
 
 
+def check_environment(
+    layout: Layout, manifest: EnvironmentManifest, supervisor: Supervisor
+) -> None:
+    """Raise NeedsHuman where an environment's etcd will not run by itself."""
+    _look_at_disk(layout)
+    program = programs.of_environment(layout, manifest)
+    if supervisor.quick_exits(program.name) >= QUICK_EXITS:
+        ports = (manifest.etcd_port, manifest.etcd_peer_port)
+        _give_up(
+            program, [(manifest.etcd_address, port) for port in ports], f"see {program.start.log}"
+        )
+
+
+def _look_at_disk(layout: Layout) -> None:
+    if shutil.disk_usage(layout.root).free < FULL_BYTES:
+        raise NeedsHuman(
+            f"the disk of {layout.root} is full", "free some space, then run `pgherd up`"
+        )
+
+
+def _give_up(program: Program, addresses: Iterable[tuple[str, int]], hint: str) -> None:
+    taken = next(filter(None, (listeners.taken_by(*address) for address in addresses)), "")
+    reason = taken or logs.telling_line([Path(program.start.log)])
+    raise NeedsHuman(
+        f"{program.name} ends again and again: {reason}", f"{hint}, then run `pgherd up`"
+    )
+
+
 class Prognosis:
     """What is to be expected of one database while somebody waits for it."""
 
@@ -44,28 +72,17 @@ class Prognosis:
 
     async def check(self) -> None:
         """Raise NeedsHuman where waiting is in vain; have a damaged replica copied again."""
-        self._look_at_disk()
+        _look_at_disk(self._layout)
         self._look_at_programs()
         for instance in self._cluster.manifest.instances:
             await self._look_at(instance)
-
-    def _look_at_disk(self) -> None:
-        if shutil.disk_usage(self._layout.root).free < FULL_BYTES:
-            raise NeedsHuman(
-                f"the disk of {self._layout.root} is full", "free some space, then run `pgherd up`"
-            )
 
     def _look_at_programs(self) -> None:
         manifest = self._cluster.manifest
         id = manifest.id
         for program in programs.of_database(self._layout, manifest):
             if self._supervisor.quick_exits(program.name) >= QUICK_EXITS:
-                reason = logs.telling_line([Path(program.start.log)])
-                taken = self._taken(program.name)
-                raise NeedsHuman(
-                    f"{program.name} ends again and again: {taken or reason}",
-                    f"see `pgherd logs {id}`, then run `pgherd up`",
-                )
+                _give_up(program, self._addresses(program.name), f"see `pgherd logs {id}`")
 
     async def _look_at(self, instance: InstanceManifest) -> None:
         cluster, number = self._cluster, instance.number
@@ -106,10 +123,6 @@ class Prognosis:
         log.warning("%s: data of %s is damaged: copied again", self._cluster.manifest.id, name)
         self._copied.add(number)
         self._failing_since.pop(number, None)
-
-    def _taken(self, program: str) -> str:
-        """Which of the program's addresses another program has; empty for none."""
-        return next(filter(None, (listeners.taken_by(*a) for a in self._addresses(program))), "")
 
     def _addresses(self, program: str) -> Iterable[tuple[str, int]]:
         manifest = self._cluster.manifest
