@@ -43,8 +43,9 @@ def test_many_listeners_fit() -> None:
 
 
 def test_what_is_gone_makes_room() -> None:
-    book = EMPTY.including("a/auth/1", "a/auth/2", "a/order/1").without("a/auth/")
+    book = EMPTY.including("a/auth/1", "a/auth/2", "a/order/1").without("a/auth")
     assert set(book.hosts) == {"a/order/1"}
+    assert set(EMPTY.including("a/b/1", "a/b/10").without("a/b/1").hosts) == {"a/b/10"}
     assert book.including("b/auth/1").address("b/auth/1") == IPv4Address("127.7.0.1")
 
 

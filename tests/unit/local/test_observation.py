@@ -41,7 +41,11 @@ def healthy() -> dict[str, Any]:
 def seen(
     agent: dict[str, Any], manifest: DatabaseManifest = AUTH, etcd: bool = True
 ) -> ObservedDatabase | Unknown:
-    status = {"environments": {"production": etcd}, "databases": {str(manifest.id): agent}}
+    status = {
+        "environments": {"production": etcd},
+        "databases": {str(manifest.id): agent},
+        "due": [],
+    }
     return with_agent([PRODUCTION], [manifest], status).databases[manifest.id]
 
 
@@ -128,21 +132,21 @@ def test_an_instance_that_the_agent_has_not_heard_of() -> None:
 
 def test_etcd_that_does_not_answer_leaves_all_unknown() -> None:
     assert seen(healthy(), etcd=False) == Unknown("etcd of production does not answer")
-    status = {"environments": {"production": False}, "databases": {}}
+    status = {"environments": {"production": False}, "databases": {}, "due": []}
     found = with_agent([PRODUCTION], [], status)
     assert found.impaired == {"production": "etcd of production does not answer"}
 
 
 def test_a_database_that_was_stopped() -> None:
     stopped = replace(AUTH, running=False)
-    status = {"environments": {"production": True}, "databases": {}}
+    status = {"environments": {"production": True}, "databases": {}, "due": []}
     found = with_agent([PRODUCTION], [stopped], status).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.STOPPED
 
 
 def test_a_database_that_should_run_and_does_not() -> None:
-    status = {"environments": {"production": True}, "databases": {}}
+    status = {"environments": {"production": True}, "databases": {}, "due": []}
     found = with_agent([PRODUCTION], [ALONE], status).databases[ALONE.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.UNAVAILABLE
@@ -150,7 +154,7 @@ def test_a_database_that_should_run_and_does_not() -> None:
 
 def test_a_stopped_environment() -> None:
     stopped = replace(PRODUCTION, running=False)
-    found = with_agent([stopped], [], {"environments": {}, "databases": {}})
+    found = with_agent([stopped], [], {"environments": {}, "databases": {}, "due": []})
     assert found.environments == found.stopped == frozenset({"production"})
     assert found.impaired == {}
 
@@ -179,3 +183,9 @@ def test_what_was_stopped_and_runs_on_is_not_called_stopped() -> None:
         found = without_agent(LAYOUT, [PRODUCTION], [stopped], folders).databases[AUTH.id]
         assert isinstance(found, ObservedDatabase)
         assert found.state is state
+
+
+def test_due_certificates_impair_an_environment() -> None:
+    status = {"environments": {"production": True}, "databases": {}, "due": ["production"]}
+    found = with_agent([PRODUCTION], [], status)
+    assert dict(found.impaired) == {"production": "its certificates are due"}

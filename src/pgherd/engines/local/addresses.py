@@ -45,10 +45,10 @@ class AddressBook:
                 hosts[name] = next(free)
         return replace(self, hosts=hosts)
 
-    def without(self, prefix: str) -> AddressBook:
-        """The book without the listeners whose names start with `prefix`."""
-        hosts = {name: host for name, host in self.hosts.items() if not name.startswith(prefix)}
-        return replace(self, hosts=hosts)
+    def without(self, name: str) -> AddressBook:
+        """The book without the listener of that name, and without all below it (`NAME/...`)."""
+        kept = (item for item in self.hosts.items() if not f"{item[0]}/".startswith(f"{name}/"))
+        return replace(self, hosts=dict(kept))
 
 
 def open_book(path: Path, seed: str) -> AddressBook:

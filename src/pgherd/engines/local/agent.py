@@ -2,12 +2,14 @@
 
 It starts what the manifests want and keeps it running (supervisor), watches each environment's
 etcd, lets poolers follow their primaries (cluster), and fences primaries that died (watchdog).
-It decides nothing about the fleet. When it dies, everything runs on; the next one adopts it all.
+It decides nothing about the fleet. When it dies, everything runs on; a keeper starts the next
+one, which adopts it all.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import json
 import logging
@@ -15,14 +17,25 @@ import os
 import signal
 import ssl
 import sys
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pgherd import __version__
-from pgherd.engines.local import etcd, identity, patroni, processes, programs, rpc, served
+from pgherd.engines.local import (
+    certificates,
+    etcd,
+    identity,
+    patroni,
+    processes,
+    programs,
+    rpc,
+    served,
+)
 from pgherd.engines.local.cluster import Cluster
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
 from pgherd.engines.local.layout import Layout, data_plane_owner
@@ -48,6 +61,9 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 30.0
 PROGNOSIS_SECONDS = 1.0
+PAUSE_SECONDS = 0.2
+"""Between an agent that was killed and the next."""
+DUE_SECONDS = 60.0
 REFRESH_LOOKS = 10
 """Who serves an old certificate is told again after so many looks, 0.2 s apart."""
 EXAMINE_SECONDS = 1.0
@@ -70,6 +86,7 @@ class Agent:
         self._keys: dict[str, dict[str, KeyValue]] = {}
         self._tls: dict[str, ssl.SSLContext] = {}
         self._tasks: dict[object, asyncio.Task[None]] = {}
+        self._due: dict[str, tuple[float, bool]] = {}
         self._converging: dict[DatabaseId, asyncio.Lock] = {}
         self._watchdog = Watchdog(layout, self.supervisor, self.clusters, self.etcds)
         self._leaving = asyncio.Event()
@@ -93,6 +110,7 @@ class Agent:
                 "converge_database": self.converge_database,
                 "ensure_hopeful": self.ensure_hopeful,
                 "status": self.status,
+                "certificates_due": self.certificates_due,
                 "wait": self.wait,
                 "switchover": self.switchover,
                 "reload": self.reload,
@@ -167,7 +185,18 @@ class Agent:
         return {
             "environments": {name: name in self.seen for name in self.environments},
             "databases": {str(id): self._database_status(id) for id in self.clusters},
+            "due": [name for name in self.environments if await self.certificates_due(name)],
         }
+
+    async def certificates_due(self, environment: str) -> bool:
+        """Whether a certificate of an environment is to be renewed; looked at once a minute."""
+        now = time.monotonic()
+        known = self._due.get(environment)
+        if known is None or now - known[0] > DUE_SECONDS:
+            found = certificates.of_environment(self.layout, self.environments[environment])
+            is_due = any(c.due_at is not None and c.due_at < datetime.now(UTC) for c in found)
+            known = self._due[environment] = (now, is_due)
+        return known[1]
 
     async def wait(self, database: str, condition: str, seconds: float) -> bool:
         """Wait until a database is so; whether it is.
@@ -206,6 +235,7 @@ class Agent:
     async def refresh(self, database: str, seconds: float) -> bool:
         """Let a database's programs serve the certificates that lie on disk; whether all do."""
         cluster = self._cluster(database)
+        self._due.pop(cluster.manifest.environment, None)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         looks = 0
@@ -413,22 +443,42 @@ async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
 
 
 def main(root: str) -> None:
-    """Leave an agent behind for the fleet whose state is below `root`; exit 1 when that fails."""
+    """Leave an agent behind for the fleet whose state is below `root`; exit 1 when that fails.
+
+    A keeper stays with it, which starts another one when it is killed.
+    """
     reader, writer = os.pipe()
     if os.fork():
         os.close(writer)
         os._exit(0 if os.read(reader, 1) else 1)
     os.close(reader)
     os.setsid()
-
-    def ready() -> None:
-        os.write(writer, b".")
-        os.close(writer)
-
     layout = Layout(Path(root))
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr
     )
+    processes.become_subreaper()
+    while (agent := os.fork()) != 0:
+        if os.waitstatus_to_exitcode(_wait_for(agent)) >= 0:
+            return
+        log.error("the agent (process %d) was killed: starting another", agent)
+        time.sleep(PAUSE_SECONDS)
+    _become_agent(layout, writer)
+
+
+def _wait_for(child: int) -> int:
+    """The status that `child` ends with; orphans that come here are reaped on the way."""
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            return status
+
+
+def _become_agent(layout: Layout, writer: int) -> None:
+    def ready() -> None:
+        with contextlib.suppress(OSError):  # whoever waited for the first agent is gone
+            os.write(writer, b".")
+
     with (layout.run / "agent.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from cryptography import x509
 
 from pgherd.engine import CertificateInfo
-from pgherd.engines.local.identity import CONTROL, DATA, Certificate, authority_place
+from pgherd.engines.local import identity
+from pgherd.engines.local.identity import CONTROL, DATA, LIFETIME, Certificate, authority_place
 from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import EnvironmentManifest, read_databases
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.pki.authority import Authority
 from pgherd.pki.files import due_at, ensure_authority, ensure_certificate
-
-LIFETIME = timedelta(days=30)
 
 
 def ensure(
@@ -56,6 +56,17 @@ def _ensure(
     return ensure_certificate(
         authority, place, certificate.identity, now, LIFETIME, owner, renew=renew
     )
+
+
+def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Iterator[CertificateInfo]:
+    """Every certificate of one environment that is in use."""
+    wanted = list(identity.of_environment(layout, manifest))
+    for database in read_databases(layout):
+        if database.environment == manifest.name:
+            wanted += identity.of_database(layout, database)
+    for certificate in wanted:
+        if info := read_info(manifest.name, certificate):
+            yield info
 
 
 def read_info(environment: str, certificate: Certificate) -> CertificateInfo | None:

@@ -67,6 +67,8 @@ class Cluster:
         self._owner = owner
         self._keys: dict[str, KeyValue] = {}
         self._held = True  # an earlier agent may have left it so
+        self._awaits_change = False
+        """Clients are held until another leads, or the same one anew."""
         self._reloaded = False
         self._changed = asyncio.Event()
         self.arrivals = asyncio.Event()
@@ -97,6 +99,7 @@ class Cluster:
         if self.leader != before:
             log.info("%s: leader %s -> %s", self.manifest.id, before, self.leader)
             self.replication = {}
+            self._awaits_change = False
         self.touch()
 
     def touch(self) -> None:
@@ -158,7 +161,7 @@ class Cluster:
     async def _route(self) -> None:
         leader = self.leader
         instance = self.manifest.numbered(leader) if leader else None
-        if not leader or not instance:
+        if not leader or not instance or self._awaits_change:
             return
         if self.routed != leader:
             self.routed = None
@@ -235,14 +238,17 @@ class Cluster:
     # Holding clients
 
     async def hold(self) -> None:
-        """Make new transactions wait in the pooler; those under way end first."""
-        self._held = True
+        """Make new transactions wait in the pooler; those under way end first.
+
+        They wait until the leader has changed, or `release`.
+        """
+        self._held = self._awaits_change = True
         await self._tell_pooler("PAUSE")
 
     async def release(self) -> None:
         """Let them go on."""
         await self._tell_pooler("RESUME")
-        self._held = False
+        self._held = self._awaits_change = False
 
     # Losing a primary
 

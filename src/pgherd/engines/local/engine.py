@@ -109,6 +109,8 @@ class LocalEngine:
         await self._ensure_agent()
         await self._agent("converge_environment", environment=manifest.name)
         await self._wait_for_etcd(manifest)
+        if await self._agent("certificates_due", environment=manifest.name):
+            await self.ensure_certificates(manifest.name)
 
     async def _wait_for_etcd(self, manifest: EnvironmentManifest) -> None:
         """It answers; a word on why not comes early where that will not change by itself."""
@@ -141,7 +143,7 @@ class LocalEngine:
             self.layout.environment(environment),
         ):
             shutil.rmtree(folder, ignore_errors=True)
-        self._forget_addresses(f"{environment}/")
+        self._forget_addresses(environment)
         if not list(read_environments(self.layout)):
             shutil.rmtree(self.layout.root, ignore_errors=True)
 
@@ -174,7 +176,12 @@ class LocalEngine:
     async def ensure_ocpus(self, database: Database, ocpus: int) -> None:
         """PostgreSQL's settings follow the size, as far as they can without a restart."""
         memory = ocpus * database.environment.local.memory_per_ocpu_bytes
-        manifest = replace(self._existing(database.id), ocpus=ocpus, memory_bytes=memory)
+        manifest = replace(
+            self._existing(database.id),
+            ocpus=ocpus,
+            max_ocpus=max(ocpus, database.ocpus.max),
+            memory_bytes=memory,
+        )
         await self._reconfigure(manifest)
 
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
@@ -205,7 +212,7 @@ class LocalEngine:
             if path.is_dir():
                 shutil.rmtree(path)
         shutil.rmtree(self.layout.database_log(id), ignore_errors=True)
-        self._forget_addresses(f"{id}/")
+        self._forget_addresses(str(id))
         shutil.rmtree(folder)
 
     async def switchover(self, id: DatabaseId, target: str | None = None) -> str:
@@ -239,16 +246,10 @@ class LocalEngine:
     async def certificates(self) -> Sequence[CertificateInfo]:
         """Every certificate of the fleet, those that end first in front."""
         self._is_claimed()
-        wanted: list[tuple[str, identity.Certificate]] = []
-        for environment in read_environments(self.layout):
-            found = identity.of_environment(self.layout, environment)
-            wanted += ((environment.name, c) for c in found)
-        for database in read_databases(self.layout):
-            found = identity.of_database(self.layout, database)
-            wanted += ((database.environment, c) for c in found)
-        from pgherd.engines.local.certificates import read_info
+        from pgherd.engines.local.certificates import of_environment
 
-        infos = [info for name, c in wanted if (info := read_info(name, c))]
+        environments = read_environments(self.layout)
+        infos = [info for e in environments for info in of_environment(self.layout, e)]
         return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
 
     async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
@@ -390,8 +391,8 @@ class LocalEngine:
         addresses.save_book(self.layout.addresses, book, self._owner)
         return book
 
-    def _forget_addresses(self, prefix: str) -> None:
-        book = addresses.open_book(self.layout.addresses, str(self.layout.root)).without(prefix)
+    def _forget_addresses(self, name: str) -> None:
+        book = addresses.open_book(self.layout.addresses, str(self.layout.root)).without(name)
         addresses.save_book(self.layout.addresses, book, self._owner)
 
     def _existing(self, id: DatabaseId) -> DatabaseManifest:
@@ -470,13 +471,19 @@ class LocalEngine:
         write(folder / "bootstrap", patroni.bootstrap_script(manifest, folder), owner, mode=0o700)
 
     async def _remove_instances(self, manifest: DatabaseManifest, count: int) -> None:
-        """Take replicas away, the newest first, never the primary."""
+        """Take replicas away, those that do not serve first, never the primary."""
         status = await self._agent("status")
         leader = status["databases"].get(str(manifest.id), {}).get("leader")
         if leader is None:
             raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
         primary = manifest.numbered(leader)
+        serving = {
+            name
+            for name, i in status["databases"][str(manifest.id)]["instances"].items()
+            if i["replication"] == "streaming"
+        }
         others = [i for i in manifest.instances if i != primary]
+        others.sort(key=lambda i: (manifest.instance_name(i.number) not in serving, i.number))
         going = others[count:]
         kept = tuple(i for i in manifest.instances if i not in going)
         self._write(replace(manifest, instances=kept))

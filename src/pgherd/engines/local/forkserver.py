@@ -20,10 +20,13 @@ import socket
 import sys
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 QUIET_SECONDS = 0.02
 STOP_POLL_SECONDS = 0.05
-SHORT_SECONDS = 0.1
+SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.3}
+LONG_AGO = 1.0
+"""A time, in seconds since 1970, that any wait has passed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +99,10 @@ def _preload() -> bool:
 
 
 def _shorten_waits() -> None:
-    """Poll a starting or stopping PostgreSQL often, and wait for replicas 0.1 s instead of 1 s.
+    """Take Patroni's fixed waits down to what they are for.
 
-    Patroni still checks, after that wait, that a replica has the shutdown's last WAL position
-    before it gives up its leader key; the wait only makes it likelier.
+    It polls a starting or stopping PostgreSQL each second, gives replicas one second to catch up
+    before it checks that one has, and gives a new leader two to take the key, which takes a tenth.
     """
     import time
 
@@ -113,10 +116,27 @@ def _shorten_waits() -> None:
 
         @staticmethod
         def sleep(seconds: float) -> None:
-            time.sleep(SHORT_SECONDS if seconds == 1 else seconds)
+            time.sleep(SHORT_SLEEPS.get(seconds, seconds))
 
     postgresql.STOP_POLLING_INTERVAL = STOP_POLL_SECONDS
     postgresql.time = ha.time = _Time()
+    _count_first_replicas_at_once(ha.Ha)
+
+
+def _count_first_replicas_at_once(ha: type[Any]) -> None:
+    """Skip the wait before synchronous replicas are counted, where there are none to lose.
+
+    After a promotion Patroni leaves the list of them alone for loop_wait seconds, lest those that
+    have not come back yet are struck off. A new cluster has none on it.
+    """
+    process = ha.process_sync_replication
+
+    def process_sync_replication(self: Any) -> None:
+        if self._promote_timestamp and not self.cluster.sync.members:
+            self._promote_timestamp = LONG_AGO
+        process(self)
+
+    ha.process_sync_replication = process_sync_replication
 
 
 def _fork_orphan(start: Start, connection: socket.socket) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Address
 from itertools import combinations
 
@@ -22,6 +23,7 @@ from pgherd.engines.local.manifest import (
 from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.certificate import Identity, Place
 
+LIFETIME = timedelta(days=30)
 CONTROL = "control"
 DATA = "data"
 

@@ -36,7 +36,10 @@ def with_agent(
     return Observation(
         environments=frozenset(e.name for e in environments),
         databases={d.id: _seen(d, status, unseen) for d in databases},
-        impaired={name: f"etcd of {name} does not answer" for name in sorted(unseen)},
+        impaired={
+            **dict.fromkeys(status["due"], "its certificates are due"),
+            **{name: f"etcd of {name} does not answer" for name in sorted(unseen)},
+        },
         stopped=frozenset(e.name for e in environments if not e.running),
     )
 

@@ -20,8 +20,8 @@ from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import InputError
 
-OLDEST = (1, 21)
-"""The first PgBouncer that tracks prepared statements in transaction mode."""
+OLDEST = (1, 22)
+"""The first PgBouncer that tracks prepared statements in transaction mode, DEALLOCATE ALL too."""
 PLACES = (
     Path("/usr/sbin/pgbouncer"),
     Path("/var/lib/pgherd/programs/pgbouncer"),
@@ -44,7 +44,7 @@ def program(candidates: Sequence[Path] = PLACES) -> Path:
         if path.is_file() and version(path) >= OLDEST:
             return path
     raise InputError(
-        "PgBouncer 1.21 or newer is not installed",
+        "PgBouncer 1.22 or newer is not installed",
         "run `make setup`: older ones break prepared statements in transaction mode",
     )
 
@@ -80,7 +80,7 @@ max_prepared_statements = 200
 ignore_startup_parameters = extra_float_digits
 default_pool_size = {pool_size(size)}
 max_client_conn = 1000
-max_db_connections = {2 * pool_size(size)}
+max_db_connections = {pool_size(size)}
 
 auth_type = hba
 auth_hba_file = {folder}/hba.conf
