@@ -19,6 +19,8 @@ from pgherd.errors import NeedsHuman
 from pgherd.files import Owner, write
 
 STANDARD_PORTS = {"postgresql": 5432, "patroni": 8008, "pooler": 6432, "etcd": 2379, "peer": 2380}
+LOOKED_AT = 8
+"""How many addresses of a block must be free for a new fleet."""
 PORT_STEP = 10000
 """A port that is taken on all addresses gives way to the same number, this much higher."""
 
@@ -77,6 +79,9 @@ def new_book(seed: str, free: Callable[[IPv4Address, int], bool]) -> AddressBook
         block = 1 + (first + step) % 253
         address = IPv4Address(f"127.{block}.0.1")
         ports = {name: _port(address, port, free) for name, port in STANDARD_PORTS.items()}
+        others = [address + offset for offset in range(1, LOOKED_AT)]
+        if any(not free(other, port) for other in others for port in ports.values()):
+            continue
         if ports == STANDARD_PORTS or _taken_everywhere(ports, free):
             return AddressBook(block, ports)
     raise NeedsHuman("no loopback block is free", "stop another fleet on this machine")
