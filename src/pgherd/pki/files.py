@@ -75,7 +75,8 @@ def _fits(pair: KeyPair, authority: Authority, identity: Identity, now: datetime
     except Exception:  # whatever is wrong with it, it does not fit
         return False
     return (
-        not due(certificate, now)
+        certificate.not_valid_before_utc <= now
+        and not due(certificate, now)
         and certificate.public_key() == key.public_key()
         and certificate.subject.rfc4514_string() == f"CN={identity.common_name}"
         and set(allowed) == set(purposes(identity))

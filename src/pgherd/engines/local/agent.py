@@ -479,11 +479,12 @@ def _become_agent(layout: Layout, writer: int) -> None:
         with contextlib.suppress(OSError):  # whoever waited for the first agent is gone
             os.write(writer, b".")
 
-    with (layout.run / "agent.lock").open("w") as lock:
+    with (layout.run / "agent.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit("another agent runs this fleet")
+        lock.truncate(0)  # only now: it names the agent that holds it
         lock.write(json.dumps({"pid": os.getpid()}))
         lock.flush()
         asyncio.run(Agent(layout).run(ready))

@@ -525,11 +525,22 @@ class LocalEngine:
                 return
             if running:
                 await self._stop_agent()
-            if not await asyncio.to_thread(self._start_agent):
+            if not await asyncio.to_thread(self._start_agent) and not await self._agent_comes():
                 raise NeedsHuman(
                     "the agent of this fleet does not start",
                     f"see {self.layout.log / 'agent.log'}",
                 )
+
+    async def _agent_comes(self) -> bool:
+        """Whether an agent that a killed command left behind, still starting, answers soon."""
+        for _ in range(50):
+            try:
+                await self._agent("ping")
+            except TryLater:
+                await asyncio.sleep(0.1)
+            else:
+                return True
+        return False
 
     def _start_agent(self) -> bool:
         """Start an agent that outlives this process; whether it listens."""
