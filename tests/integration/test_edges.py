@@ -100,7 +100,7 @@ class Place:
         return psycopg.connect(self.run("url", f"lab/{service}").strip(), autocommit=True)
 
     def agents(self) -> list[int]:
-        """The agent; its fork server ends with it."""
+        """The agent and its keeper; the fork server ends with them."""
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
@@ -111,8 +111,8 @@ class Place:
         return found
 
     def agent(self) -> int:
-        (pid,) = self.agents()
-        return pid
+        """The one that works: a keeper waits beside it."""
+        return int(json.loads((self.root / "run/agent.lock").read_text())["pid"])
 
     def processes(self) -> dict[int, Path]:
         """Those that work below the state folder, each with its working directory."""
