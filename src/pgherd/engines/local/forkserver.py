@@ -24,7 +24,7 @@ from typing import Any
 
 QUIET_SECONDS = 0.02
 STOP_POLL_SECONDS = 0.05
-SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.3}
+SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.15}
 LONG_AGO = 1.0
 """A time, in seconds since 1970, that any wait has passed since."""
 
