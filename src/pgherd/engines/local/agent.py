@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pgherd import __version__
 from pgherd.engines.local import (
     certificates,
     etcd,
@@ -89,6 +88,7 @@ class Agent:
         self._due: dict[str, tuple[float, bool]] = {}
         self._converging: dict[DatabaseId, asyncio.Lock] = {}
         self._watchdog = Watchdog(layout, self.supervisor, self.clusters, self.etcds)
+        self._version = rpc.version()
         self._leaving = asyncio.Event()
         self._stack = AsyncExitStack()
 
@@ -122,7 +122,7 @@ class Agent:
             server = await rpc.serve(self.layout.agent_socket, handlers)
             for name, work in (("watchdog", self._watchdog.run), ("examine", self._examine)):
                 self._keep(name, work)
-            log.info("agent %s runs", __version__)
+            log.info("agent %s runs", self._version)
             ready()
             await self._leaving.wait()
             server.close()
@@ -134,7 +134,7 @@ class Agent:
 
     async def ping(self) -> dict[str, Any]:
         """Which agent this is."""
-        return {"pid": os.getpid(), "version": __version__}
+        return {"pid": os.getpid(), "version": self._version}
 
     async def leave(self) -> None:
         """End; everything runs on."""

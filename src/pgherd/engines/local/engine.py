@@ -521,7 +521,7 @@ class LocalEngine:
                 running = await self._agent("ping")
             except TryLater:
                 running = None
-            if running and running["version"] == __version__:
+            if running and running["version"] == rpc.version():
                 return
             if running:
                 await self._stop_agent()

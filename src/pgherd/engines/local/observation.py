@@ -37,7 +37,7 @@ def with_agent(
         environments=frozenset(e.name for e in environments),
         databases={d.id: _seen(d, status, unseen) for d in databases},
         impaired={
-            **dict.fromkeys(status["due"], "its certificates are due"),
+            **dict.fromkeys(status.get("due", ()), "its certificates are due"),
             **{name: f"etcd of {name} does not answer" for name in sorted(unseen)},
         },
         stopped=frozenset(e.name for e in environments if not e.running),

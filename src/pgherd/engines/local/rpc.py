@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pgherd import __version__
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,14 @@ LINE_LIMIT = 16 * 1024 * 1024
 KINDS = {kind.__name__: kind for kind in (InputError, TryLater, NeedsHuman)}
 
 Handler = Callable[..., Awaitable[Any]]
+
+
+def version() -> str:
+    """pgherd's version and a digest of this engine's code: an agent of another one is replaced."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
 async def call(path: Path, method: str, /, **arguments: Any) -> Any:
