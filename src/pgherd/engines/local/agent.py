@@ -66,7 +66,7 @@ DUE_SECONDS = 60.0
 REFRESH_LOOKS = 10
 """Who serves an old certificate is told again after so many looks, 0.2 s apart."""
 EXAMINE_SECONDS = 1.0
-EXAMINE_ROUNDS = 10
+EXAMINE_ROUNDS = 30
 """Primaries are asked for their replicas in each round of so many, in each while one is lost."""
 
 

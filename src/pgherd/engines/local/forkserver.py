@@ -25,6 +25,8 @@ from typing import Any
 QUIET_SECONDS = 0.02
 STOP_POLL_SECONDS = 0.05
 SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.15}
+START_POLL_SECONDS = 0.2
+"""Each look at a PostgreSQL that starts is a program that starts, too."""
 LONG_AGO = 1.0
 """A time, in seconds since 1970, that any wait has passed since."""
 
@@ -109,17 +111,20 @@ def _shorten_waits() -> None:
     from patroni import ha, postgresql
 
     class _Time:
-        """The time module as these two see it."""
+        """The time module, with other sleeps."""
+
+        def __init__(self, sleeps: dict[float, float]) -> None:
+            self._sleeps = sleeps
 
         def __getattr__(self, name: str) -> object:
             return getattr(time, name)
 
-        @staticmethod
-        def sleep(seconds: float) -> None:
-            time.sleep(SHORT_SLEEPS.get(seconds, seconds))
+        def sleep(self, seconds: float) -> None:
+            time.sleep(self._sleeps.get(seconds, seconds))
 
     postgresql.STOP_POLLING_INTERVAL = STOP_POLL_SECONDS
-    postgresql.time = ha.time = _Time()
+    postgresql.time = _Time({1: START_POLL_SECONDS})
+    ha.time = _Time(SHORT_SLEEPS)
     _count_first_replicas_at_once(ha.Ha)
 
 
