@@ -117,11 +117,6 @@ class Cluster:
         return key.lease if (key := self._keys.get("leader")) else None
 
     @property
-    def is_initialized(self) -> bool:
-        """Whether its first primary was ever complete."""
-        return bool((key := self._keys.get("initialize")) and key.value)
-
-    @property
     def synchronous_replicas(self) -> set[str]:
         """The replicas that have every acknowledged commit (one of them, with quorum commit)."""
         key = self._keys.get("sync")
