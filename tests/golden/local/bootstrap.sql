@@ -1,7 +1,12 @@
 CREATE ROLE "auth" LOGIN;
 CREATE ROLE "auth_ro" LOGIN IN ROLE pg_read_all_data;
 ALTER ROLE "auth_ro" SET default_transaction_read_only = on;
-CREATE DATABASE "auth" STRATEGY FILE_COPY;
+SELECT count(*) AS prepared FROM pg_database WHERE datname = 'pgherd prepared' \gset
+\if :prepared
+ALTER DATABASE "pgherd prepared" RENAME TO "auth";
+\else
+CREATE DATABASE "auth";
+\endif
 REVOKE ALL ON DATABASE "auth", postgres, template1 FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE "auth" TO "auth";
 GRANT CONNECT ON DATABASE "auth" TO "auth_ro";

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from local_fleet import ALONE, AUTH, LAYOUT, PRODUCTION
 
-from pgherd.engines.local import etcd, patroni, pooler, postgres
+from pgherd.engines.local import etcd, patroni, pooler, postgres, template
 
 GOLDEN = Path(__file__).parents[2] / "golden/local"
 
@@ -40,7 +40,12 @@ TEXTS: dict[str, Callable[[], str]] = {
     "pg_ident-own-user.conf": lambda: lines(postgres.ident(AUTH, "alice")),
     "bootstrap.sql": lambda: postgres.bootstrap_sql(AUTH),
     "bootstrap": lambda: patroni.bootstrap_script(AUTH, LAYOUT.instance(AUTH.id, 1)),
-    "initdb": lambda: patroni.initdb_script(LAYOUT, AUTH).replace(sys.executable, "PYTHON"),
+    "initdb": lambda: (
+        patroni.initdb_script(LAYOUT, AUTH)
+        .replace(sys.executable, "PYTHON")
+        .replace(template.__file__, "TEMPLATE")
+    ),
+    "pg_basebackup": lambda: patroni.basebackup_script(LAYOUT, AUTH, 1),
     "pgbouncer.ini": lambda: pooler.settings(LAYOUT, AUTH, "postgres"),
     "pgbouncer-hba.conf": lambda: pooler.hba(AUTH, "postgres"),
     "pgbouncer-users.txt": lambda: pooler.users(AUTH, "postgres"),

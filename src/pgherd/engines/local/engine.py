@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
 
+AT_ONCE_PER_CPU = 8
+"""Databases that are worked on; most of the time each of them waits for something."""
 AGENT_SECONDS = 30.0
 ETCD_SECONDS = 30.0
 ETCD_HOPE_SECONDS = 5.0
@@ -74,7 +77,7 @@ class LocalEngine:
     def __init__(self, fleet: str, layout: Layout, concurrency: int | None = None) -> None:
         self.fleet = fleet
         self.layout = layout
-        self.concurrency = concurrency or max(4, 3 * (os.cpu_count() or 1))
+        self.concurrency = concurrency or AT_ONCE_PER_CPU * (os.cpu_count() or 1)
         self._owner = data_plane_owner()
         self._agent_starting = asyncio.Lock()
 
@@ -350,6 +353,10 @@ class LocalEngine:
             etcd_program=etcd.program(),
         )
 
+    @cached_property
+    def _pooler_program(self) -> Path:
+        return pooler.program()
+
     def _new_manifest(self, database: Database) -> DatabaseManifest:
         id = database.id
         version, programs = postgres.choose(database.postgresql)
@@ -360,7 +367,7 @@ class LocalEngine:
             service=id.service,
             postgresql=version,
             bin_directory=str(programs),
-            pooler_program=str(pooler.program()),
+            pooler_program=str(self._pooler_program),
             postgresql_port=book.ports["postgresql"],
             patroni_port=book.ports["patroni"],
             pooler_address=str(book.address(f"{id}/pooler")),
@@ -413,7 +420,7 @@ class LocalEngine:
 
     async def _make_so(self, manifest: DatabaseManifest) -> None:
         """Write everything down, let the agent carry it out, and wait until all serve."""
-        self._write(manifest)
+        await self._write(manifest)
         await self._ensure_agent()
         await self._agent("converge_database", database=str(manifest.id))
         is_alone = len(manifest.instances) == 1
@@ -422,7 +429,7 @@ class LocalEngine:
 
     async def _reconfigure(self, manifest: DatabaseManifest) -> None:
         """Change settings without a restart."""
-        self._write(manifest)
+        await self._write(manifest)
         await self._agent("converge_database", database=str(manifest.id))
         await self._agent(
             "configure",
@@ -435,8 +442,12 @@ class LocalEngine:
         if not await self._agent("reload", database=str(id), seconds=RELOAD_SECONDS):
             raise TryLater(f"{id} has not read its new settings yet", f"see `pgherd logs {id}`")
 
-    def _write(self, manifest: DatabaseManifest) -> None:
-        """All files of a database; its manifest last, for that is what the agent acts on."""
+    async def _write(self, manifest: DatabaseManifest) -> None:
+        """All files of a database. A disk may let one wait while others need nothing of it."""
+        await asyncio.to_thread(self._write_files, manifest)
+
+    def _write_files(self, manifest: DatabaseManifest) -> None:
+        # The manifest is the last, for that is what the agent acts on.
         id, owner, layout = manifest.id, self._owner, self.layout
         environment = read_environment(layout, id.environment)
         if environment is None:
@@ -467,6 +478,8 @@ class LocalEngine:
         content = patroni.configuration(layout, environment, manifest, instance, owner.name)
         write(folder / "patroni.yml", patroni.render(content), owner)
         write(folder / "initdb", patroni.initdb_script(layout, manifest), owner, mode=0o700)
+        basebackup = patroni.basebackup_script(layout, manifest, instance.number)
+        write(folder / "pg_basebackup", basebackup, owner, mode=0o700)
         write(folder / "bootstrap.sql", postgres.bootstrap_sql(manifest), owner)
         write(folder / "bootstrap", patroni.bootstrap_script(manifest, folder), owner, mode=0o700)
 
@@ -486,7 +499,7 @@ class LocalEngine:
         others.sort(key=lambda i: (manifest.instance_name(i.number) not in serving, i.number))
         going = others[count:]
         kept = tuple(i for i in manifest.instances if i not in going)
-        self._write(replace(manifest, instances=kept))
+        await self._write(replace(manifest, instances=kept))
         await self._agent("converge_database", database=str(manifest.id))
         for instance in going:
             shutil.rmtree(self.layout.instance(manifest.id, instance.number), ignore_errors=True)

@@ -4,14 +4,10 @@ Importing Patroni costs 0.3 s of CPU and 27 MB each time, and stock Patroni does
 instance. Here it is done once: instances share the memory, and the helper that starts a
 postmaster is forked as well. Other programs are started the same way. All are orphaned on
 purpose: the agent, which is the nearest subreaper, inherits and watches them.
-
-Also shortened are fixed waits of Patroni that a start or a switchover would spend asleep.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
 import json
 import os
 import select
@@ -20,15 +16,10 @@ import socket
 import sys
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+
+from pgherd.engines.local.preload import Preload
 
 QUIET_SECONDS = 0.02
-STOP_POLL_SECONDS = 0.05
-SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.15}
-START_POLL_SECONDS = 0.2
-"""Each look at a PostgreSQL that starts is a program that starts, too."""
-LONG_AGO = 1.0
-"""A time, in seconds since 1970, that any wait has passed since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +27,14 @@ class Start:
     """What to start: a Patroni with this `configuration`, or another program by its `arguments`.
 
     `folder` becomes its working directory and home. `log` gets its output, `postgresql_log`
-    that of the postmasters that a Patroni starts.
+    that of the postmasters that a Patroni starts, with `postgresql` as their program.
     """
 
     folder: str
     log: str
     arguments: tuple[str, ...] = ()
     configuration: str = ""
+    postgresql: str = ""
     postgresql_log: str = ""
 
     def encode(self) -> bytes:
@@ -55,93 +47,18 @@ def serve(connection: socket.socket) -> None:
 
     Patroni is loaded in the first quiet moment, or when it is needed.
     """
-    is_loaded = False
+    patroni = Preload()
     with connection, connection.makefile("rwb", buffering=0) as stream:
         while True:
-            if not is_loaded and not select.select([connection], [], [], QUIET_SECONDS)[0]:
-                is_loaded = _preload()
+            if not patroni.is_done and not select.select([connection], [], [], QUIET_SECONDS)[0]:
+                patroni.run()
             if not (line := stream.readline()):
                 return
             start = Start(**json.loads(line))
-            if start.configuration and not is_loaded:
-                is_loaded = _preload()
+            if start.configuration:
+                patroni.run()
+                patroni.learn(start.postgresql)
             stream.write(b"%d\n" % _fork_orphan(start, connection))
-
-
-PRELOADED = (
-    "patroni.postgresql",
-    "patroni.__main__",
-    "patroni.api",
-    "patroni.config",
-    "patroni.dcs.etcd3",
-    "patroni.ha",
-    "patroni.log",
-    "patroni.postgresql.bootstrap",
-    "patroni.postgresql.mpp",
-    "patroni.postgresql.validator",
-    "patroni.request",
-    "patroni.watchdog",
-    "concurrent.futures.thread",
-    "multiprocessing.popen_fork",
-    "psycopg",
-    "ssl",
-    "urllib3",
-)
-"""What a Patroni imports sooner or later; PostgreSQL's part first, for they import each other."""
-
-
-def _preload() -> bool:
-    """Import it all, then let the collector leave it alone: a touched page is a copied page."""
-    for name in PRELOADED:
-        importlib.import_module(name)
-    _shorten_waits()
-    gc.collect()
-    gc.freeze()
-    return True
-
-
-def _shorten_waits() -> None:
-    """Take Patroni's fixed waits down to what they are for.
-
-    It polls a starting or stopping PostgreSQL each second, gives replicas one second to catch up
-    before it checks that one has, and gives a new leader two to take the key, which takes a tenth.
-    """
-    import time
-
-    from patroni import ha, postgresql
-
-    class _Time:
-        """The time module, with other sleeps."""
-
-        def __init__(self, sleeps: dict[float, float]) -> None:
-            self._sleeps = sleeps
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(time, name)
-
-        def sleep(self, seconds: float) -> None:
-            time.sleep(self._sleeps.get(seconds, seconds))
-
-    postgresql.STOP_POLLING_INTERVAL = STOP_POLL_SECONDS
-    postgresql.time = _Time({1: START_POLL_SECONDS})
-    ha.time = _Time(SHORT_SLEEPS)
-    _count_first_replicas_at_once(ha.Ha)
-
-
-def _count_first_replicas_at_once(ha: type[Any]) -> None:
-    """Skip the wait before synchronous replicas are counted, where there are none to lose.
-
-    After a promotion Patroni leaves the list of them alone for loop_wait seconds, lest those that
-    have not come back yet are struck off. A new cluster has none on it.
-    """
-    process = ha.process_sync_replication
-
-    def process_sync_replication(self: Any) -> None:
-        if self._promote_timestamp and not self.cluster.sync.members:
-            self._promote_timestamp = LONG_AGO
-        process(self)
-
-    ha.process_sync_replication = process_sync_replication
 
 
 def _fork_orphan(start: Start, connection: socket.socket) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pgherd.decide.parameters import InstanceSize, cluster_parameters, parameters
-from pgherd.engines.local import postgres
+from pgherd.engines.local import postgres, template
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
 
@@ -114,7 +114,10 @@ def configuration(
             "connect_address": listen,
             "data_dir": str(layout.data(id, instance.number)),
             "bin_dir": manifest.bin_directory,
-            "bin_name": {"initdb": str(folder / "initdb")},
+            "bin_name": {
+                "initdb": str(folder / "initdb"),
+                "pg_basebackup": str(folder / "pg_basebackup"),
+            },
             "pgpass": str(folder / "pgpass"),
             "use_unix_socket": True,
             "use_unix_socket_repl": True,
@@ -123,7 +126,7 @@ def configuration(
                 "replication": _over_tls(pki, "replicator"),
                 "rewind": _over_tls(pki, "rewind"),
             },
-            "basebackup": [{"checkpoint": "fast"}],
+            "basebackup": [{"checkpoint": "fast"}, "no-sync"],
             "pg_hba": postgres.hba(manifest),
             "pg_ident": postgres.ident(manifest, operator),
             "parameters": _marked(_parameters(layout, manifest, instance)),
@@ -139,8 +142,17 @@ def initdb_script(layout: Layout, manifest: DatabaseManifest) -> str:
     """What Patroni runs as initdb: see `pgherd.engines.local.template`."""
     return f"""\
 #!/bin/sh
-exec {sys.executable} -m pgherd.engines.local.template \\
+exec '{sys.executable}' -IS '{template.__file__}' \\
     '{layout.templates}' {manifest.bin_directory}/initdb "$@"
+"""
+
+
+def basebackup_script(layout: Layout, manifest: DatabaseManifest, number: int) -> str:
+    """What Patroni runs as pg_basebackup: syncs at the end, all at once in place of by file."""
+    return f"""\
+#!/bin/sh
+{manifest.bin_directory}/pg_basebackup "$@" &&
+    exec sync --file-system '{layout.data(manifest.id, number)}'
 """
 
 

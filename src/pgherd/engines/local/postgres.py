@@ -7,12 +7,11 @@ from enum import IntEnum
 from pathlib import Path
 
 from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.engines.local.template import PREPARED
 from pgherd.errors import InputError
 
 PACKAGED = Path("/usr/lib/postgresql")
 SUPPORTED = range(14, 19)
-FILE_COPY_SINCE = 15
-"""The first PostgreSQL that knows another way to create a database, and prefers that."""
 LARGE_OBJECT_MAKERS = "lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea)"
 """The only writes that PostgreSQL lets everyone do: a read-only role must not."""
 
@@ -114,13 +113,17 @@ def bootstrap_sql(manifest: DatabaseManifest) -> str:
     """What a new database starts with: the service owns its schema, and no role has a password."""
     service = quoted(manifest.service)
     read_only = quoted(manifest.read_only_role)
-    # A copy of the template's files spares WAL, and shared buffers that would stay touched.
-    strategy = " STRATEGY FILE_COPY" if manifest.postgresql >= FILE_COPY_SINCE else ""
+    is_prepared = f"SELECT count(*) AS prepared FROM pg_database WHERE datname = '{PREPARED}'"  # noqa: S608
     return f"""\
 CREATE ROLE {service} LOGIN;
 CREATE ROLE {read_only} LOGIN IN ROLE pg_read_all_data;
 ALTER ROLE {read_only} SET default_transaction_read_only = on;
-CREATE DATABASE {service}{strategy};
+{is_prepared} \\gset
+\\if :prepared
+ALTER DATABASE {quoted(PREPARED)} RENAME TO {service};
+\\else
+CREATE DATABASE {service};
+\\endif
 REVOKE ALL ON DATABASE {service}, postgres, template1 FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
 GRANT CONNECT ON DATABASE {service} TO {read_only};

@@ -59,9 +59,9 @@ def reap() -> None:
 
 
 def by_folder(uid: int | None = None) -> dict[str, list[int]]:
-    """The processes of a user, else of this one, by working directory, oldest first."""
+    """The processes of a user, else of this one, by working directory."""
     found: dict[str, list[int]] = {}
-    for pid in sorted(_pids_of(os.geteuid() if uid is None else uid), key=_start_time):
+    for pid in _pids_of(os.geteuid() if uid is None else uid):
         with contextlib.suppress(OSError):
             found.setdefault(os.readlink(f"/proc/{pid}/cwd"), []).append(pid)
     return found
@@ -94,6 +94,12 @@ def executable(pid: int) -> str:
         return ""
 
 
+def start_time(pid: int) -> int:
+    """When it was started, in clock ticks since the machine was; 0 when it has ended."""
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 else 0
+
+
 def is_stopped(pid: int) -> bool:
     """Whether it is frozen by a signal or a debugger."""
     return _stat(pid)[:1] in (["T"], ["t"])
@@ -105,11 +111,6 @@ def _pids_of(uid: int) -> Iterator[int]:
             with contextlib.suppress(OSError):
                 if entry.stat().st_uid == uid:
                     yield int(entry.name)
-
-
-def _start_time(pid: int) -> int:
-    fields = _stat(pid)
-    return int(fields[19]) if len(fields) > 19 else 0
 
 
 def _stat(pid: int) -> list[str]:

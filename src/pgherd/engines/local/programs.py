@@ -71,6 +71,7 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Program]
                 folder=str(folder),
                 log=str(logs / f"{name}.patroni.log"),
                 configuration=str(folder / "patroni.yml"),
+                postgresql=f"{manifest.bin_directory}/postgres",
                 postgresql_log=str(logs / f"{name}.postgresql.log"),
             ),
             stop_seconds=PATRONI_STOP_SECONDS,

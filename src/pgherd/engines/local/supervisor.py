@@ -236,7 +236,9 @@ class Supervisor:
 def _find(program: Program, running: Mapping[str, list[int]]) -> int | None:
     """The oldest process that is this program."""
     wanted = os.path.realpath(program.executable)
-    for pid in running.get(os.path.realpath(program.start.folder), []):
-        if processes.is_session_leader(pid) and processes.executable(pid) == wanted:
-            return pid
-    return None
+    candidates = (
+        pid
+        for pid in running.get(os.path.realpath(program.start.folder), [])
+        if processes.is_session_leader(pid) and processes.executable(pid) == wanted
+    )
+    return min(candidates, key=processes.start_time, default=None)

@@ -2,8 +2,9 @@
 
 All new clusters of one PostgreSQL with the same options are alike but for their system
 identifier. So the first one is kept as a template, and the others are copies with an identifier
-of their own, in a fifth of initdb's CPU time. Where anything is not as expected, the real initdb
-runs instead.
+of their own, in a fifth of initdb's CPU time. The template also has a database more, for a new
+cluster to rename instead of creating its own. Where anything is not as expected, the real initdb
+runs instead, and makes none.
 
 The identifier stands in pg_control, whose last field is a CRC-32C of all before it, and in the
 first page of each WAL segment (PostgreSQL's pg_control.h, xlog_internal.h). Both are checked
@@ -24,6 +25,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+PREPARED = "pgherd prepared"
+"""The database to rename. No service can be called that."""
 CRC32C_POLYNOMIAL = 0x82F63B78
 """Castagnoli's, bits reversed."""
 LONGEST_CONTROL_DATA = 512
@@ -46,7 +49,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"no template ({error}): running initdb", file=sys.stderr)
         shutil.rmtree(data, ignore_errors=True)
         return subprocess.call([initdb, *options, data])
-    return subprocess.call([initdb, "--sync-only", "-D", data])
+    # All at once: file by file, as initdb does it, takes twice the time.
+    return subprocess.call(["sync", "--file-system", data])
 
 
 def new_identifier() -> int:
@@ -96,6 +100,12 @@ def _template(templates: Path, initdb: str, options: Sequence[str]) -> Path:
             shutil.rmtree(unfinished, ignore_errors=True)
             quiet = subprocess.DEVNULL
             subprocess.run([initdb, *options, unfinished], check=True, stdout=quiet)
+            subprocess.run(
+                [Path(initdb).parent / "postgres", "--single", "-D", unfinished, "template1"],
+                input=f'CREATE DATABASE "{PREPARED}";'.encode(),
+                check=True,
+                stdout=quiet,
+            )
             unfinished.rename(template)
     return template
 

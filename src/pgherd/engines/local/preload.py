@@ -1,0 +1,201 @@
+"""Patroni in memory, for the fork server to fork: imported once, and with less to wait for.
+
+What an instance's start would do once for each instance, though it is the same for all, is done
+here once: asking PostgreSQL's programs about themselves. What it does slowly is done quickly:
+reading a configuration without libyaml, starting a program to see whether PostgreSQL answers,
+and fixed waits that a start or a switchover would spend asleep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import socket
+import subprocess
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+POLL_SECONDS = 0.05
+SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.15}
+LONG_AGO = 1.0
+"""A time, in seconds since 1970, that any wait has passed since."""
+
+MODULES = (
+    "patroni.postgresql",
+    "patroni.__main__",
+    "patroni.api",
+    "patroni.config",
+    "patroni.dcs.etcd3",
+    "patroni.ha",
+    "patroni.log",
+    "patroni.postgresql.bootstrap",
+    "patroni.postgresql.mpp",
+    "patroni.postgresql.validator",
+    "patroni.request",
+    "patroni.watchdog",
+    "concurrent.futures.thread",
+    "multiprocessing.popen_fork",
+    "psycopg",
+    "ssl",
+    "urllib3",
+)
+"""What a Patroni imports sooner or later; PostgreSQL's part first, for they import each other."""
+
+
+class Answers:
+    """What programs say of themselves, asked once for as long as their file is the same one."""
+
+    QUESTIONS = ("--version", "--describe-config")
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], bytes] = {}
+
+    def learn(self, program: str) -> None:
+        """Ask what any Patroni will ask."""
+        for question in self.QUESTIONS:
+            self.to([program, question])
+
+    def to(self, command: Sequence[str]) -> bytes:
+        """The output of a command; OSError or CalledProcessError where it fails."""
+        stat = Path(command[0]).stat()
+        key = (*command, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if key not in self._known:
+            self._known[key] = subprocess.check_output(command)
+        return self._known[key]
+
+
+class Preload:
+    """Everything of Patroni, imported when it is first needed or when there is time."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self._answers = Answers()
+
+    def run(self) -> None:
+        """Import it all, then let the collector leave it alone: a touched page is a copied page."""
+        if self.is_done:
+            return
+        for name in MODULES:
+            importlib.import_module(name)
+        _remember_answers(self._answers)
+        _read_configuration_quickly()
+        _ask_without_a_program()
+        _send_at_once()
+        _shorten_waits()
+        _count_first_replicas_at_once()
+        gc.collect()
+        gc.freeze()
+        self.is_done = True
+
+    def learn(self, postgres: str) -> None:
+        """Know what a Patroni will ask of this program."""
+        # Where it fails, it will fail for the Patroni too, which says so where it is looked for.
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            self._answers.learn(postgres)
+
+
+class _Instead:
+    """A module, with some of its names meaning something else."""
+
+    def __init__(self, module: ModuleType, **names: object) -> None:
+        self._module = module
+        self.__dict__.update(names)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._module, name)
+
+
+def _remember_answers(answers: Answers) -> None:
+    """Take the version and the parameters of a PostgreSQL from `answers`."""
+    from patroni import postgresql, utils
+
+    def check_output(command: list[str], **options: Any) -> Any:
+        if command[-1] in answers.QUESTIONS:
+            return answers.to(command)
+        return subprocess.check_output(command, **options)
+
+    for module in (postgresql, utils):
+        module.subprocess = _Instead(subprocess, check_output=check_output)
+
+
+def _read_configuration_quickly() -> None:
+    """Read YAML with libyaml, where PyYAML has it; Patroni uses the one in Python."""
+    import yaml
+    from patroni import config
+
+    if yaml.__with_libyaml__:
+        config.yaml = _Instead(yaml, safe_load=partial(yaml.load, Loader=yaml.CSafeLoader))
+
+
+def _ask_without_a_program() -> None:
+    """See whether PostgreSQL answers with libpq's own ping, which is all that pg_isready does."""
+    from patroni.postgresql import PgIsReadyStatus, Postgresql
+    from psycopg import conninfo, pq
+
+    def pg_isready(self: Any) -> PgIsReadyStatus:
+        names = ("host", "port", "user")
+        where = {k: v for k, v in self.connection_pool.conn_kwargs.items() if k in names}
+        target = conninfo.make_conninfo("", dbname=self._database, **where)
+        return PgIsReadyStatus(int(pq.PGconn.ping(target.encode())))
+
+    Postgresql.pg_isready = pg_isready
+
+
+def _send_at_once() -> None:
+    """Talk to etcd with TCP_NODELAY, as urllib3 would if Patroni did not set other options.
+
+    A request is sent in two pieces: without it, the second waits 40 ms for the first one's ACK.
+    """
+    from patroni.dcs.etcd3 import Etcd3
+
+    set_socket_options = Etcd3.set_socket_options
+
+    def and_no_delay(self: Any, sock: socket.socket, options: Any) -> None:
+        set_socket_options(self, sock, options)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    Etcd3.set_socket_options = and_no_delay
+
+
+def _shorten_waits() -> None:
+    """Take Patroni's fixed waits down to what they are for.
+
+    It polls a starting or stopping PostgreSQL each second, gives replicas one second to catch up
+    before it checks that one has, and gives a new leader two to take the key, which takes a tenth.
+    """
+    import time
+
+    from patroni import ha, postgresql, utils
+
+    def with_sleeps(sleeps: dict[float, float]) -> _Instead:
+        def sleep(seconds: float) -> None:
+            time.sleep(sleeps.get(seconds, seconds))
+
+        return _Instead(time, sleep=sleep)
+
+    postgresql.STOP_POLLING_INTERVAL = POLL_SECONDS
+    postgresql.polling_loop = partial(utils.polling_loop, interval=POLL_SECONDS)
+    postgresql.time = with_sleeps({1: POLL_SECONDS})
+    ha.time = with_sleeps(SHORT_SLEEPS)
+
+
+def _count_first_replicas_at_once() -> None:
+    """Skip the wait before synchronous replicas are counted, where there are none to lose.
+
+    After a promotion Patroni leaves the list of them alone for loop_wait seconds, lest those that
+    have not come back yet are struck off. A new cluster has none on it.
+    """
+    from patroni.ha import Ha
+
+    process = Ha.process_sync_replication
+
+    def process_sync_replication(self: Any) -> None:
+        if self._promote_timestamp and not self.cluster.sync.members:
+            self._promote_timestamp = LONG_AGO
+        process(self)
+
+    Ha.process_sync_replication = process_sync_replication

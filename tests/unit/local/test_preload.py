@@ -1,0 +1,102 @@
+"""Patroni as the fork server has it: quicker, and otherwise as it comes."""
+
+import json
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pgherd.engines.local.preload import Answers, Preload
+
+
+def program(path: Path, answer: str) -> str:
+    """A program that says `answer`, and notes that it was asked."""
+    path.write_text(f'#!/bin/sh\necho "$1" >> {path}.asked\necho {answer}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def asked(path: Path) -> list[str]:
+    return Path(f"{path}.asked").read_text().split()
+
+
+def test_a_program_is_asked_once(tmp_path: Path) -> None:
+    postgres = program(tmp_path / "postgres", "15")
+    answers = Answers()
+    answers.learn(postgres)
+    assert [answers.to([postgres, "--version"]) for _ in range(3)] == [b"15\n"] * 3
+    assert sorted(asked(tmp_path / "postgres")) == sorted(Answers.QUESTIONS)
+
+
+def test_another_program_in_its_place_is_asked_again(tmp_path: Path) -> None:
+    answers = Answers()
+    assert answers.to([program(tmp_path / "postgres", "15"), "--version"]) == b"15\n"
+    assert answers.to([program(tmp_path / "postgres", "15.1"), "--version"]) == b"15.1\n"
+
+
+@pytest.fixture(scope="module")
+def preloaded() -> Preload:
+    preload = Preload()
+    preload.run()
+    preload.run()
+    return preload
+
+
+def test_what_is_not_there_is_left_for_patroni_to_say(preloaded: Preload, tmp_path: Path) -> None:
+    preloaded.learn(str(tmp_path / "postgres"))
+
+
+def test_patroni_takes_what_the_fork_server_knows(preloaded: Preload, tmp_path: Path) -> None:
+    from patroni.postgresql import Postgresql
+    from patroni.utils import get_postgres_version
+
+    postgres = program(tmp_path / "postgres", "postgres \\(PostgreSQL\\) 15.4")
+    preloaded.learn(postgres)
+    before = asked(tmp_path / "postgres")
+    assert get_postgres_version(str(tmp_path)) == "15.4"
+    instance = SimpleNamespace(pgcommand=lambda name: str(tmp_path / name))
+    assert Postgresql._get_gucs(instance) == {"postgres (PostgreSQL) 15.4"}
+    assert asked(tmp_path / "postgres") == before
+
+
+def test_patroni_reads_the_same_configuration(preloaded: Preload) -> None:
+    import yaml
+    from patroni import config
+
+    assert preloaded.is_done
+    text = (Path(__file__).parents[2] / "golden/local/patroni.yml").read_text()
+    assert config.yaml.safe_load(text) == json.loads(text) == yaml.safe_load(text)
+
+
+def test_patroni_sees_that_nothing_answers(preloaded: Preload, tmp_path: Path) -> None:
+    from patroni.postgresql import PgIsReadyStatus, Postgresql
+
+    assert preloaded.is_done
+    where = {"host": str(tmp_path), "port": "5432", "user": "postgres", "options": "-c x=y"}
+    instance = SimpleNamespace(
+        _database="postgres", connection_pool=SimpleNamespace(conn_kwargs=where)
+    )
+    assert Postgresql.pg_isready(instance) is PgIsReadyStatus.NO_RESPONSE
+
+
+def test_patroni_sends_to_etcd_at_once(preloaded: Preload) -> None:
+    from patroni.dcs.etcd3 import Etcd3
+
+    assert preloaded.is_done
+    store = SimpleNamespace(ttl=30, loop_wait=10, _retry=SimpleNamespace(deadline=10))
+    with socket.socket() as connection:
+        Etcd3.set_socket_options(store, connection, None)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_patroni_polls_more_often(preloaded: Preload) -> None:
+    from patroni import ha, postgresql
+
+    assert preloaded.is_done
+    assert postgresql.STOP_POLLING_INTERVAL < 1
+    assert postgresql.polling_loop.keywords["interval"] < 1
+    for module in (postgresql, ha):
+        assert module.time.time() > 0
+        module.time.sleep(1)
