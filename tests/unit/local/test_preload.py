@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,15 +70,33 @@ def test_patroni_reads_the_same_configuration(preloaded: Preload) -> None:
     assert config.yaml.safe_load(text) == json.loads(text) == yaml.safe_load(text)
 
 
-def test_patroni_sees_that_nothing_answers(preloaded: Preload, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("postmaster", "status", "seen"),
+    [
+        (None, None, "NO_RESPONSE"),
+        (42, None, "NO_RESPONSE"),
+        (42, "starting", "REJECT"),
+        (42, "ready   ", "NO_RESPONSE"),
+        (43, "starting", "NO_RESPONSE"),
+        (None, "starting", "NO_RESPONSE"),
+    ],
+)
+def test_patroni_sees_whether_postgresql_answers(
+    preloaded: Preload, tmp_path: Path, postmaster: int | None, status: str | None, seen: str
+) -> None:
     from patroni.postgresql import PgIsReadyStatus, Postgresql
 
     assert preloaded.is_done
     where = {"host": str(tmp_path), "port": "5432", "user": "postgres", "options": "-c x=y"}
+    if status:
+        (tmp_path / "postmaster.pid").write_text("\n".join(["42", *"123456", status, ""]))
     instance = SimpleNamespace(
-        _database="postgres", connection_pool=SimpleNamespace(conn_kwargs=where)
+        data_dir=str(tmp_path),
+        is_running=lambda: postmaster and SimpleNamespace(pid=postmaster),
+        _database="postgres",
+        connection_pool=SimpleNamespace(conn_kwargs=where),
     )
-    assert Postgresql.pg_isready(instance) is PgIsReadyStatus.NO_RESPONSE
+    assert Postgresql.pg_isready(instance) is PgIsReadyStatus[seen]
 
 
 def test_patroni_sends_to_etcd_at_once(preloaded: Preload) -> None:
@@ -100,3 +119,24 @@ def test_patroni_polls_more_often(preloaded: Preload) -> None:
     for module in (postgresql, ha):
         assert module.time.time() > 0
         module.time.sleep(1)
+
+
+@pytest.mark.parametrize(("replicas", "counts"), [(None, True), ("auth-2,auth-3", False)])
+def test_patroni_counts_the_first_replicas_at_once(
+    preloaded: Preload, replicas: str | None, counts: bool
+) -> None:
+    from patroni.dcs import SyncState
+    from patroni.ha import Ha
+
+    assert preloaded.is_done
+    counted = []
+    instance = SimpleNamespace(
+        cluster=SimpleNamespace(sync=SyncState(1, "auth-1", replicas, 0)),
+        dcs=SimpleNamespace(loop_wait=10),
+        is_quorum_commit_mode=lambda: True,
+        state_handler=SimpleNamespace(is_primary=lambda: True),
+        _process_quorum_replication=lambda: counted.append(True),
+        _promote_timestamp=time.time(),
+    )
+    Ha.process_sync_replication(instance)
+    assert bool(counted) == counts

@@ -423,9 +423,11 @@ class LocalEngine:
         await self._write(manifest)
         await self._ensure_agent()
         await self._agent("converge_database", database=str(manifest.id))
-        is_alone = len(manifest.instances) == 1
-        seconds = LED_SECONDS if is_alone else COMPLETE_SECONDS
-        await self._wait(manifest.id, "led" if is_alone else "complete", seconds)
+        if len(manifest.instances) == 1:
+            await self._wait(manifest.id, "led", LED_SECONDS)
+        else:
+            condition = "durable" if manifest.is_synchronous else "complete"
+            await self._wait(manifest.id, condition, COMPLETE_SECONDS)
 
     async def _reconfigure(self, manifest: DatabaseManifest) -> None:
         """Change settings without a restart."""

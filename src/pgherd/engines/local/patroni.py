@@ -206,6 +206,7 @@ def _parameters(
         "log_autovacuum_min_duration": "10s",
         "log_min_duration_statement": "1s",
         "hot_standby_feedback": True,
+        "recovery_init_sync_method": "syncfs",
         "wal_log_hints": True,
         "wal_compression": "lz4" if manifest.postgresql >= LZ4_SINCE else "on",
         "tcp_keepalives_idle": 10,

@@ -132,17 +132,33 @@ def _read_configuration_quickly() -> None:
 
 
 def _ask_without_a_program() -> None:
-    """See whether PostgreSQL answers with libpq's own ping, which is all that pg_isready does."""
+    """See whether PostgreSQL answers with libpq's own ping, which is all that pg_isready does.
+
+    While its postmaster.pid says that it starts, it is not asked at all: it would start a process
+    to say so.
+    """
     from patroni.postgresql import PgIsReadyStatus, Postgresql
     from psycopg import conninfo, pq
 
     def pg_isready(self: Any) -> PgIsReadyStatus:
+        postmaster = self.is_running()
+        if postmaster and _is_starting(Path(self.data_dir), postmaster.pid):
+            return PgIsReadyStatus.REJECT
         names = ("host", "port", "user")
         where = {k: v for k, v in self.connection_pool.conn_kwargs.items() if k in names}
         target = conninfo.make_conninfo("", dbname=self._database, **where)
         return PgIsReadyStatus(int(pq.PGconn.ping(target.encode())))
 
     Postgresql.pg_isready = pg_isready
+
+
+def _is_starting(data: Path, postmaster: int) -> bool:
+    """Whether postmaster.pid says so (pidfile.h: line 1 the pid, line 8 the status)."""
+    try:
+        lines = (data / "postmaster.pid").read_text().split("\n")
+    except OSError:
+        return False
+    return lines[0] == str(postmaster) and len(lines) > 7 and lines[7].strip() == "starting"
 
 
 def _send_at_once() -> None:
@@ -194,7 +210,7 @@ def _count_first_replicas_at_once() -> None:
     process = Ha.process_sync_replication
 
     def process_sync_replication(self: Any) -> None:
-        if self._promote_timestamp and not self.cluster.sync.members:
+        if self._promote_timestamp and not self.cluster.sync.voters:
             self._promote_timestamp = LONG_AGO
         process(self)
 
