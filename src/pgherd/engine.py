@@ -8,7 +8,7 @@ Engines translate every error of a library or program into the tree of `pgherd.e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlencode
 
+from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
 
 
@@ -223,6 +224,13 @@ class Engine(Protocol):
 
     async def capabilities(self) -> Sequence[Capability]:
         """What this place can and cannot do."""
+        ...
+
+    async def objections(self, databases: Collection[Database]) -> Mapping[DatabaseId, InputError]:
+        """Which of these cannot be made here as they are wanted, and why. Changes nothing.
+
+        Said before anything is begun. Of a database that exists, only what it cannot become.
+        """
         ...
 
     async def observe(self) -> Observation:

@@ -65,6 +65,14 @@ class EngineContract:
         with pytest.raises(TryLater):
             await engine.ensure_database(auth)
 
+    async def test_what_cannot_be_made_is_said_before(self, engine: Engine, auth: Database) -> None:
+        future = replace(auth, postgresql=99)
+        objections = await engine.objections([future])
+        assert "99" in objections[auth.id].message
+        assert objections[auth.id].hint
+        assert await engine.objections([auth]) == {}
+        assert not (await engine.observe()).databases
+
     async def test_what_is_not_there_is_an_input_error(
         self, engine: Engine, contract: Environment, auth: Database
     ) -> None:

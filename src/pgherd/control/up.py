@@ -36,9 +36,12 @@ async def converge(
     where an environment names an engine that is not among `engines`.
     """
     heads, troubles = await asyncio.to_thread(newest_migrations, fleet, migrations)
+    objections = await objections_to(fleet, engines)
 
     def decide(observations: Observations) -> Plan:
-        return plan(fleet, observations, heads=heads, allow_destroy=allow_destroy)
+        return plan(
+            fleet, observations, heads=heads, objections=objections, allow_destroy=allow_destroy
+        )
 
     outcome = await loop(
         engines,
@@ -60,8 +63,21 @@ async def preview(
 ) -> tuple[Plan, tuple[Trouble, ...]]:
     """What `converge` would do now, and the databases whose migrations cannot be read."""
     heads, troubles = await asyncio.to_thread(newest_migrations, fleet, migrations)
+    objections = await objections_to(fleet, engines)
     seen = await Lookout(engines).look_everywhere()
-    return plan(fleet, seen, heads=heads, allow_destroy=allow_destroy), troubles
+    planned = plan(fleet, seen, heads=heads, objections=objections, allow_destroy=allow_destroy)
+    return planned, troubles
+
+
+async def objections_to(
+    fleet: Fleet, engines: Mapping[str, Engine]
+) -> dict[DatabaseId, InputError]:
+    """The databases that their engine cannot make as the fleet file wants them, and why."""
+    objections: dict[DatabaseId, InputError] = {}
+    for name, engine in engines.items():
+        databases = [d for d in fleet.databases if d.environment.engine == name]
+        objections |= await engine.objections(databases)
+    return objections
 
 
 def newest_migrations(

@@ -20,6 +20,7 @@ class Interruption(StrEnum):
     NONE = "none"
     PAUSE = "a pause of under a second"
     REPLICA_RESTART = "a restart of a replica"
+    ROLLING_RESTART = "restarts one by one, a pause of under a second"
     RESTART = "a restart: a few seconds"
     STOP = "it does not serve until it is started again"
     DATA_LOSS = "the data is lost"
@@ -74,13 +75,13 @@ class SetReplicas:
 
 @dataclass(frozen=True, slots=True)
 class SetOcpus:
-    """Every instance gets another size, live."""
+    """Every instance gets another size. Restarts for settings that need one follow."""
 
-    interruption: ClassVar[Interruption] = Interruption.NONE
     id: DatabaseId
     current: int
     target: int
     reason: str
+    interruption: Interruption
 
 
 @dataclass(frozen=True, slots=True)

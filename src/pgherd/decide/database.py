@@ -142,7 +142,10 @@ def _ocpus(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseActio
     target = clamp(seen.ocpus, bounds.initial, bounds.max)
     if seen.ocpus != target:
         reason = f"the fleet file says {_range(bounds.initial, bounds.max)} OCPUs"
-        yield SetOcpus(database.id, seen.ocpus, target, reason)
+        # Shared memory follows the size, and PostgreSQL allots it at its start.
+        is_alone = database.replicas.min == 0 and len(seen.instances) <= 1
+        interruption = Interruption.RESTART if is_alone else Interruption.ROLLING_RESTART
+        yield SetOcpus(database.id, seen.ocpus, target, reason, interruption)
 
 
 def _range(low: int, high: int) -> str:

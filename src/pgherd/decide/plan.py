@@ -118,9 +118,13 @@ def plan(
     observations: Observations,
     *,
     heads: Mapping[DatabaseId, str | None] | None = None,
+    objections: Mapping[DatabaseId, InputError] | None = None,
     allow_destroy: Collection[str] = (),
 ) -> Plan:
-    """What makes the world match the fleet file. `heads` are the newest migrations."""
+    """What makes the world match the fleet file.
+
+    `heads` are the newest migrations, `objections` what engines cannot make as it is wanted.
+    """
     parts: list[EnvironmentPlan] = []
     refused: list[Refusal] = []
     unknown: list[Unseen] = []
@@ -130,7 +134,8 @@ def plan(
                 f"{environment.name} is on engine {environment.engine!r}, which is not there",
                 f"write engine: {' or '.join(sorted(observations))}",
             )
-        part = _Wanted(fleet, environment, observations, heads or {}).plan()
+        wanted = _Wanted(fleet, environment, observations, heads or {}, objections or {})
+        part = wanted.plan()
         _collect(part, parts, refused, unknown)
     for engine, seen in observations.items():
         if isinstance(seen, Observation):
@@ -173,6 +178,7 @@ class _Wanted:
     environment: Environment
     observations: Observations
     heads: Mapping[DatabaseId, str | None]
+    objections: Mapping[DatabaseId, InputError]
 
     def plan(self) -> Plan:
         seen = self.observations[self.environment.engine]
@@ -203,6 +209,8 @@ class _Wanted:
             return _moved(str(database.id), elsewhere, self.environment.engine)
         if seen is not None and (reason := refusal(database, seen)) is not None:
             return reason
+        if (objection := self.objections.get(database.id)) is not None:
+            return Refusal(str(database.id), objection.message, objection.hint)
         head = self.heads.get(database.id)
         return DatabasePlan(database.id, database_steps(database, seen, head))
 

@@ -8,7 +8,7 @@ is in a `World`, which a new engine takes over as a new process would.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +49,16 @@ class MemoryEngine:
             Capability("memory", True, "databases are remembered"),
             Capability("disk", False, "nothing is stored", "use another engine", required=False),
         )
+
+    async def objections(self, databases: Collection[Database]) -> Mapping[DatabaseId, InputError]:
+        """Databases of a PostgreSQL that was never thought of."""
+        return {
+            database.id: InputError(
+                f"PostgreSQL {database.postgresql} is not here", f"write postgresql: {NEWEST}"
+            )
+            for database in databases
+            if (database.postgresql or NEWEST) > NEWEST and database.id not in self._world.databases
+        }
 
     async def observe(self) -> Observation:
         """All that is in the world, but for what is hidden."""

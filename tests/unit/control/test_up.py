@@ -457,3 +457,13 @@ async def test_a_cancelled_run_leaves_nothing_running_and_is_resumed(run: Run) -
         await asyncio.sleep(0)
     assert len(run.world.steps.taken) == taken
     assert (await run.up()).is_complete
+
+
+async def test_what_the_engine_cannot_make_is_left_alone() -> None:
+    run = Run()
+    future = replace(AUTH, postgresql=99)
+    outcome = await run.up(fleet(future, ORDER))
+    assert [str(refusal.subject) for refusal in outcome.refused] == ["production/auth"]
+    assert set(run.world.databases) == {ORDER.id}
+    planned, _ = await preview(fleet(future, ORDER), {"memory": MemoryEngine(run.world)})
+    assert [refusal.subject for refusal in planned.refused] == ["production/auth"]

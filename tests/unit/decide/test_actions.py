@@ -27,6 +27,7 @@ from pgherd.fleet.desired import DatabaseId, Durability
 
 ID = DatabaseId("production", "auth")
 CALM, LOST = Interruption.NONE, Interruption.DATA_LOSS
+ROLLING = Interruption.ROLLING_RESTART
 SLOW, FAST = Durability.SYNCHRONOUS, Durability.ASYNCHRONOUS
 RESTART = RestartInstance(ID, "auth-1", "why", Interruption.RESTART)
 
@@ -36,7 +37,7 @@ TABLE: list[tuple[Action, str, Interruption]] = [
     (StartDatabase(ID, "why"), "start", CALM),
     (RepairDatabase(ID, "why"), "repair", CALM),
     (SetReplicas(ID, 1, 2, "why"), "replicas 1 → 2", CALM),
-    (SetOcpus(ID, 2, 4, "why"), "ocpus 2 → 4", CALM),
+    (SetOcpus(ID, 2, 4, "why", ROLLING), "ocpus 2 → 4", ROLLING),
     (SetDurability(ID, FAST, SLOW, "why"), "durability asynchronous → synchronous", CALM),
     (RESTART, "restart auth-1", Interruption.RESTART),
     (Switchover(ID, "auth-1", "auth-2", "why"), "switchover auth-1 → auth-2", Interruption.PAUSE),

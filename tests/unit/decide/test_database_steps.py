@@ -76,7 +76,14 @@ def test_what_the_autopilot_chose_within_the_bounds_stays(ocpus: int, replicas: 
 @pytest.mark.parametrize(("ocpus", "target"), [(1, 2), (9, 8), (128, 8)])
 def test_sizes_are_moved_into_the_bounds_and_no_further(ocpus: int, target: int) -> None:
     steps = database_steps(ORDER, replace(seen(primary(), replica(2)), ocpus=ocpus), "0001")
-    assert steps == (SetOcpus(ORDER.id, ocpus, target, "the fleet file says 2..8 OCPUs"),)
+    reason = "the fleet file says 2..8 OCPUs"
+    assert steps == (SetOcpus(ORDER.id, ocpus, target, reason, Interruption.ROLLING_RESTART),)
+
+
+def test_another_size_interrupts_a_single_instance_for_longer() -> None:
+    (step,) = database_steps(SINGLE, replace(seen(primary()), ocpus=1), None)
+    assert isinstance(step, SetOcpus)
+    assert step.interruption is Interruption.RESTART
 
 
 @pytest.mark.parametrize(("count", "target"), [(0, 1), (4, 3), (5, 3)])

@@ -62,6 +62,15 @@ def test_everything_is_created_environment_first() -> None:
     assert not found.is_empty
 
 
+def test_what_an_engine_cannot_make_is_refused_and_the_rest_is_made() -> None:
+    objections = {CART.id: InputError("it has no PostgreSQL 19", "write postgresql: 17")}
+    found = plan(PRODUCTION_ONLY, NOTHING, objections=objections)
+    assert [subject(s) for s in found.steps] == ["production", "production/order"]
+    (no,) = found.refused
+    assert (no.subject, no.message) == ("production/cart", "it has no PostgreSQL 19")
+    assert no.hint == "write postgresql: 17"
+
+
 def test_what_is_as_wanted_plans_to_nothing() -> None:
     found = plan(BOTH, sees(CART.id, ORDER.id, TEST_ORDER.id))
     assert found == Plan()

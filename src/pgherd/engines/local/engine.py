@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -86,6 +86,18 @@ class LocalEngine:
     async def capabilities(self) -> Sequence[Capability]:
         """What this machine can and cannot do."""
         return doctor.capabilities(self.layout)
+
+    async def objections(self, databases: Collection[Database]) -> Mapping[DatabaseId, InputError]:
+        """New databases whose PostgreSQL is not installed."""
+        known = {manifest.id for manifest in read_databases(self.layout)}
+        objections = {}
+        for database in databases:
+            if database.id not in known:
+                try:
+                    postgres.choose(database.postgresql)
+                except InputError as error:
+                    objections[database.id] = error
+        return objections
 
     async def observe(self) -> Observation:
         """What the manifests want, and what runs of it."""

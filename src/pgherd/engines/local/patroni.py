@@ -213,7 +213,7 @@ def _parameters(
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,
         "wal_retrieve_retry_interval": "200ms",
-        "wal_receiver_timeout": "10s",
+        "wal_receiver_timeout": "30s",
         "wal_sender_timeout": "30s",
         "track_io_timing": True,
         "jit": False,
