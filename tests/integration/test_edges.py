@@ -265,6 +265,23 @@ def test_a_damaged_replica_is_copied_again(tiny: Place) -> None:
     assert tiny.instances("auth") == ["running", "streaming"]
 
 
+def test_damage_to_the_only_copy_is_said_soon(tiny: Place) -> None:
+    tiny.run("down")
+    control = tiny.path("order", "1", "data/global/pg_control")
+    content = control.read_bytes()
+    control.unlink()
+    began = time.monotonic()
+    output = tiny.run("up", exit_code=4)
+    assert "is damaged" in output
+    assert str(control) in output
+    assert time.monotonic() - began < 20
+    control.write_bytes(content)
+    shutil.chown(control, control.parent.owner(), control.parent.group())
+    control.chmod(0o600)
+    tiny.up()
+    assert answers(tiny, "order")
+
+
 def test_a_taken_address_is_named_at_once(tiny: Place) -> None:
     tiny.run("down")
     manifest = tiny.manifest("order")

@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +115,11 @@ class Cluster:
     def leader_lease(self) -> int | None:
         """The lease of the leader key."""
         return key.lease if (key := self._keys.get("leader")) else None
+
+    @property
+    def is_initialized(self) -> bool:
+        """Its data was made once: the key holds the system identifier, and nothing before."""
+        return bool((key := self._keys.get("initialize")) and key.value)
 
     @property
     def synchronous_replicas(self) -> set[str]:
@@ -266,7 +271,9 @@ class Cluster:
             log.warning("%s: PostgreSQL of %s died: fencing it", manifest.id, name)
             if self.routed == name:
                 self.routed = None
-            hold = asyncio.create_task(self._hold_quietly()) if self.leader == name else None
+            hold = None
+            if self.leader == name:
+                hold = asyncio.create_task(self._if_possible(self.hold))
             program = programs.patroni_name(manifest.id, number)
             self._supervisor.kill(program, pause=5.0 if len(manifest.instances) > 1 else 0.0)
             await _fence(data)
@@ -277,23 +284,18 @@ class Cluster:
             if await self.until(lambda: self.routed is not None, HOLD_SECONDS):
                 self._supervisor.hasten(program)
             elif hold:
-                await self._release_quietly()
+                await self._if_possible(self.release)
             if hold:
                 hold.cancel()
         finally:
             self._fencing.discard(number)
 
-    async def _hold_quietly(self) -> None:
+    async def _if_possible(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Hold or release clients; a pooler that does not answer changes nothing else."""
         try:
-            await self.hold()
+            await act()
         except psycopg.Error as error:
-            log.warning("%s: clients cannot be held: %s", self.manifest.id, error)
-
-    async def _release_quietly(self) -> None:
-        try:
-            await self.release()
-        except psycopg.Error as error:
-            log.warning("%s: clients cannot be released: %s", self.manifest.id, error)
+            log.warning("%s: pooler does not %s: %s", self.manifest.id, act.__name__, error)
 
     async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait for `condition`; whether it came true in time."""

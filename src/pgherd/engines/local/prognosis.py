@@ -86,23 +86,22 @@ class Prognosis:
 
     async def _look_at(self, instance: InstanceManifest) -> None:
         cluster, number = self._cluster, instance.number
-        name = cluster.manifest.instance_name(number)
+        id, name = cluster.manifest.id, cluster.manifest.instance_name(number)
+        data = self._layout.data(id, number)
+        is_damaged = data.is_dir() and postgres.cluster_state(data) is None
+        if is_damaged and cluster.is_initialized and len(cluster.manifest.instances) == 1:
+            raise NeedsHuman(
+                f"{id}: {data} is damaged: {data / 'global/pg_control'} cannot be read",
+                f"restore it from a backup, or give the data up with `pgherd destroy {id}`",
+            )
         if cluster.member(name).get("state") != CANNOT_START:
             self._failing_since.pop(number, None)
             return
         now = asyncio.get_running_loop().time()
         failing = now - self._failing_since.setdefault(number, now)
-        id = cluster.manifest.id
-        data = self._layout.data(id, number)
-        is_damaged = data.is_dir() and postgres.cluster_state(data) is None
         is_copyable = cluster.leader not in (None, name)
         if is_damaged and is_copyable and number not in self._copied:
             await self._copy_again(name, number)
-        elif is_damaged and len(cluster.manifest.instances) == 1:
-            raise NeedsHuman(
-                f"{id}: {data} is damaged: {data / 'global/pg_control'} cannot be read",
-                f"restore it from a backup, or give the data up with `pgherd destroy {id}`",
-            )
         elif failing > FAILED_SECONDS:
             folder = self._layout.database_log(id)
             reason = listeners.taken_by(instance.address, cluster.manifest.postgresql_port)
