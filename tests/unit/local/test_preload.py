@@ -121,20 +121,35 @@ def test_patroni_polls_more_often(preloaded: Preload) -> None:
         module.time.sleep(1)
 
 
-@pytest.mark.parametrize(("replicas", "counts"), [(None, True), ("auth-2,auth-3", False)])
-def test_patroni_counts_the_first_replicas_at_once(
-    preloaded: Preload, replicas: str | None, counts: bool
+@pytest.mark.parametrize(
+    ("listed", "streaming", "counts"),
+    [
+        (None, set(), True),
+        (None, {"auth-2"}, True),
+        ("auth-2", set(), False),
+        ("auth-2,auth-3", {"auth-2"}, False),
+        ("auth-2,auth-3", {"auth-2", "auth-3"}, True),
+        ("auth-1,auth-2", {"auth-2"}, True),
+    ],
+)
+def test_patroni_counts_replicas_at_once_where_none_is_lost(
+    preloaded: Preload, listed: str | None, streaming: set[str], counts: bool
 ) -> None:
     from patroni.dcs import SyncState
     from patroni.ha import Ha
 
     assert preloaded.is_done
     counted = []
+    state = SimpleNamespace(active=streaming)
     instance = SimpleNamespace(
-        cluster=SimpleNamespace(sync=SyncState(1, "auth-1", replicas, 0)),
+        cluster=SimpleNamespace(sync=SyncState(1, "auth-1", listed, 0)),
         dcs=SimpleNamespace(loop_wait=10),
         is_quorum_commit_mode=lambda: True,
-        state_handler=SimpleNamespace(is_primary=lambda: True),
+        state_handler=SimpleNamespace(
+            name="auth-1",
+            is_primary=lambda: True,
+            sync_handler=SimpleNamespace(current_state=lambda _: state),
+        ),
         _process_quorum_replication=lambda: counted.append(True),
         _promote_timestamp=time.time(),
     )

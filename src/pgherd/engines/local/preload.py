@@ -86,7 +86,7 @@ class Preload:
         _ask_without_a_program()
         _send_at_once()
         _shorten_waits()
-        _count_first_replicas_at_once()
+        _count_replicas_at_once()
         gc.collect()
         gc.freeze()
         self.is_done = True
@@ -199,19 +199,27 @@ def _shorten_waits() -> None:
     ha.time = with_sleeps(SHORT_SLEEPS)
 
 
-def _count_first_replicas_at_once() -> None:
+def _count_replicas_at_once() -> None:
     """Skip the wait before synchronous replicas are counted, where there are none to lose.
 
     After a promotion Patroni leaves the list of them alone for loop_wait seconds, lest those that
-    have not come back yet are struck off. A new cluster has none on it.
+    have not come back yet are struck off. A new cluster has none on it; those that all stream
+    have come back.
     """
+    import time
+
     from patroni.ha import Ha
 
     process = Ha.process_sync_replication
 
     def process_sync_replication(self: Any) -> None:
-        if self._promote_timestamp and not self.cluster.sync.voters:
-            self._promote_timestamp = LONG_AGO
+        is_waiting = time.time() - self._promote_timestamp <= self.dcs.loop_wait
+        if is_waiting and self.is_quorum_commit_mode() and self.state_handler.is_primary():
+            missing = set(self.cluster.sync.voters) - {self.state_handler.name}
+            if missing:
+                missing -= set(self.state_handler.sync_handler.current_state(self.cluster).active)
+            if not missing:
+                self._promote_timestamp = LONG_AGO
         process(self)
 
     Ha.process_sync_replication = process_sync_replication
