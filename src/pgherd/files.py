@@ -28,6 +28,11 @@ class Owner:
     gid: int
     name: str
 
+    @classmethod
+    def of_process(cls) -> Owner:
+        """The user that this process runs as."""
+        return cls(os.geteuid(), os.getegid(), "")
+
     def take(self, path: Path | int) -> None:
         """Hand a file over, where this process may (it is root) and must (it is another)."""
         if os.geteuid() == 0 and self.uid != 0:

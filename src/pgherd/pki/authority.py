@@ -29,9 +29,13 @@ class Authority:
     pair: KeyPair
 
     @classmethod
-    def create(cls, common_name: str, now: datetime) -> Authority:
-        """A new self-signed authority, valid for ten years from `now` (aware)."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def create(cls, common_name: str, now: datetime, kept_key: bytes | None = None) -> Authority:
+        """A self-signed authority, valid for ten years from `now` (aware).
+
+        With the key (PEM) of an earlier one of that name it takes its place: what that one signed
+        stays valid. ValueError where it is no such key.
+        """
+        key = _load_key(kept_key) if kept_key else ec.generate_private_key(ec.SECP256R1())
         name = _name(common_name)
         certificate = (
             _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
@@ -47,8 +51,7 @@ class Authority:
     def issue(self, identity: Identity, now: datetime, lifetime: timedelta) -> KeyPair:
         """A new key and a certificate for `identity`, valid from `now` (aware) for `lifetime`."""
         issuer = x509.load_pem_x509_certificate(self.pair.certificate)
-        issuer_key = serialization.load_pem_private_key(self.pair.key, password=None)
-        assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)  # noqa: S101 (made above)
+        issuer_key = _load_key(self.pair.key)
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
             _builder(_name(identity.common_name), issuer.subject, key.public_key(), now, lifetime)
@@ -118,6 +121,13 @@ def _alternative_names(identity: Identity) -> list[x509.GeneralName]:
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("not an elliptic curve key")
+    return key
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -55,8 +55,8 @@ class Place:
         except FileNotFoundError:
             return None
 
-    def write(self, pair: KeyPair, owner: Owner) -> None:
-        """Put a new pair there."""
+    def write(self, pair: KeyPair, owner: Owner, keeper: Owner | None = None) -> None:
+        """Put a new pair there; the key belongs to `keeper` where there is one."""
         ensure_directory(self.folder, owner)
-        write(self.key, pair.key, owner)
+        write(self.key, pair.key, keeper or owner)
         write(self.certificate, pair.certificate, owner, mode=0o644)

@@ -18,18 +18,25 @@ from pgherd.pki.certificate import Identity, KeyPair, Place
 
 
 def ensure_authority(place: Place, common_name: str, now: datetime, owner: Owner) -> Authority:
-    """The authority that lies at `place`, made where there is none."""
+    """The authority that lies at `place`, made where there is none.
+
+    Its key stays with whoever runs this: where that is root, no database can sign anything.
+    """
     pair = place.read()
-    if pair is None:
-        if place.certificate.exists():
-            raise NeedsHuman(
-                f"authority {place.certificate} has lost its key",
-                f"restore {place.key} from a backup: without it nothing can be renewed",
-            )
-        authority = Authority.create(common_name, now)
-        place.write(authority.pair, owner)
-        return authority
-    return Authority(pair)
+    if pair is not None:
+        return Authority(pair)
+    if place.certificate.exists():
+        raise NeedsHuman(
+            f"authority {place.certificate} has lost its key",
+            f"restore {place.key} from a backup: without it nothing can be renewed",
+        )
+    kept_key = place.key.read_bytes() if place.key.exists() else None
+    try:
+        authority = Authority.create(common_name, now, kept_key)
+    except ValueError:
+        raise NeedsHuman(f"{place.key} is damaged", "restore it from a backup") from None
+    place.write(authority.pair, owner, keeper=Owner.of_process())
+    return authority
 
 
 def ensure_certificate(

@@ -1,5 +1,6 @@
 """What an authority signs, who it is for, and when it is made anew."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -228,12 +229,27 @@ def test_an_authority_that_lost_its_key_is_not_replaced(tmp_path: Path) -> None:
     assert place.certificate.read_bytes() == before
 
 
-def test_an_authority_whose_making_was_interrupted_is_made(tmp_path: Path) -> None:
-    """The key is written first, so that a key alone has signed nothing yet."""
+def test_an_authority_that_lost_its_certificate_goes_on_with_its_key(tmp_path: Path) -> None:
+    """The key is written first: its making may have been cut off, or the certificate deleted."""
     place = Place(tmp_path, "data-authority")
-    ensure_authority(place, "pgherd production data", NOW, OWNER)
+    signed = ensure_authority(place, "pgherd production data", NOW, OWNER).issue(CLIENT, NOW, MONTH)
     place.certificate.unlink()
     authority = ensure_authority(place, "pgherd production data", NOW, OWNER)
     assert place.read() == authority.pair
-    certificate = load(authority.issue(CLIENT, NOW, MONTH).certificate)
-    certificate.verify_directly_issued_by(load(authority.pair.certificate))
+    for pair in (signed, authority.issue(CLIENT, NOW, MONTH)):
+        load(pair.certificate).verify_directly_issued_by(load(authority.pair.certificate))
+
+
+def test_an_authority_whose_key_is_damaged_is_not_replaced(tmp_path: Path) -> None:
+    place = Place(tmp_path, "data-authority")
+    place.key.write_text("-----BEGIN PRIVATE KEY-----")
+    with pytest.raises(NeedsHuman, match="is damaged"):
+        ensure_authority(place, "pgherd production data", NOW, OWNER)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand files over")
+def test_the_key_of_an_authority_is_not_handed_over(tmp_path: Path) -> None:
+    place = Place(tmp_path / "pki", "data-authority")
+    ensure_authority(place, "pgherd production data", NOW, Owner(12345, 12345, "database"))
+    assert place.key.stat().st_uid == 0
+    assert place.certificate.stat().st_uid == 12345
