@@ -32,6 +32,12 @@ def test_sockets_of_the_longest_allowed_root_fit() -> None:
     assert len(os.fsencode(layout.agent_socket)) <= SOCKET_PATH_LIMIT
 
 
+def test_names_that_are_too_long_for_sockets() -> None:
+    layout = Layout(Path("/var/lib/pgherd/fleets/ecommerce"))
+    assert layout.has_room_for_sockets(DatabaseId("production", "notification"))
+    assert not layout.has_room_for_sockets(DatabaseId("e" * 31, "s" * 31))
+
+
 def is_accepted(root: str) -> bool:
     try:
         Layout(Path(root))

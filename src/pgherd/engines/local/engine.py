@@ -88,16 +88,25 @@ class LocalEngine:
         return doctor.capabilities(self.layout)
 
     async def objections(self, databases: Collection[Database]) -> Mapping[DatabaseId, InputError]:
-        """New databases whose PostgreSQL is not installed."""
+        """New databases whose PostgreSQL is not installed, or whose names are too long."""
         known = {manifest.id for manifest in read_databases(self.layout)}
         objections = {}
         for database in databases:
             if database.id not in known:
                 try:
-                    postgres.choose(database.postgresql)
+                    self._check(database)
                 except InputError as error:
                     objections[database.id] = error
         return objections
+
+    def _check(self, database: Database) -> None:
+        """InputError where it cannot be made here."""
+        if not self.layout.has_room_for_sockets(database.id):
+            raise InputError(
+                f"{database.id} is too long a name for a Unix socket below {self.layout.run}",
+                "choose a shorter name, or set PGHERD_STATE to a shorter path",
+            )
+        postgres.choose(database.postgresql)
 
     async def observe(self) -> Observation:
         """What the manifests want, and what runs of it."""
@@ -172,7 +181,7 @@ class LocalEngine:
         manifest = read_database(self.layout, database.id)
         if manifest is None:
             self._ensure_room(1)
-            postgres.choose(database.postgresql)
+            self._check(database)
             await self._forget_in_etcd(environment, database.id)
             manifest = self._new_manifest(database)
         await self._make_so(replace(manifest, running=True))

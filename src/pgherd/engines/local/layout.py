@@ -53,8 +53,7 @@ class Layout:
     root: Path
 
     def __post_init__(self) -> None:
-        longest = self.socket_folder(DatabaseId("e" * 12, "s" * 14), 10) / ".s.PGSQL.54321"
-        if len(os.fsencode(longest)) > SOCKET_PATH_LIMIT:
+        if not self.has_room_for_sockets(DatabaseId("e" * 12, "s" * 14)):
             raise InputError(
                 f"state folder {self.root} is too long for Unix sockets",
                 "set PGHERD_STATE to a shorter path",
@@ -145,6 +144,11 @@ class Layout:
     def socket_folder(self, id: DatabaseId, number: int) -> Path:
         """Where an instance's Unix socket lies: short, for its path is limited."""
         return self.run / f"{id.environment}.{id.service}.{number}"
+
+    def has_room_for_sockets(self, id: DatabaseId) -> bool:
+        """Whether the paths of a database's Unix sockets are short enough."""
+        longest = self.socket_folder(id, 10) / ".s.PGSQL.54321"
+        return len(os.fsencode(longest)) <= SOCKET_PATH_LIMIT
 
     def pooler_socket_folder(self, id: DatabaseId) -> Path:
         """Where the pooler's Unix socket lies."""
