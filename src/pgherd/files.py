@@ -33,6 +33,11 @@ class Owner:
         """The user that this process runs as."""
         return cls(os.geteuid(), os.getegid(), "")
 
+    def take_back(self, path: Path) -> None:
+        """Make a file root's that root should have kept."""
+        if self.uid == 0 and path.stat().st_uid != 0:
+            os.chown(path, self.uid, self.gid)
+
     def take(self, path: Path | int) -> None:
         """Hand a file over, where this process may (it is root) and must (it is another)."""
         if os.geteuid() == 0 and self.uid != 0:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from pgherd.errors import NeedsHuman
+from pgherd.errors import InputError, NeedsHuman
 from pgherd.files import Owner
 from pgherd.pki.authority import Authority, purposes
 from pgherd.pki.certificate import Identity, KeyPair, Place
@@ -20,22 +20,30 @@ from pgherd.pki.certificate import Identity, KeyPair, Place
 def ensure_authority(place: Place, common_name: str, now: datetime, owner: Owner) -> Authority:
     """The authority that lies at `place`, made where there is none.
 
-    Its key stays with whoever runs this: where that is root, no database can sign anything.
+    Its key is kept by whoever runs this: where that is root, no database can read it.
     """
-    pair = place.read()
+    try:
+        pair = place.read()
+    except PermissionError:
+        raise InputError(
+            f"{place.key} belongs to another user", "run pgherd as the user whose fleet it is"
+        ) from None
+    keeper = Owner.of_process()
     if pair is not None:
+        keeper.take_back(place.key)
         return Authority(pair)
     if place.certificate.exists():
         raise NeedsHuman(
             f"authority {place.certificate} has lost its key",
             f"restore {place.key} from a backup: without it nothing can be renewed",
         )
-    kept_key = place.key.read_bytes() if place.key.exists() else None
+    is_kept = place.key.exists() and place.key.stat().st_uid == keeper.uid
+    kept_key = place.key.read_bytes() if is_kept else None
     try:
         authority = Authority.create(common_name, now, kept_key)
     except ValueError:
         raise NeedsHuman(f"{place.key} is damaged", "restore it from a backup") from None
-    place.write(authority.pair, owner, keeper=Owner.of_process())
+    place.write(authority.pair, owner, keeper=keeper)
     return authority
 
 

@@ -253,3 +253,16 @@ def test_the_key_of_an_authority_is_not_handed_over(tmp_path: Path) -> None:
     ensure_authority(place, "pgherd production data", NOW, Owner(12345, 12345, "database"))
     assert place.key.stat().st_uid == 0
     assert place.certificate.stat().st_uid == 12345
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand files over")
+def test_only_a_key_of_ones_own_is_kept(tmp_path: Path) -> None:
+    place = Place(tmp_path, "data-authority")
+    first = ensure_authority(place, "pgherd production data", NOW, OWNER)
+    os.chown(place.key, 12345, 12345)
+    assert ensure_authority(place, "pgherd production data", NOW, OWNER) == first
+    assert place.key.stat().st_uid == 0
+    os.chown(place.key, 12345, 12345)
+    place.certificate.unlink()
+    second = ensure_authority(place, "pgherd production data", NOW, OWNER)
+    assert second.pair.key != first.pair.key

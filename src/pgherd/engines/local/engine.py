@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -80,6 +81,7 @@ class LocalEngine:
         self.concurrency = concurrency or AT_ONCE_PER_CPU * (os.cpu_count() or 1)
         self._owner = data_plane_owner()
         self._agent_starting = asyncio.Lock()
+        self._writing: defaultdict[DatabaseId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # Seeing
 
@@ -284,12 +286,13 @@ class LocalEngine:
         )
         if manifest.running:
             await self._agent("converge_environment", environment=environment)
-        for database in read_databases(self.layout):
-            if database.environment == environment:
+        for id in [d.id for d in read_databases(self.layout) if d.environment == environment]:
+            async with self._writing[id]:
+                database = self._existing(id)
                 found = identity.of_database(self.layout, database)
                 made += self._ensure_certificates(environment, found, renew=renew)
-                if database.running:
-                    await self._serve_certificates(database.id)
+            if database.running:
+                await self._serve_certificates(id)
         return made
 
     async def _serve_certificates(self, id: DatabaseId) -> None:
@@ -447,19 +450,25 @@ class LocalEngine:
         if len(manifest.instances) == 1:
             await self._wait(manifest.id, "led", LED_SECONDS)
         else:
-            condition = "durable" if manifest.is_synchronous else "complete"
-            await self._wait(manifest.id, condition, COMPLETE_SECONDS)
+            await self._wait(manifest.id, "complete", COMPLETE_SECONDS)
+        if manifest.is_synchronous and len(manifest.instances) > 1:
+            await self._configure(manifest)
+            await self._wait(manifest.id, "durable", DURABLE_SECONDS)
 
     async def _reconfigure(self, manifest: DatabaseManifest) -> None:
         """Change settings without a restart."""
         await self._write(manifest)
         await self._agent("converge_database", database=str(manifest.id))
+        await self._configure(manifest)
+        await self._reload(manifest.id)
+
+    async def _configure(self, manifest: DatabaseManifest) -> None:
+        """What all instances share is as the manifest says; nothing happens where it is so."""
         await self._agent(
             "configure",
             database=str(manifest.id),
             configuration=patroni.dynamic_configuration(manifest),
         )
-        await self._reload(manifest.id)
 
     async def _reload(self, id: DatabaseId) -> None:
         if not await self._agent("reload", database=str(id), seconds=RELOAD_SECONDS):
@@ -467,7 +476,8 @@ class LocalEngine:
 
     async def _write(self, manifest: DatabaseManifest) -> None:
         """All files of a database. A disk may let one wait while others need nothing of it."""
-        await asyncio.to_thread(self._write_files, manifest)
+        async with self._writing[manifest.id]:
+            await asyncio.to_thread(self._write_files, manifest)
 
     def _write_files(self, manifest: DatabaseManifest) -> None:
         # The manifest is the last, for that is what the agent acts on.
@@ -498,13 +508,14 @@ class LocalEngine:
         layout, owner = self.layout, self._owner
         ensure_directory(layout.socket_folder(manifest.id, instance.number), owner)
         folder = ensure_directory(layout.instance(manifest.id, instance.number), owner)
-        content = patroni.configuration(layout, environment, manifest, instance, owner.name)
-        write(folder / "patroni.yml", patroni.render(content), owner)
         write(folder / "initdb", patroni.initdb_script(layout, manifest), owner, mode=0o700)
         basebackup = patroni.basebackup_script(layout, manifest, instance.number)
         write(folder / "pg_basebackup", basebackup, owner, mode=0o700)
         write(folder / "bootstrap.sql", postgres.bootstrap_sql(manifest), owner)
         write(folder / "bootstrap", patroni.bootstrap_script(manifest, folder), owner, mode=0o700)
+        # The last, for it names the others.
+        content = patroni.configuration(layout, environment, manifest, instance, owner.name)
+        write(folder / "patroni.yml", patroni.render(content), owner)
 
     async def _remove_instances(self, manifest: DatabaseManifest, count: int) -> None:
         """Take replicas away, those that do not serve first, never the primary."""

@@ -109,6 +109,12 @@ class _Instead:
         return getattr(self._module, name)
 
 
+def _replace(owner: Any, name: str, value: object) -> None:
+    """Give a name another meaning; AttributeError where it is not there any more."""
+    getattr(owner, name)
+    setattr(owner, name, value)
+
+
 def _remember_answers(answers: Answers) -> None:
     """Take the version and the parameters of a PostgreSQL from `answers`."""
     from patroni import postgresql, utils
@@ -119,7 +125,7 @@ def _remember_answers(answers: Answers) -> None:
         return subprocess.check_output(command, **options)
 
     for module in (postgresql, utils):
-        module.subprocess = _Instead(subprocess, check_output=check_output)
+        _replace(module, "subprocess", _Instead(subprocess, check_output=check_output))
 
 
 def _read_configuration_quickly() -> None:
@@ -128,7 +134,8 @@ def _read_configuration_quickly() -> None:
     from patroni import config
 
     if yaml.__with_libyaml__:
-        config.yaml = _Instead(yaml, safe_load=partial(yaml.load, Loader=yaml.CSafeLoader))
+        quick = partial(yaml.load, Loader=yaml.CSafeLoader)
+        _replace(config, "yaml", _Instead(yaml, safe_load=quick))
 
 
 def _ask_without_a_program() -> None:
@@ -144,12 +151,12 @@ def _ask_without_a_program() -> None:
         postmaster = self.is_running()
         if postmaster and _is_starting(Path(self.data_dir), postmaster.pid):
             return PgIsReadyStatus.REJECT
-        names = ("host", "port", "user")
+        names = ("host", "port", "user", "connect_timeout")
         where = {k: v for k, v in self.connection_pool.conn_kwargs.items() if k in names}
         target = conninfo.make_conninfo("", dbname=self._database, **where)
         return PgIsReadyStatus(int(pq.PGconn.ping(target.encode())))
 
-    Postgresql.pg_isready = pg_isready
+    _replace(Postgresql, "pg_isready", pg_isready)
 
 
 def _is_starting(data: Path, postmaster: int) -> bool:
@@ -174,7 +181,7 @@ def _send_at_once() -> None:
         set_socket_options(self, sock, options)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    Etcd3.set_socket_options = and_no_delay
+    _replace(Etcd3, "set_socket_options", and_no_delay)
 
 
 def _shorten_waits() -> None:
@@ -193,10 +200,10 @@ def _shorten_waits() -> None:
 
         return _Instead(time, sleep=sleep)
 
-    postgresql.STOP_POLLING_INTERVAL = POLL_SECONDS
-    postgresql.polling_loop = partial(utils.polling_loop, interval=POLL_SECONDS)
-    postgresql.time = with_sleeps({1: POLL_SECONDS})
-    ha.time = with_sleeps(SHORT_SLEEPS)
+    _replace(postgresql, "STOP_POLLING_INTERVAL", POLL_SECONDS)
+    _replace(postgresql, "polling_loop", partial(utils.polling_loop, interval=POLL_SECONDS))
+    _replace(postgresql, "time", with_sleeps({1: POLL_SECONDS}))
+    _replace(ha, "time", with_sleeps(SHORT_SLEEPS))
 
 
 def _count_replicas_at_once() -> None:
@@ -222,4 +229,4 @@ def _count_replicas_at_once() -> None:
                 self._promote_timestamp = LONG_AGO
         process(self)
 
-    Ha.process_sync_replication = process_sync_replication
+    _replace(Ha, "process_sync_replication", process_sync_replication)

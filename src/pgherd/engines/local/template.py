@@ -90,7 +90,7 @@ def _crcs(data: bytes) -> Iterator[int]:
 def _template(templates: Path, initdb: str, options: Sequence[str]) -> Path:
     """The template of these options, made where there is none."""
     binary = Path(initdb).stat()
-    key = repr((initdb, binary.st_mtime_ns, binary.st_size, sorted(options)))
+    key = repr((PREPARED, initdb, binary.st_mtime_ns, binary.st_size, sorted(options)))
     template = templates / hashlib.sha256(key.encode()).hexdigest()[:16]
     if template.is_dir():
         return template
