@@ -122,6 +122,12 @@ class Place:
         """The one that works: a keeper waits beside it."""
         return int(json.loads((self.root / "run/agent.lock").read_text())["pid"])
 
+    def forkserver(self) -> int:
+        """The agent's child that works nowhere."""
+        children = Path(f"/proc/{self.agent()}/task/{self.agent()}/children").read_text().split()
+        (pid,) = (p for p in children if Path(f"/proc/{p}/cwd").readlink() == Path("/"))
+        return int(pid)
+
     def processes(self) -> dict[int, Path]:
         """Those that work below the state folder, each with its working directory."""
         found = {}
@@ -253,6 +259,15 @@ def test_all_comes_back_after_a_reboot(tiny: Place) -> None:
     with tiny.connect("order") as client:
         assert client.execute("SELECT n FROM kept").fetchone() == (42,)
     assert tiny.instances("auth") == ["running", "streaming"]
+
+
+def test_a_killed_fork_server_holds_nothing_up(tiny: Place) -> None:
+    for _ in range(2):
+        pooler = tiny.program("databases/lab/order/pooler")
+        os.kill(pooler, signal.SIGKILL)
+        eventually(lambda gone=pooler: gone not in tiny.processes() and answers(tiny, "order"), 10)
+        # There is one now: an agent makes it with the first program that it starts.
+        os.kill(tiny.forkserver(), signal.SIGKILL)
 
 
 def test_a_damaged_replica_is_copied_again(tiny: Place) -> None:

@@ -71,7 +71,9 @@ def _fork_orphan(start: Start, connection: socket.socket) -> int:
             os._exit(0)
         os.close(reader)
         os.close(writer)
-        connection.close()
+        # Closing would wait for the stream that reads from it, and what keeps it open would hide
+        # the end of this server from the agent.
+        os.close(connection.detach())
         _become(start)
     os.close(writer)
     os.waitpid(child, 0)
