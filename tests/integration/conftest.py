@@ -21,6 +21,11 @@ from pgherd.engines.local.layout import Layout, data_plane_owner
 FAILED: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that want the machine for themselves come before there is any fleet."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+
+
 @pytest.fixture(scope="session")
 def running(request: pytest.FixtureRequest) -> Iterator[RunningFleet]:
     """The fleet. Whoever changes it puts it right again."""

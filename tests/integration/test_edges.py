@@ -374,6 +374,7 @@ def test_the_fleet_file_changes(tiny: Place) -> None:
         assert client.execute("SELECT count(*) FROM precious").fetchone() == (0,)
 
 
+@pytest.mark.alone
 def test_ports_that_others_have_give_way(fresh: Place) -> None:
     fresh.want(services="auth", replicas="0..1")
     with contextlib.ExitStack() as others:
