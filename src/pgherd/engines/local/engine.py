@@ -288,7 +288,9 @@ class LocalEngine:
             await self._agent("converge_environment", environment=environment)
         for id in [d.id for d in read_databases(self.layout) if d.environment == environment]:
             async with self._writing[id]:
-                database = self._existing(id)
+                database = read_database(self.layout, id)
+                if database is None:  # deleted while another was written
+                    continue
                 found = identity.of_database(self.layout, database)
                 made += self._ensure_certificates(environment, found, renew=renew)
             if database.running:
@@ -449,9 +451,9 @@ class LocalEngine:
         await self._agent("converge_database", database=str(manifest.id))
         if len(manifest.instances) == 1:
             await self._wait(manifest.id, "led", LED_SECONDS)
-        else:
-            await self._wait(manifest.id, "complete", COMPLETE_SECONDS)
-        if manifest.is_synchronous and len(manifest.instances) > 1:
+            return
+        await self._wait(manifest.id, "complete", COMPLETE_SECONDS)
+        if manifest.is_synchronous:
             await self._configure(manifest)
             await self._wait(manifest.id, "durable", DURABLE_SECONDS)
 
