@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.tables import print_table
-from pgherd.fleet.desired import Database, DatabaseId, Fleet
+from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
 from pgherd.fleet.summary import Table, tables
 from pgherd.fleet.values_table import database_table, origin_tables
 
@@ -82,7 +83,14 @@ def _database_json(database: Database) -> dict[str, Any]:
             "core_per_ocpu": environment.local.core_per_ocpu,
             "memory_per_ocpu_bytes": environment.local.memory_per_ocpu_bytes,
         },
+        **_oci(environment),
         "migrations": None if database.migrations is None else str(database.migrations),
         "load": None if database.load is None else str(database.load),
         "origins": dict(database.origins),
     }
+
+
+def _oci(environment: Environment) -> dict[str, Any]:
+    if environment.engine != "oci":
+        return {}
+    return {"oci": {**asdict(environment.oci), "accept": sorted(environment.oci.accept)}}

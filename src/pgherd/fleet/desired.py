@@ -91,6 +91,48 @@ class LocalSettings:
     memory_per_ocpu_bytes: int
 
 
+class Concession(StrEnum):
+    """What an environment on OCI may have less of than the fleet file asks for."""
+
+    MAX_OCPUS = "max-ocpus"
+    """The largest shape instead of the stated OCPUs."""
+    STORAGE = "storage"
+    """The service's own storage, which grows to 32 TB and cannot be bounded."""
+    AVAILABILITY_DOMAINS = "availability-domains"
+    """As many availability domains as the region has."""
+    RETENTION = "retention"
+    """Backups for 35 days."""
+
+
+class PoolerTier(StrEnum):
+    """Who makes the instances of the pooler tier of an environment on OCI."""
+
+    CREATE = "create"
+    """pgherd does."""
+    RENDER = "render"
+    """The user does, with the cloud-init that `pgherd render cloud-init` writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class OciSettings:
+    """Where on OCI an environment is. `region` and `parent` are stated where the engine is oci.
+
+    `profile` is one of the SDK's configuration file. `parent` is the compartment in which
+    `Environment.compartment` is made. `vcn`, `vault` and `key` are those of the user, None
+    where pgherd makes its own. `pooler` is None where nothing is said.
+    """
+
+    profile: str = "DEFAULT"
+    region: str | None = None
+    parent: str | None = None
+    vcn: str | None = None
+    vault: str | None = None
+    key: str | None = None
+    iops: int = 75_000
+    pooler: PoolerTier | None = None
+    accept: frozenset[Concession] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
     """What all databases of one environment share."""
@@ -101,6 +143,7 @@ class Environment:
     network: IPv4Network
     availability_domains: int
     local: LocalSettings
+    oci: OciSettings = OciSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ BUILT_IN: dict[str, Any] = {
     "autoscale": {"cpu": "80%", "memory": "80%"},
     "backup": {"retention": "7d", "copy_to": []},
     "local": {"core_per_ocpu": "0.1", "memory_per_ocpu": "64MiB"},
+    "oci": {"profile": "DEFAULT", "iops": "75000", "accept": []},
 }
 """What holds where the file says nothing, written as the file would."""
 

@@ -13,19 +13,27 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from pgherd.fleet.values import (
     OFF,
+    Accepted,
     CommitDurability,
+    CompartmentOcid,
     CoreShare,
     Domains,
     EngineName,
     Flag,
+    Iops,
+    KeyOcid,
     Name,
     Network,
     OcpuRange,
     Percent,
+    PoolerMaker,
+    Region,
     ReplicaRange,
     Retention,
     Size,
     StorageRange,
+    VaultOcid,
+    VcnOcid,
     Version,
     Word,
 )
@@ -67,6 +75,56 @@ class LocalProfile(Section):
     )
     memory_per_ocpu: Size | None = Field(
         None, description="Memory of this machine that one OCPU has.", examples=["64MiB"]
+    )
+
+
+class OciProfile(Section):
+    """Where on OCI an environment is, and what it takes from there."""
+
+    profile: Word | None = Field(
+        None,
+        description="Profile of the SDK's configuration file to sign in with.",
+        examples=["DEFAULT"],
+    )
+    region: Region | None = Field(
+        None, description="Region, needed where the engine is oci.", examples=["us-ashburn-1"]
+    )
+    parent: CompartmentOcid | None = Field(
+        None,
+        description="Compartment (or tenancy) in which the environment's own compartment is made, "
+        "needed where the engine is oci.",
+        examples=["ocid1.compartment.oc1..aaaa"],
+    )
+    vcn: VcnOcid | None = Field(
+        None,
+        description="A VCN of yours that holds the environment's network. Without it: one of its "
+        "own is made.",
+        examples=["ocid1.vcn.oc1.iad.aaaa"],
+    )
+    vault: VaultOcid | None = Field(
+        None,
+        description="A vault of yours. Without it: one of its own is made.",
+        examples=["ocid1.vault.oc1.iad.aaaa"],
+    )
+    key: KeyOcid | None = Field(
+        None,
+        description="A key of yours in that vault. Without it: one of its own is made.",
+        examples=["ocid1.key.oc1.iad.aaaa"],
+    )
+    iops: Iops | None = Field(
+        None, description="Performance tier of each database's storage.", examples=[75000]
+    )
+    pooler: PoolerMaker | None = Field(
+        None,
+        description="Who makes the PgBouncer tier that asks for client certificates, which the "
+        "service itself does not: pgherd (create), or you with its cloud-init (render). Needed.",
+        examples=["create"],
+    )
+    accept: tuple[Accepted | None, ...] | None = Field(
+        None,
+        description="Where less than the file asks for is accepted: max-ocpus, storage, "
+        "availability-domains, retention.",
+        examples=[["max-ocpus", "storage"]],
     )
 
 
@@ -164,6 +222,11 @@ class Profile(Override):
         None,
         description="The scale of the scale model, for the local engine.",
         examples=[{"core_per_ocpu": 0.1, "memory_per_ocpu": "64MiB"}],
+    )
+    oci: OciProfile | None = Field(
+        None,
+        description="Where on OCI it is, for the oci engine.",
+        examples=[{"region": "us-ashburn-1", "parent": "ocid1.compartment.oc1..aaaa"}],
     )
 
 

@@ -12,6 +12,7 @@ from pgherd.fleet.desired import (
     Environment,
     Fleet,
     LocalSettings,
+    OciSettings,
 )
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
 from pgherd.fleet.names import resource_name
@@ -27,6 +28,15 @@ ENVIRONMENT_VALUES = (
     "availability_domains",
     "local.core_per_ocpu",
     "local.memory_per_ocpu",
+    "oci.profile",
+    "oci.region",
+    "oci.parent",
+    "oci.vcn",
+    "oci.vault",
+    "oci.key",
+    "oci.iops",
+    "oci.pooler",
+    "oci.accept",
 )
 DATABASE_VALUES = (
     "ocpus",
@@ -87,6 +97,17 @@ def _environment(fleet: str, name: str, settings: dict[str, Setting]) -> Environ
             core_per_ocpu=settings["local.core_per_ocpu"].value,
             memory_per_ocpu_bytes=settings["local.memory_per_ocpu"].value,
         ),
+        oci=OciSettings(
+            profile=settings["oci.profile"].value,
+            region=settings["oci.region"].value,
+            parent=settings["oci.parent"].value,
+            vcn=settings["oci.vcn"].value,
+            vault=settings["oci.vault"].value,
+            key=settings["oci.key"].value,
+            iops=settings["oci.iops"].value,
+            pooler=settings["oci.pooler"].value,
+            accept=frozenset(settings["oci.accept"].value),
+        ),
     )
 
 
@@ -132,11 +153,14 @@ def _autoscale(settings: dict[str, Setting]) -> Autoscale | None:
 
 
 def _origins(draft: Draft, settings: dict[str, Setting]) -> dict[str, str]:
-    is_off = settings["autoscale"].value is False
+    """Of the values that mean something: those of another engine do not."""
+    meaningless = {"local.", "oci."} - {f"{settings['engine'].value}."}
+    if settings["autoscale"].value is False:
+        meaningless.add("autoscale.")
     return {
         name: _origin(draft, setting)
         for name, setting in settings.items()
-        if not (is_off and name.startswith("autoscale."))
+        if not name.startswith(tuple(meaningless))
     }
 
 

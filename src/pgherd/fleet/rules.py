@@ -12,11 +12,12 @@ from ipaddress import IPv4Network
 from pathlib import Path as FilePath
 
 from pgherd.errors import InputError
-from pgherd.fleet.desired import DatabaseId, Durability, Replicas
+from pgherd.fleet.desired import Concession, DatabaseId, Durability, Replicas
 from pgherd.fleet.document import Path, shown
 from pgherd.fleet.draft import Draft, Setting
 from pgherd.fleet.names import MAX_RESOURCE_NAME, check_name, resource_name
 from pgherd.fleet.problem import Problem
+from pgherd.fleet.values import is_region
 from pgherd.units import format_days, format_range, quoted
 
 Rule = Callable[[Draft], Iterator[Problem]]
@@ -28,8 +29,8 @@ _NEEDED = {
 }
 _NEEDED_OF_AN_ENVIRONMENT = {"network": "network: 10.0.0.0/16"}
 _NEEDED_OF_A_DATABASE = {"ocpus": "ocpus: 2..4", "storage": "storage: 1TB"}
-_OCI_MAX_RETENTION_DAYS = 35
-_OCI_MAX_REPLICAS = 7
+OCI_MAX_RETENTION_DAYS = 35
+OCI_MAX_REPLICAS = 7
 
 
 def something_is_described(draft: Draft) -> Iterator[Problem]:
@@ -155,16 +156,40 @@ def oci_can_do_it(draft: Draft) -> Iterator[Problem]:
     for id in draft.databases():
         if draft.environment_setting(id.environment, "engine").value != "oci":
             continue
+        accept = draft.environment_setting(id.environment, "oci", "accept").value or ()
         retention = draft.setting(id, "backup", "retention")
-        if retention.path and retention.value and retention.value > _OCI_MAX_RETENTION_DAYS:
-            message = f"oci keeps backups for at most {format_days(_OCI_MAX_RETENTION_DAYS)}"
-            hint = f"write {format_days(_OCI_MAX_RETENTION_DAYS)} or less"
+        if (
+            retention.path
+            and retention.value
+            and retention.value > OCI_MAX_RETENTION_DAYS
+            and Concession.RETENTION not in accept
+        ):
+            longest = format_days(OCI_MAX_RETENTION_DAYS)
+            message = f"oci keeps backups for at most {longest}"
+            hint = f"write {longest} or less, or oci: {{accept: [{Concession.RETENTION}]}}"
             yield draft.problem(retention.path, "retention", message, hint)
         replicas = draft.setting(id, "replicas")
-        if replicas.path and replicas.value and replicas.value.max > _OCI_MAX_REPLICAS:
-            message = f"oci has at most {_OCI_MAX_REPLICAS} replicas"
-            hint = f"write {_OCI_MAX_REPLICAS} or less"
+        if replicas.path and replicas.value and replicas.value.max > OCI_MAX_REPLICAS:
+            message = f"oci has at most {OCI_MAX_REPLICAS} replicas"
+            hint = f"write {OCI_MAX_REPLICAS} or less"
             yield draft.problem(replicas.path, "replicas", message, hint)
+
+
+def oci_copies_go_to_other_regions(draft: Draft) -> Iterator[Problem]:
+    """A copy in the database's own region is lost with it."""
+    for id in draft.databases():
+        if draft.environment_setting(id.environment, "engine").value != "oci":
+            continue
+        own = draft.environment_setting(id.environment, "oci", "region").value
+        copies = draft.setting(id, "backup", "copy_to")
+        for index, region in enumerate(copies.value or () if copies.path else ()):
+            path = (*copies.path, index) if copies.path else ()
+            if region is not None and region == own:
+                message = f"{quoted(region)} is the region of the database itself"
+                yield draft.problem(path, "copy_to", message, "write another region")
+            elif region is not None and not is_region(region):
+                message = f"{quoted(region)} is not a region of oci"
+                yield draft.problem(path, "copy_to", message, "write one as in us-phoenix-1")
 
 
 def overrides_have_a_database(draft: Draft) -> Iterator[Problem]:
@@ -203,6 +228,7 @@ RULES: tuple[Rule, ...] = (
     replicas_have_room,
     synchronous_has_a_replica,
     oci_can_do_it,
+    oci_copies_go_to_other_regions,
     overrides_have_a_database,
     files_exist,
 )

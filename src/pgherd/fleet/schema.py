@@ -18,6 +18,7 @@ from pgherd.fleet.models import (
     BackupProfile,
     FleetFile,
     LocalProfile,
+    OciProfile,
     Override,
     Profile,
     Section,
@@ -37,6 +38,7 @@ _SECTIONS: tuple[tuple[str, type[Section], Mapping[str, Any]], ...] = (
     ("`autoscale`", AutoscaleProfile, BUILT_IN["autoscale"]),
     ("`backup`", BackupProfile, BUILT_IN["backup"]),
     ("`local`", LocalProfile, BUILT_IN["local"]),
+    ("`oci`", OciProfile, BUILT_IN["oci"]),
     ("A service that is a mapping", Service, {}),
 )
 

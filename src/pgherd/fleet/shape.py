@@ -19,6 +19,7 @@ from pgherd.fleet.models import (
     BackupProfile,
     FleetFile,
     LocalProfile,
+    OciProfile,
     Override,
     Profile,
     Section,
@@ -32,6 +33,7 @@ _NESTED: dict[str, type[Section]] = {
     "autoscale": AutoscaleProfile,
     "backup": BackupProfile,
     "local": LocalProfile,
+    "oci": OciProfile,
 }
 _KINDS = {"model_type": "mapping", "dict_type": "mapping", "tuple_type": "list"}
 _KIND_HINTS = {"mapping": "write KEY: VALUE below it", "list": "write [ONE, TWO]"}

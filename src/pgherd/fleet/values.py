@@ -6,6 +6,7 @@ together with the JSON Schema of what it accepts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -16,7 +17,14 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Durability, Ocpus, Replicas, Storage
+from pgherd.fleet.desired import (
+    Concession,
+    Durability,
+    Ocpus,
+    PoolerTier,
+    Replicas,
+    Storage,
+)
 from pgherd.fleet.names import NAME_PATTERN
 from pgherd.units import (
     format_days,
@@ -156,6 +164,38 @@ def _one_word(text: str) -> str:
     return text
 
 
+def is_region(text: str) -> bool:
+    """It has the form of a region of OCI, as in us-ashburn-1."""
+    return re.fullmatch(r"[a-z]{2,3}(-[a-z]+)+-[0-9]+", text) is not None
+
+
+def _region(text: str) -> str:
+    if not is_region(text):
+        raise InputError(f"{quoted(text)} is not a region", "write one as in us-ashburn-1")
+    return text
+
+
+def _ocid(kind: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        kinds = (kind, "tenancy") if kind == "compartment" else (kind,)
+        if not re.fullmatch(rf"ocid1\.({'|'.join(kinds)})\.[a-z0-9-]+\.[a-z0-9-]*\.\S+", text):
+            raise InputError(
+                f"{quoted(text)} is not the OCID of a {kind}",
+                f"write one as in ocid1.{kind}.oc1..aaaa",
+            )
+        return text
+
+    return parse
+
+
+def _iops(text: str) -> int:
+    iops = parse_whole(text)
+    if iops not in IOPS_TIERS:
+        tiers = ", ".join(str(tier) for tier in IOPS_TIERS)
+        raise InputError(f"{iops} is not a performance tier", f"write one of {tiers}")
+    return iops
+
+
 def _off(text: str) -> Literal[False]:
     if text != "false":
         raise InputError(
@@ -168,10 +208,14 @@ def _number_or(pattern: str) -> dict[str, Any]:
     return {"type": ["integer", "string"], "pattern": f"^{pattern}$"}
 
 
+IOPS_TIERS = (75_000, 150_000, 225_000, 300_000)
+
 _TEXT = {"type": "string", "minLength": 1}
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
 _FLAG = {"true": True, "false": False}
 _DURABILITIES = {d.value: d for d in Durability}
+_CONCESSIONS = {c.value: c for c in Concession}
+_POOLER_TIERS = {p.value: p for p in PoolerTier}
 
 OFF = Reads(_off, {"const": False})
 Word = Annotated[str, Reads(_one_word, _TEXT)]
@@ -210,3 +254,11 @@ Version = Annotated[
 CoreShare = Annotated[
     float, Reads(_core_share, {"type": "number", "minimum": 0.001, "maximum": 64})
 ]
+Region = Annotated[str, Reads(_region, {"type": "string", "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$"})]
+CompartmentOcid = Annotated[str, Reads(_ocid("compartment"), _TEXT)]
+VcnOcid = Annotated[str, Reads(_ocid("vcn"), _TEXT)]
+VaultOcid = Annotated[str, Reads(_ocid("vault"), _TEXT)]
+KeyOcid = Annotated[str, Reads(_ocid("key"), _TEXT)]
+Iops = Annotated[int, Reads(_iops, {"enum": list(IOPS_TIERS)})]
+PoolerMaker = Annotated[PoolerTier, Reads(_choice(_POOLER_TIERS), {"enum": list(_POOLER_TIERS)})]
+Accepted = Annotated[Concession, Reads(_choice(_CONCESSIONS), {"enum": list(_CONCESSIONS)})]

@@ -14,6 +14,7 @@ from pgherd.fleet.desired import (
     Environment,
     Fleet,
     LocalSettings,
+    OciSettings,
     Ocpus,
     Replicas,
     Storage,
@@ -42,6 +43,7 @@ def environment(
     network: str = "10.0.0.0/16",
     availability_domains: int = 3,
     local: LocalSettings | None = None,
+    oci: OciSettings | None = None,
 ) -> Environment:
     """An environment, production's by default."""
     return Environment(
@@ -51,6 +53,7 @@ def environment(
         network=IPv4Network(network),
         availability_domains=availability_domains,
         local=local or LocalSettings(core_per_ocpu=0.05, memory_per_ocpu_bytes=GIBIBYTE // 16),
+        oci=oci or OciSettings(),
     )
 
 

@@ -441,7 +441,33 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
         "    replicas: 1..8\n    engine: oci\n    backup: {retention: 36d}\n",
         [
             "9:5: replicas: oci has at most 7 replicas; write 7 or less",
-            "11:14: retention: oci keeps backups for at most 35d; write 35d or less",
+            "11:14: retention: oci keeps backups for at most 35d; write 35d or less, "
+            "or oci: {accept: [retention]}",
+        ],
+    ),
+    (
+        "    replicas: 1..2\n",
+        "    replicas: 1..2\n    engine: oci\n    backup: {copy_to: [us-ashburn-1, there]}\n"
+        "    oci:\n      region: us-ashburn-1\n",
+        [
+            "11:24: copy_to: 'us-ashburn-1' is the region of the database itself; write another "
+            "region",
+            "11:38: copy_to: 'there' is not a region of oci; write one as in us-phoenix-1",
+        ],
+    ),
+    (
+        "    replicas: 1..2\n",
+        "    replicas: 1..2\n    engine: oci\n    oci:\n      region: Ashburn\n"
+        "      parent: ocid1.vcn.oc1.iad.a\n      iops: 5\n      pooler: yes\n"
+        "      accept: [max-ocpus, anything]\n",
+        [
+            "12:7: region: 'Ashburn' is not a region; write one as in us-ashburn-1",
+            "13:7: parent: 'ocid1.vcn.oc1.iad.a' is not the OCID of a compartment; write one as "
+            "in ocid1.compartment.oc1..aaaa",
+            "14:7: iops: 5 is not a performance tier; write one of 75000, 150000, 225000, 300000",
+            "15:7: pooler: 'yes' is unknown; write create or render",
+            "16:27: accept: 'anything' is unknown; write max-ocpus or storage or "
+            "availability-domains or retention",
         ],
     ),
     (

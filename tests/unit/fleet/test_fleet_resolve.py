@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from pgherd.fleet.desired import (
     Autoscale,
     Backup,
+    Concession,
     Database,
     DatabaseId,
     Durability,
     Fleet,
     LocalSettings,
+    OciSettings,
     Ocpus,
+    PoolerTier,
     Replicas,
     Storage,
 )
@@ -232,3 +235,36 @@ def _shuffled(value: Any, data: st.DataObject) -> Any:
         return value
     keys = data.draw(st.permutations(list(value)))
     return {key: _shuffled(value[key], data) for key in keys}
+
+
+OCI = """\
+fleet: shop
+services: [auth]
+environments:
+  production:
+    engine: oci
+    network: 10.0.0.0/16
+    ocpus: 2..128
+    storage: 2TB..unlimited
+    backup: {retention: 60d, copy_to: [us-phoenix-1]}
+    oci:
+      region: us-ashburn-1
+      parent: ocid1.tenancy.oc1..aaaa
+      pooler: create
+      accept: [max-ocpus, retention]
+"""
+
+
+def test_an_environment_on_oci_says_where(read: Read) -> None:
+    database = only(read(OCI))
+    assert database.environment.oci == OciSettings(
+        region="us-ashburn-1",
+        parent="ocid1.tenancy.oc1..aaaa",
+        pooler=PoolerTier.CREATE,
+        accept=frozenset({Concession.MAX_OCPUS, Concession.RETENTION}),
+    )
+    assert database.origins["oci.region"] == "fleet.yaml:11"
+    assert database.origins["oci.profile"] == "default"
+    assert not [name for name in database.origins if name.startswith("local.")]
+    local = only(read(SMALL))
+    assert not [name for name in local.origins if name.startswith("oci.")]
