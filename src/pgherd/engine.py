@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -133,6 +133,69 @@ class Capability:
     required: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a place can make of one database that the fleet file wants.
+
+    `database` is what would be made. `concessions` say where that is less than the fleet file
+    asks for, as it accepts; `objections` say why nothing is made, each with its way out.
+    """
+
+    database: Database
+    concessions: tuple[str, ...] = ()
+    objections: tuple[InputError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the primary of a database used at one moment; each value None where it is unknown.
+
+    Percents are of what the instance has. `at` is aware.
+    """
+
+    at: datetime
+    cpu_percent: float | None = None
+    memory_percent: float | None = None
+    storage_bytes: int | None = None
+
+
+class BackupState(StrEnum):
+    """`available` alone can be restored."""
+
+    RUNNING = "running"
+    AVAILABLE = "available"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedBackup:
+    """One backup. `region` is where it is, None where the place has none; times are aware."""
+
+    name: str
+    taken_at: datetime
+    state: BackupState
+    kind: str
+    bytes: int | None = None
+    kept_until: datetime | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time; a database can be restored to any second in it."""
+
+    begin: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BackupHistory:
+    """What a database can be restored to. Backups are the newest first."""
+
+    backups: tuple[ObservedBackup, ...] = ()
+    windows: tuple[Window, ...] = ()
+
+
 class AccessRole(StrEnum):
     """As whom to connect."""
 
@@ -221,20 +284,32 @@ class Engine(Protocol):
     name: str
     concurrency: int
     """How many databases may be worked on at once."""
+    reaches_databases: bool
+    """pgherd itself can connect to the databases from where it runs; migrations need that."""
 
     async def capabilities(self) -> Sequence[Capability]:
         """What this place can and cannot do."""
         ...
 
-    async def objections(self, databases: Collection[Database]) -> Mapping[DatabaseId, InputError]:
-        """Which of these cannot be made here as they are wanted, and why. Changes nothing.
+    async def offers(self, databases: Collection[Database]) -> Sequence[Offer]:
+        """Those that cannot be made here just as they are wanted, and why. Changes nothing.
 
         Said before anything is begun. Of a database that exists, only what it cannot become.
         """
         ...
 
-    async def observe(self) -> Observation:
-        """All that is there now. Raises TryLater when the engine cannot see at all."""
+    async def observe(self, *, roles: bool = True) -> Observation:
+        """All that is there now. Raises TryLater when the engine cannot see at all.
+
+        Without `roles`, instances of several may have Role.UNKNOWN where knowing costs a call.
+        """
+        ...
+
+    async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
+        """What the databases used from `since` ago until now, the oldest first.
+
+        A database without an answer is not in it.
+        """
         ...
 
     async def ensure_environment(self, environment: Environment) -> None:
@@ -244,8 +319,9 @@ class Engine(Protocol):
     async def ensure_database(self, database: Database) -> None:
         """It exists with `id`, and every instance that it has runs; the primary takes writes.
 
-        Created with its primary alone where it was not there; started where it was stopped;
-        mended where an instance was broken.
+        Where it was not there it is created with its primary, and with as many of its
+        `replicas.min` as come with it; started where it was stopped; mended where an instance
+        was broken.
         """
         ...
 
@@ -290,6 +366,30 @@ class Engine(Protocol):
 
     async def failover(self, id: DatabaseId, target: str | None = None) -> str:
         """Make a replica the primary though the primary may be lost; its name."""
+        ...
+
+    async def backups(self, id: DatabaseId) -> BackupHistory:
+        """What it can be restored to, in every region."""
+        ...
+
+    async def back_up(self, id: DatabaseId) -> ObservedBackup:
+        """A backup taken now, once it is complete."""
+        ...
+
+    async def restore(
+        self,
+        source: DatabaseId,
+        target: Database,
+        moment: datetime,
+        *,
+        region: str | None = None,
+    ) -> None:
+        """`target` is as `source` was at `moment`, to the second; it serves.
+
+        Where both are the same, what was written since is lost. `region` is another one that
+        has copies: the target is made there from the last copy before the moment. A target that
+        is there already and is another database is an InputError.
+        """
         ...
 
     async def access(self, id: DatabaseId, role: AccessRole) -> Access:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from clients import Client
 
 from pgherd.engine import (
     AccessRole,
+    BackupState,
     DatabaseState,
     Engine,
     InstanceState,
@@ -67,10 +69,12 @@ class EngineContract:
 
     async def test_what_cannot_be_made_is_said_before(self, engine: Engine, auth: Database) -> None:
         future = replace(auth, postgresql=99)
-        objections = await engine.objections([future])
-        assert "99" in objections[auth.id].message
-        assert objections[auth.id].hint
-        assert await engine.objections([auth]) == {}
+        (offer,) = await engine.offers([future, auth])
+        assert offer.database.postgresql == 99
+        (objection,) = offer.objections
+        assert "99" in objection.message
+        assert objection.hint
+        assert await engine.offers([auth]) == []
         assert not (await engine.observe()).databases
 
     async def test_what_is_not_there_is_an_input_error(
@@ -110,7 +114,8 @@ class EngineContract:
         first = await self.seen(engine, auth.id)
         assert first.state is DatabaseState.RUNNING
         assert [i.role for i in first.instances] == [Role.PRIMARY]
-        assert (first.ocpus, first.durability) == (2, Durability.ASYNCHRONOUS)
+        assert first.ocpus == 2
+        self.is_durable(first, Durability.ASYNCHRONOUS)
         assert first.postgresql is not None
         assert first.schema_revision is None
         assert not first.restart_pending
@@ -126,7 +131,7 @@ class EngineContract:
         await client.write(auth.id, "two")
 
         await engine.ensure_durability(auth, Durability.SYNCHRONOUS)
-        assert (await self.seen(engine, auth.id)).durability is Durability.SYNCHRONOUS
+        self.is_durable(await self.seen(engine, auth.id), Durability.SYNCHRONOUS)
         await engine.ensure_ocpus(auth, 4)
         grown = await self.seen(engine, auth.id)
         assert grown.ocpus == 4
@@ -206,6 +211,64 @@ class EngineContract:
         assert await engine.ensure_certificates("contract", renew=True) > 0
         assert await client.rows(auth.id) == ["auth's"]
 
+    async def test_backups_bring_a_moment_back(
+        self, engine: Engine, client: Client, contract: Environment, auth: Database
+    ) -> None:
+        if not self.takes_backups:
+            with pytest.raises(InputError, match="no backups"):
+                await engine.backups(auth.id)
+            with pytest.raises(InputError, match="no backups"):
+                await engine.back_up(auth.id)
+            with pytest.raises(InputError, match="no backups"):
+                await engine.restore(auth.id, auth, datetime.now(UTC))
+            return
+        await engine.ensure_environment(contract)
+        await engine.ensure_database(auth)
+        await client.write(auth.id, "one")
+        backup = await engine.back_up(auth.id)
+        history = await engine.backups(auth.id)
+        assert [b.name for b in history.backups] == [backup.name]
+        assert backup.state is BackupState.AVAILABLE
+        assert history.windows
+        await asyncio.sleep(self.seconds)
+        moment = datetime.now(UTC)
+        await asyncio.sleep(self.seconds)
+        await client.write(auth.id, "two")
+
+        copy = database("copy", contract)
+        with pytest.raises(InputError):
+            await engine.restore(NOWHERE, copy, moment)
+        with pytest.raises(InputError):
+            await engine.restore(auth.id, copy, moment - timedelta(days=1000))
+        for _ in range(2):
+            await engine.restore(auth.id, copy, moment)
+        assert await client.rows(copy.id) == ["one"]
+        assert sorted(await client.rows(auth.id)) == ["one", "two"]
+        with pytest.raises(InputError):
+            await engine.restore(copy.id, auth, moment)
+        await engine.restore(auth.id, auth, moment)
+        assert await client.rows(auth.id) == ["one"]
+        self.is_whole(await self.seen(engine, auth.id), 0)
+
+    async def test_use_is_of_databases_that_are_there(
+        self, engine: Engine, contract: Environment, auth: Database
+    ) -> None:
+        assert await engine.usage(timedelta(minutes=5)) == {}
+        await engine.ensure_environment(contract)
+        await engine.ensure_database(auth)
+        self.make_use_of(engine, auth.id)
+        begin = datetime.now(UTC) - timedelta(minutes=6)
+        usage = await engine.usage(timedelta(minutes=5))
+        assert set(usage) == ({auth.id} if self.measures else set())
+        for sample in usage.get(auth.id, ()):
+            assert begin <= sample.at <= datetime.now(UTC)
+            assert sample.cpu_percent is None or 0 <= sample.cpu_percent <= 100
+            assert sample.memory_percent is None or 0 <= sample.memory_percent <= 100
+            assert sample.storage_bytes is None or sample.storage_bytes > 0
+
+    def make_use_of(self, engine: Engine, id: DatabaseId) -> None:
+        """Let there be something to measure, where there is not by itself."""
+
     async def seen(self, engine: Engine, id: DatabaseId) -> ObservedDatabase:
         found = (await engine.observe()).databases[id]
         assert isinstance(found, ObservedDatabase), found
@@ -214,6 +277,9 @@ class EngineContract:
     def primary(self, seen: ObservedDatabase) -> str:
         assert seen.primary is not None, seen
         return seen.primary.name
+
+    def is_durable(self, seen: ObservedDatabase, durability: Durability) -> None:
+        assert seen.durability is (durability if self.chooses_durability else None)
 
     def is_whole(self, seen: ObservedDatabase, replicas: int) -> None:
         assert seen.state is DatabaseState.RUNNING, seen
@@ -249,6 +315,14 @@ class EngineContract:
         call.cancel()
         await asyncio.wait([call])
         assert call.cancelled() or call.exception() is None
+
+    seconds = 1.1
+    """More than what a moment of a restore is exact to."""
+
+    takes_backups = True
+    measures = True
+    chooses_durability = True
+    """Whether a commit waits for a replica is up to the fleet file, not to the place."""
 
     is_slow = True
     """Calls take long enough to be cut off after a while rather than after a few turns."""

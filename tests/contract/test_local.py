@@ -26,6 +26,9 @@ def root() -> Iterator[Path]:
 
 
 class TestLocalEngine(EngineContract):
+    takes_backups = False
+    measures = False
+
     @pytest.fixture
     async def engine(self, root: Path) -> AsyncIterator[Engine]:
         engine = LocalEngine("contract", Layout(root / "contract"))

@@ -1,14 +1,15 @@
 """The in-memory engine keeps the contract, and its faults are what they say."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from clients import MemoryClient
 from engine_contract import EngineContract
 
-from pgherd.engine import DatabaseState, Engine, InstanceState, ObservedDatabase, Unknown
+from pgherd.engine import DatabaseState, Engine, InstanceState, ObservedDatabase, Unknown, Usage
 from pgherd.errors import InputError, NeedsHuman, TryLater
-from pgherd.fleet.desired import Durability
+from pgherd.fleet.desired import DatabaseId, Durability
 from pgherd.testing.fleets import PRODUCTION, database
 from pgherd.testing.memory import MemoryEngine
 from pgherd.testing.world import World
@@ -24,6 +25,7 @@ def world() -> World:
 
 class TestMemoryEngine(EngineContract):
     is_slow = False
+    seconds = 0.001
 
     @pytest.fixture
     async def engine(self, world: World) -> AsyncIterator[Engine]:
@@ -32,6 +34,12 @@ class TestMemoryEngine(EngineContract):
     @pytest.fixture
     def client(self, world: World) -> MemoryClient:
         return MemoryClient(world)
+
+    def make_use_of(self, engine: Engine, id: DatabaseId) -> None:
+        assert isinstance(engine, MemoryEngine)
+        ages = (timedelta(hours=1), timedelta(minutes=1))
+        samples = [Usage(datetime.now(UTC) - age, 91.0, 40.0, 2**30) for age in ages]
+        engine.world.usage[id] = samples
 
 
 class TestFaults:

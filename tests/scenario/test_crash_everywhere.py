@@ -121,13 +121,13 @@ class RemembersTooEarly(MemoryEngine):
     """Writes down that a database is ready before it is, and believes what it wrote."""
 
     async def ensure_database(self, database: Database) -> None:
-        stored = self._world.databases.get(database.id)
+        stored = self.world.databases.get(database.id)
         if stored is None:
-            async with self._world.step("record it as ready"):
+            async with self.world.step("record it as ready"):
                 stored = StoredDatabase(
                     database.id, database.ocpus.initial, database.durability, 17, is_ready=True
                 )
-                self._world.databases[database.id] = stored
+                self.world.databases[database.id] = stored
             await super().ensure_database(database)
 
 

@@ -13,9 +13,8 @@ from pgherd.cli.failures import merged_refusals, print_error
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
-from pgherd.cli.words import number
-from pgherd.control.outcome import Trouble
-from pgherd.control.up import preview
+from pgherd.cli.words import few, number
+from pgherd.control.up import Preview, preview
 from pgherd.decide.actions import Action, Interruption, subject, summary
 from pgherd.decide.plan import Plan
 from pgherd.fleet.desired import Fleet
@@ -33,7 +32,7 @@ def plan(
     surroundings: Surroundings, fleet: Fleet, *, yes_destroy: tuple[str, ...], as_json: bool
 ) -> None:
     """Show what up would do, changing nothing."""
-    found, troubles = asyncio.run(
+    found = asyncio.run(
         preview(
             fleet,
             surroundings.open_engines(fleet),
@@ -42,30 +41,42 @@ def plan(
         )
     )
     if as_json:
-        click.echo(json.dumps(plan_json(found, troubles), indent=2))
+        click.echo(json.dumps(plan_json(found), indent=2))
         return
-    _print(found)
-    for refusal in merged_refusals(found.refused):
+    _print(found.plan)
+    for text, ids in _concessions(found).items():
+        click.echo(click.style("less than asked for: ", fg="yellow") + f"{few(ids)}: {text}")
+    for refusal in merged_refusals(found.plan.refused):
         print_error(refusal.message, refusal.hint)
-    for unseen in found.unknown:
+    for unseen in found.plan.unknown:
         print_error(f"{unseen.subject} is not seen: {unseen.reason}")
-    for trouble in troubles:
+    for trouble in found.troubles:
         print_error(f"{trouble.subject}: {trouble.error.message}", trouble.error.hint)
 
 
-def plan_json(found: Plan, troubles: tuple[Trouble, ...]) -> dict[str, Any]:
+def _concessions(found: Preview) -> dict[str, list[str]]:
+    """Each with the databases that make it."""
+    concessions: dict[str, list[str]] = {}
+    for id, text in found.concessions:
+        concessions.setdefault(text, []).append(str(id))
+    return concessions
+
+
+def plan_json(found: Preview) -> dict[str, Any]:
     """What `--json` prints. Keys are only ever added."""
+    plan = found.plan
     return {
-        "steps": [_step_json(step) for step in found.steps],
+        "steps": [_step_json(step) for step in plan.steps],
         "refused": [
             {"subject": r.subject, "message": r.message, "hint": r.hint, "flag": r.flag}
-            for r in found.refused
+            for r in plan.refused
         ],
-        "unknown": [{"subject": u.subject, "reason": u.reason} for u in found.unknown],
+        "unknown": [{"subject": u.subject, "reason": u.reason} for u in plan.unknown],
         "troubles": [
             {"subject": t.subject, "message": t.error.message, "hint": t.error.hint}
-            for t in troubles
+            for t in found.troubles
         ],
+        "concessions": [{"subject": str(id), "message": text} for id, text in found.concessions],
     }
 
 

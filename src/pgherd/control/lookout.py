@@ -14,10 +14,10 @@ from pgherd.errors import TryLater
 
 
 class Lookout:
-    """The newest observation of each engine."""
+    """The newest observation of each engine; with `roles` at any price, or only for nothing."""
 
-    def __init__(self, engines: Mapping[str, Engine]) -> None:
-        self._views = {name: _View(engine) for name, engine in engines.items()}
+    def __init__(self, engines: Mapping[str, Engine], *, roles: bool = True) -> None:
+        self._views = {name: _View(engine, roles=roles) for name, engine in engines.items()}
 
     @property
     def latest(self) -> dict[str, Observation | Unknown]:
@@ -37,8 +37,9 @@ class Lookout:
 
 
 class _View:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, roles: bool) -> None:
         self._engine = engine
+        self._roles = roles
         self._lock = asyncio.Lock()
         self._begun = 0
         self._seen_at = 0
@@ -55,6 +56,6 @@ class _View:
 
     async def _observe(self) -> Observation | Unknown:
         try:
-            return await self._engine.observe()
+            return await self._engine.observe(roles=self._roles)
         except TryLater as error:
             return Unknown(error.message)

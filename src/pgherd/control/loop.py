@@ -32,7 +32,7 @@ async def loop(
     patience: Patience,
 ) -> Outcome:
     """Act until the plan is empty, or only what is parked, refused or not seen is left."""
-    lookout = Lookout(engines)
+    lookout = Lookout(engines, roles=False)
     work = Work(engines, actor, decide, lookout, on_event, clock, patience)
     blind = Effort("the fleet", clock, patience, on_event)
     with blind:
@@ -49,7 +49,7 @@ async def loop(
             else:
                 break
     troubles = tuple(Trouble(subject, error) for subject, error in work.parked.items())
-    return Outcome(tuple(work.done), troubles, left.refused, left.unknown)
+    return Outcome(tuple(work.done), troubles, left.refused, left.unknown, lookout.latest)
 
 
 def _left_of(plan: Plan, work: Work) -> Plan:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pgherd.decide.actions import Action
 from pgherd.decide.database import Refusal
-from pgherd.decide.plan import Unseen
+from pgherd.decide.plan import Observations, Unseen
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 
 
@@ -20,12 +20,13 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All of it; `exit_code` is that of the gravest trouble."""
+    """All of it; `exit_code` is that of the gravest trouble. `seen` is the last look."""
 
     done: tuple[Action, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     refused: tuple[Refusal, ...] = ()
     unknown: tuple[Unseen, ...] = ()
+    seen: Observations = field(default_factory=dict)
 
     @property
     def is_complete(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pgherd.control.act import Actor, Migrations
 from pgherd.control.clock import Clock, Patience, SystemClock
@@ -13,7 +13,7 @@ from pgherd.control.lookout import Lookout
 from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.decide.plan import Observations, Plan, plan
-from pgherd.engine import Engine
+from pgherd.engine import Engine, Offer
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Fleet
 
@@ -35,17 +35,21 @@ async def converge(
     Trouble with one database never stops the others: it is in the outcome. Raises InputError
     where an environment names an engine that is not among `engines`.
     """
-    heads, troubles = await asyncio.to_thread(newest_migrations, fleet, migrations)
-    objections = await objections_to(fleet, engines)
+    heads, troubles = await asyncio.to_thread(newest_migrations, fleet, engines, migrations)
+    bargain = await _bargain(fleet, engines)
 
     def decide(observations: Observations) -> Plan:
         return plan(
-            fleet, observations, heads=heads, objections=objections, allow_destroy=allow_destroy
+            bargain.fleet,
+            observations,
+            heads=heads,
+            objections=bargain.objections,
+            allow_destroy=allow_destroy,
         )
 
     outcome = await loop(
         engines,
-        Actor(fleet, migrations),
+        Actor(bargain.fleet, migrations),
         decide,
         on_event=on_event,
         clock=clock or SystemClock(),
@@ -54,41 +58,77 @@ async def converge(
     return replace(outcome, troubles=outcome.troubles + troubles)
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What `converge` would do now, and what it was decided from.
+
+    `troubles` are the databases whose migrations cannot be read; `concessions` say where
+    less is made than the fleet file asks for, as it accepts.
+    """
+
+    plan: Plan
+    seen: Observations
+    troubles: tuple[Trouble, ...] = ()
+    concessions: tuple[tuple[DatabaseId, str], ...] = ()
+
+
 async def preview(
     fleet: Fleet,
     engines: Mapping[str, Engine],
     *,
     allow_destroy: Collection[str] = (),
     migrations: Migrations | None = None,
-) -> tuple[Plan, tuple[Trouble, ...]]:
-    """What `converge` would do now, and the databases whose migrations cannot be read."""
-    heads, troubles = await asyncio.to_thread(newest_migrations, fleet, migrations)
-    objections = await objections_to(fleet, engines)
-    seen = await Lookout(engines).look_everywhere()
-    planned = plan(fleet, seen, heads=heads, objections=objections, allow_destroy=allow_destroy)
-    return planned, troubles
+) -> Preview:
+    """What `converge` would do now."""
+    heads, troubles = await asyncio.to_thread(newest_migrations, fleet, engines, migrations)
+    bargain = await _bargain(fleet, engines)
+    seen = await Lookout(engines, roles=False).look_everywhere()
+    planned = plan(
+        bargain.fleet,
+        seen,
+        heads=heads,
+        objections=bargain.objections,
+        allow_destroy=allow_destroy,
+    )
+    return Preview(planned, seen, troubles, bargain.concessions)
 
 
-async def objections_to(
-    fleet: Fleet, engines: Mapping[str, Engine]
-) -> dict[DatabaseId, InputError]:
-    """The databases that their engine cannot make as the fleet file wants them, and why."""
-    objections: dict[DatabaseId, InputError] = {}
+@dataclass(frozen=True, slots=True)
+class _Bargain:
+    """The fleet as the engines can make it, and what they cannot."""
+
+    fleet: Fleet
+    concessions: tuple[tuple[DatabaseId, str], ...]
+    objections: Mapping[DatabaseId, tuple[InputError, ...]]
+
+
+async def _bargain(fleet: Fleet, engines: Mapping[str, Engine]) -> _Bargain:
+    offers: dict[DatabaseId, Offer] = {}
     for name, engine in engines.items():
         databases = [d for d in fleet.databases if d.environment.engine == name]
-        objections |= await engine.objections(databases)
-    return objections
+        offers |= {o.database.id: o for o in await engine.offers(databases)}
+    made = tuple(offers[d.id].database if d.id in offers else d for d in fleet.databases)
+    return _Bargain(
+        replace(fleet, databases=made),
+        tuple((id, text) for id, offer in offers.items() for text in offer.concessions),
+        {id: offer.objections for id, offer in offers.items() if offer.objections},
+    )
 
 
 def newest_migrations(
-    fleet: Fleet, migrations: Migrations | None
+    fleet: Fleet, engines: Mapping[str, Engine], migrations: Migrations | None
 ) -> tuple[Heads, tuple[Trouble, ...]]:
-    """The newest revision of each database, and those where it cannot be read."""
+    """The newest revision of each database that can be reached, and where it cannot be read."""
     heads: Heads = {}
     troubles: list[Trouble] = []
-    for database in fleet.databases if migrations else ():
+    if migrations is None:
+        return heads, ()
+    for database in fleet.databases:
+        engine = engines.get(database.environment.engine)
+        if engine is None or not engine.reaches_databases:
+            continue
         try:
-            heads[database.id] = migrations.head(database) if migrations else None
+            heads[database.id] = migrations.head(database)
         except InputError as error:
             troubles.append(Trouble(str(database.id), error))
     return heads, tuple(troubles)

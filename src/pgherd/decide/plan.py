@@ -9,7 +9,7 @@ for an environment that has left the fleet file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -118,7 +118,7 @@ def plan(
     observations: Observations,
     *,
     heads: Mapping[DatabaseId, str | None] | None = None,
-    objections: Mapping[DatabaseId, InputError] | None = None,
+    objections: Mapping[DatabaseId, Sequence[InputError]] | None = None,
     allow_destroy: Collection[str] = (),
 ) -> Plan:
     """What makes the world match the fleet file.
@@ -178,7 +178,7 @@ class _Wanted:
     environment: Environment
     observations: Observations
     heads: Mapping[DatabaseId, str | None]
-    objections: Mapping[DatabaseId, InputError]
+    objections: Mapping[DatabaseId, Sequence[InputError]]
 
     def plan(self) -> Plan:
         seen = self.observations[self.environment.engine]
@@ -189,8 +189,8 @@ class _Wanted:
         unknown: list[Unseen] = []
         for database in self.fleet.in_environment(self.environment.name):
             found = self._database(database, seen.databases.get(database.id))
-            if isinstance(found, Refusal):
-                refused.append(found)
+            if isinstance(found, tuple):
+                refused += found
             elif isinstance(found, Unseen):
                 unknown.append(found)
             else:
@@ -202,15 +202,15 @@ class _Wanted:
 
     def _database(
         self, database: Database, seen: ObservedDatabase | Unknown | None
-    ) -> DatabasePlan | Refusal | Unseen:
+    ) -> DatabasePlan | tuple[Refusal, ...] | Unseen:
         if isinstance(seen, Unknown):
             return Unseen(str(database.id), seen.reason)
         if seen is None and (elsewhere := self._elsewhere(database.id)) is not None:
-            return _moved(str(database.id), elsewhere, self.environment.engine)
+            return (_moved(str(database.id), elsewhere, self.environment.engine),)
         if seen is not None and (reason := refusal(database, seen)) is not None:
-            return reason
-        if (objection := self.objections.get(database.id)) is not None:
-            return Refusal(str(database.id), objection.message, objection.hint)
+            return (reason,)
+        if objections := self.objections.get(database.id):
+            return tuple(Refusal(str(database.id), o.message, o.hint) for o in objections)
         head = self.heads.get(database.id)
         return DatabasePlan(database.id, database_steps(database, seen, head))
 

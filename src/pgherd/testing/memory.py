@@ -10,28 +10,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pgherd.engine import (
     Access,
     AccessRole,
+    BackupHistory,
+    BackupState,
     Capability,
     CertificateInfo,
     DatabaseState,
     InstanceState,
     LogLine,
     Observation,
+    ObservedBackup,
     ObservedDatabase,
     ObservedInstance,
+    Offer,
     Role,
     Unknown,
+    Usage,
+    Window,
 )
 from pgherd.errors import InputError, NeedsHuman, TryLater
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Ocpus
 from pgherd.testing.world import StoredDatabase, StoredEnvironment, StoredInstance, World
 
 NEWEST = 17
+MAX_OCPUS = 1024
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -41,7 +49,8 @@ class MemoryEngine:
     def __init__(self, world: World, *, name: str = "memory", concurrency: int = 8) -> None:
         self.name = name
         self.concurrency = concurrency
-        self._world = world
+        self.reaches_databases = True
+        self.world = world
 
     async def capabilities(self) -> Sequence[Capability]:
         """It remembers, and that is all."""
@@ -50,24 +59,34 @@ class MemoryEngine:
             Capability("disk", False, "nothing is stored", "use another engine", required=False),
         )
 
-    async def objections(self, databases: Collection[Database]) -> Mapping[DatabaseId, InputError]:
-        """Databases of a PostgreSQL that was never thought of."""
-        return {
-            database.id: InputError(
+    async def offers(self, databases: Collection[Database]) -> Sequence[Offer]:
+        """None of a PostgreSQL that was never thought of, and at most so many OCPUs."""
+        return [
+            self._offer(database)
+            for database in databases
+            if (database.postgresql or NEWEST) > NEWEST or database.ocpus.max > MAX_OCPUS
+        ]
+
+    def _offer(self, database: Database) -> Offer:
+        if (database.postgresql or NEWEST) > NEWEST:
+            if database.id in self.world.databases:
+                return Offer(database)
+            error = InputError(
                 f"PostgreSQL {database.postgresql} is not here", f"write postgresql: {NEWEST}"
             )
-            for database in databases
-            if (database.postgresql or NEWEST) > NEWEST and database.id not in self._world.databases
-        }
+            return Offer(database, objections=(error,))
+        ocpus = Ocpus(min(database.ocpus.initial, MAX_OCPUS), MAX_OCPUS)
+        text = f"at most {MAX_OCPUS} of {database.ocpus.max} OCPUs"
+        return Offer(replace(database, ocpus=ocpus), (text,))
 
-    async def observe(self) -> Observation:
+    async def observe(self, *, roles: bool = True) -> Observation:
         """All that is in the world, but for what is hidden."""
-        self._world.observations += 1
-        self._world.raise_if_blind()
-        environments = self._world.environments.values()
+        self.world.observations += 1
+        self.world.raise_if_blind()
+        environments = self.world.environments.values()
         return Observation(
             frozenset(e.name for e in environments),
-            {id: self._seen(database) for id, database in self._world.databases.items()},
+            {id: self._seen(database) for id, database in self.world.databases.items()},
             {
                 e.name: f"{', '.join(sorted(e.missing))} not running"
                 for e in environments
@@ -79,7 +98,7 @@ class MemoryEngine:
     async def ensure_environment(self, environment: Environment) -> None:
         """Network, authority and services, one after the other."""
         async with self._call("ensure_environment"):
-            world, name = self._world, environment.name
+            world, name = self.world, environment.name
             if name not in world.environments:
                 async with world.step(f"record {name}"):
                     world.environments[name] = StoredEnvironment(name)
@@ -97,13 +116,13 @@ class MemoryEngine:
             self._require_running(database.id)
             stored = await self._recorded(database)
             if stored.is_to_stop:
-                async with self._world.step(f"want {stored.id} running"):
+                async with self.world.step(f"want {stored.id} running"):
                     stored.is_to_stop = False
             await self._primary_serves(stored)
             for replica in stored.replicas:
                 await self._replica_streams(stored, replica)
             if not stored.is_ready:
-                async with self._world.step(f"make the roles of {stored.id}"):
+                async with self.world.step(f"make the roles of {stored.id}"):
                     stored.is_ready = True
 
     async def ensure_replicas(self, database: Database, count: int) -> None:
@@ -113,7 +132,7 @@ class MemoryEngine:
             self._require_primary(stored)
             while len(stored.replicas) > count:
                 worst = min(stored.replicas, key=_merit)
-                async with self._world.step(f"remove {worst.name}"):
+                async with self.world.step(f"remove {worst.name}"):
                     del stored.instances[worst.name]
             while len(stored.replicas) < count:
                 await self._new_instance(stored, database.environment, Role.REPLICA)
@@ -125,7 +144,7 @@ class MemoryEngine:
         async with self._call("ensure_ocpus", database.id):
             stored = self._stored(database.id)
             if stored.ocpus != ocpus:
-                async with self._world.step(f"set {stored.id} to {ocpus} OCPUs"):
+                async with self.world.step(f"set {stored.id} to {ocpus} OCPUs"):
                     stored.ocpus = ocpus
 
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
@@ -133,7 +152,7 @@ class MemoryEngine:
         async with self._call("ensure_durability", database.id):
             stored = self._stored(database.id)
             if stored.durability is not durability:
-                async with self._world.step(f"set {stored.id} to {durability}"):
+                async with self.world.step(f"set {stored.id} to {durability}"):
                     stored.durability = durability
 
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
@@ -144,9 +163,9 @@ class MemoryEngine:
             if found.ocpus == stored.ocpus:
                 return
             serving = found.state
-            async with self._world.step(f"stop {found.name}"):
+            async with self.world.step(f"stop {found.name}"):
                 found.state = InstanceState.STARTING
-            async with self._world.step(f"start {found.name}"):
+            async with self.world.step(f"start {found.name}"):
                 found.state, found.ocpus = serving, stored.ocpus
 
     async def ensure_stopped(self, id: DatabaseId) -> None:
@@ -154,52 +173,52 @@ class MemoryEngine:
         async with self._call("ensure_stopped", id):
             stored = self._stored(id)
             if not stored.is_to_stop:
-                async with self._world.step(f"want {id} stopped"):
+                async with self.world.step(f"want {id} stopped"):
                     stored.is_to_stop = True
             for instance in sorted(stored.instances.values(), key=_primary_last):
                 if instance.state is not InstanceState.STOPPED:
-                    async with self._world.step(f"stop {instance.name}"):
+                    async with self.world.step(f"stop {instance.name}"):
                         instance.state = InstanceState.STOPPED
 
     async def ensure_absent(self, id: DatabaseId) -> None:
         """Replicas first; the record last, so that a half-deleted database is seen."""
         async with self._call("ensure_absent", id, is_known=False):
-            stored = self._world.databases.get(id)
+            stored = self.world.databases.get(id)
             if stored is None:
                 return
             for instance in sorted(stored.instances.values(), key=_primary_last):
-                async with self._world.step(f"delete {instance.name}"):
+                async with self.world.step(f"delete {instance.name}"):
                     del stored.instances[instance.name]
-            async with self._world.step(f"forget {id}"):
-                del self._world.databases[id]
+            async with self.world.step(f"forget {id}"):
+                del self.world.databases[id]
 
     async def ensure_environment_stopped(self, environment: str) -> None:
         """Its services stop once none of its databases runs."""
         async with self._call("ensure_environment_stopped"):
-            stored = self._world.environments.get(environment)
+            stored = self.world.environments.get(environment)
             if stored is None:
                 raise InputError(f"{environment} is not an environment here")
             self._require_idle(environment)
             if not stored.is_stopped:
-                async with self._world.step(f"want {environment} stopped"):
+                async with self.world.step(f"want {environment} stopped"):
                     stored.is_stopped = True
             if "services" in stored.parts:
-                async with self._world.step(f"stop services of {environment}"):
+                async with self.world.step(f"stop services of {environment}"):
                     stored.parts.discard("services")
 
     async def ensure_environment_absent(self, environment: str) -> None:
         """Its parts, then its record; never while it has databases."""
         async with self._call("ensure_environment_absent"):
-            stored = self._world.environments.get(environment)
-            if any(id.environment == environment for id in self._world.databases):
+            stored = self.world.environments.get(environment)
+            if any(id.environment == environment for id in self.world.databases):
                 raise InputError(f"{environment} still has databases", "destroy them first")
             if stored is None:
                 return
             for part in sorted(stored.parts, reverse=True):
-                async with self._world.step(f"remove {part} of {environment}"):
+                async with self.world.step(f"remove {part} of {environment}"):
                     stored.parts.discard(part)
-            async with self._world.step(f"forget {environment}"):
-                del self._world.environments[environment]
+            async with self.world.step(f"forget {environment}"):
+                del self.world.environments[environment]
 
     async def switchover(self, id: DatabaseId, target: str | None = None) -> str:
         """Demote, then promote, so that there are never two primaries."""
@@ -209,7 +228,7 @@ class MemoryEngine:
             if primary.name == target:
                 return primary.name
             heir = self._heir(stored, target)
-            async with self._world.step(f"demote {primary.name}"):
+            async with self.world.step(f"demote {primary.name}"):
                 heir.rows = list(primary.rows)
                 primary.role, primary.state = Role.REPLICA, InstanceState.STREAMING
             await self._promote(heir)
@@ -224,13 +243,61 @@ class MemoryEngine:
                 return primary.name
             heir = self._heir(stored, target)
             if primary is not None:
-                async with self._world.step(f"fence {primary.name}"):
+                async with self.world.step(f"fence {primary.name}"):
                     primary.role = Role.REPLICA
                     primary.state = InstanceState.FAILED
             await self._promote(heir)
             for replica in stored.replicas:
                 await self._replica_streams(stored, replica)
             return heir.name
+
+    async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
+        """What the world says that they used."""
+        begin = self.world.now() - since
+        return {
+            id: [sample for sample in samples if sample.at >= begin]
+            for id, samples in self.world.usage.items()
+            if id in self.world.databases and self.world.hidden(id) is None
+        }
+
+    async def backups(self, id: DatabaseId) -> BackupHistory:
+        """What was taken, and all the time since the database was made."""
+        async with self._call("backups", id):
+            stored = self._stored(id)
+            window = Window(stored.created_at, self.world.now())
+            return BackupHistory(tuple(reversed(stored.backups)), (window,))
+
+    async def back_up(self, id: DatabaseId) -> ObservedBackup:
+        """One more."""
+        async with self._call("back_up", id):
+            stored = self._stored(id)
+            name = f"{id.service}-{len(stored.backups) + 1}"
+            backup = ObservedBackup(name, self.world.now(), BackupState.AVAILABLE, "manual")
+            async with self.world.step(f"back up {id}"):
+                stored.backups.append(backup)
+            return backup
+
+    async def restore(
+        self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
+    ) -> None:
+        """The rows of that moment, in the target's primary."""
+        async with self._call("restore", source):
+            if region is not None:
+                raise InputError(f"{region} has no copies of {source}", "leave the region out")
+            stored = self._stored(source)
+            if not stored.created_at <= moment <= self.world.now():
+                raise InputError(f"{source} cannot be restored to {moment}", "name another time")
+            if target.id != source and target.id in self.world.databases:
+                made_from = self.world.databases[target.id].made_from
+                if made_from != (source, moment):
+                    raise InputError(f"{target.id} is there already", "choose another name")
+            await self.ensure_database(target)
+            written = [(at, row) for at, row in stored.written if at <= moment]
+            async with self.world.step(f"restore {source} to {target.id}"):
+                made = self._stored(target.id)
+                made.made_from, made.written = (source, moment), written
+                for instance in made.instances.values():
+                    instance.rows = [row for _, row in written]
 
     async def access(self, id: DatabaseId, role: AccessRole) -> Access:
         """A place where nobody listens."""
@@ -246,19 +313,19 @@ class MemoryEngine:
         """One for each environment, named for how often it was made."""
         return [
             CertificateInfo(e.name, None, f"{e.name} {e.authority}", "server", _NEVER, Path(e.name))
-            for e in self._world.environments.values()
+            for e in self.world.environments.values()
             if "authority" in e.parts
         ]
 
     async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
         """They never expire, so only `renew` makes one."""
         async with self._call("ensure_certificates"):
-            stored = self._world.environments.get(environment)
+            stored = self.world.environments.get(environment)
             if stored is None:
                 raise InputError(f"{environment} is not an environment here")
             if not renew:
                 return 0
-            async with self._world.step(f"renew the certificates of {environment}"):
+            async with self.world.step(f"renew the certificates of {environment}"):
                 stored.authority += 1
             return 1
 
@@ -268,7 +335,7 @@ class MemoryEngine:
         """The steps that its instances took part in."""
         stored = self._stored(id)
         names = [instance] if instance else [str(id), *stored.instances]
-        told = [s for s in self._world.steps.taken if any(name in s for name in names)]
+        told = [s for s in self.world.steps.taken if any(name in s for name in names)]
         for text in told[-lines:]:
             yield LogLine("memory", text)
 
@@ -277,10 +344,10 @@ class MemoryEngine:
         self, operation: str, id: DatabaseId | None = None, *, is_known: bool = True
     ) -> AsyncIterator[None]:
         """What every call has in common: faults before and after, and what is not there."""
-        failure = self._world.take_failure(operation, id)
+        failure = self.world.take_failure(operation, id)
         if failure and not failure.after:
             raise failure.error
-        if id is not None and (reason := self._world.hidden(id)) is not None:
+        if id is not None and (reason := self.world.hidden(id)) is not None:
             raise TryLater(f"{id} does not answer: {reason}")
         if id is not None and is_known:
             self._stored(id)
@@ -289,7 +356,7 @@ class MemoryEngine:
             raise failure.error
 
     def _seen(self, stored: StoredDatabase) -> ObservedDatabase | Unknown:
-        if (reason := self._world.hidden(stored.id)) is not None:
+        if (reason := self.world.hidden(stored.id)) is not None:
             return Unknown(reason)
         state = _state(stored)
         serves = state in (DatabaseState.RUNNING, DatabaseState.DEGRADED)
@@ -305,7 +372,7 @@ class MemoryEngine:
         )
 
     def _stored(self, id: DatabaseId) -> StoredDatabase:
-        if (stored := self._world.databases.get(id)) is None:
+        if (stored := self.world.databases.get(id)) is None:
             raise InputError(f"{id} is not here", "create it with pgherd up")
         return stored
 
@@ -316,7 +383,7 @@ class MemoryEngine:
         return instance
 
     def _require_running(self, id: DatabaseId) -> None:
-        environment = self._world.environments.get(id.environment)
+        environment = self.world.environments.get(id.environment)
         if environment is None or environment.missing:
             raise TryLater(f"environment {id.environment} does not run")
 
@@ -327,12 +394,12 @@ class MemoryEngine:
         return primary
 
     def _require_idle(self, environment: str) -> None:
-        for id, stored in self._world.databases.items():
+        for id, stored in self.world.databases.items():
             if id.environment == environment and _state(stored) is not DatabaseState.STOPPED:
                 raise TryLater(f"{id} still runs")
 
     async def _recorded(self, database: Database) -> StoredDatabase:
-        world, id = self._world, database.id
+        world, id = self.world, database.id
         if id not in world.databases:
             version = database.postgresql or NEWEST
             async with world.step(f"record {id}"):
@@ -351,7 +418,7 @@ class MemoryEngine:
         domain = min(range(1, environment.availability_domains + 1), key=lambda n: (used[n], n))
         names = (f"{stored.id.service}-{n}" for n in range(1, len(stored.instances) + 2))
         name = next(n for n in names if n not in stored.instances)
-        async with self._world.step(f"make {name}"):
+        async with self.world.step(f"make {name}"):
             stored.instances[name] = StoredInstance(
                 name, domain, role, InstanceState.STARTING, stored.ocpus
             )
@@ -365,7 +432,7 @@ class MemoryEngine:
                 raise NeedsHuman(f"{stored.id} has no instance with its data left", hint)
             await self._promote(max(candidates, key=_merit))
         elif not primary.serves:
-            async with self._world.step(f"start {primary.name}"):
+            async with self.world.step(f"start {primary.name}"):
                 primary.state, primary.ocpus = InstanceState.RUNNING, stored.ocpus
 
     async def _replica_streams(self, stored: StoredDatabase, replica: StoredInstance) -> None:
@@ -373,9 +440,9 @@ class MemoryEngine:
             return
         primary = self._require_primary(stored)
         if replica.state is InstanceState.FAILED:
-            async with self._world.step(f"wipe {replica.name}"):
+            async with self.world.step(f"wipe {replica.name}"):
                 replica.rows, replica.state = [], InstanceState.STARTING
-        async with self._world.step(f"clone {replica.name}"):
+        async with self.world.step(f"clone {replica.name}"):
             replica.rows, replica.lag_bytes = list(primary.rows), 0
             replica.state, replica.ocpus = InstanceState.STREAMING, stored.ocpus
 
@@ -388,7 +455,7 @@ class MemoryEngine:
         return heir
 
     async def _promote(self, heir: StoredInstance) -> None:
-        async with self._world.step(f"promote {heir.name}"):
+        async with self.world.step(f"promote {heir.name}"):
             heir.role, heir.state, heir.lag_bytes = Role.PRIMARY, InstanceState.RUNNING, 0
 
 
@@ -396,7 +463,7 @@ class MemoryMigrations:
     """Migrations of the world's databases: the newest revisions are given."""
 
     def __init__(self, world: World, heads: dict[DatabaseId, str]) -> None:
-        self._world = world
+        self.world = world
         self._heads = heads
 
     def head(self, database: Database) -> str | None:
@@ -405,9 +472,9 @@ class MemoryMigrations:
 
     def apply(self, database: Database, access: Access) -> None:
         """The schema has it."""
-        self._world.steps.take(f"migrate {database.id}")
-        self._world.databases[database.id].schema_revision = self._heads[database.id]
-        self._world.steps.raise_if_used_up()
+        self.world.steps.take(f"migrate {database.id}")
+        self.world.databases[database.id].schema_revision = self._heads[database.id]
+        self.world.steps.raise_if_used_up()
 
 
 def _state(stored: StoredDatabase) -> DatabaseState:

@@ -8,11 +8,12 @@ was at that moment and nothing more happens in it until it is given new steps.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from pgherd.engine import InstanceState, Role
+from pgherd.engine import InstanceState, ObservedBackup, Role, Usage
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId, Durability
 
@@ -45,6 +46,11 @@ class Steps:
         return self._limit is not None and len(self.taken) >= self._limit
 
 
+def utc_now() -> datetime:
+    """The machine's time, aware."""
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class StoredInstance:
     """One server. `ocpus` are those it was started with."""
@@ -75,6 +81,10 @@ class StoredDatabase:
     is_ready: bool = False
     is_to_stop: bool = False
     schema_revision: str | None = None
+    created_at: datetime = field(default_factory=utc_now)
+    written: list[tuple[datetime, str]] = field(default_factory=list)
+    backups: list[ObservedBackup] = field(default_factory=list)
+    made_from: tuple[DatabaseId, datetime] | None = None
 
     @property
     def primary(self) -> StoredInstance | None:
@@ -125,6 +135,8 @@ class World:
     databases: dict[DatabaseId, StoredDatabase] = field(default_factory=dict)
     steps: Steps = field(default_factory=Steps)
     observations: int = 0
+    usage: dict[DatabaseId, list[Usage]] = field(default_factory=dict)
+    now: Callable[[], datetime] = utc_now
     _hidden: dict[DatabaseId, str] = field(default_factory=dict)
     _blind: list[PgherdError] = field(default_factory=list)
     _failures: list[Failure] = field(default_factory=list)
@@ -145,6 +157,7 @@ class World:
         if primary is None or not primary.serves:
             raise ConnectionError(f"{id} has no primary")
         primary.rows.append(row)
+        database.written.append((self.now(), row))
         for replica in database.replicas:
             if replica.serves and replica.lag_bytes == 0:
                 replica.rows = list(primary.rows)

@@ -17,7 +17,7 @@ class Watched(MemoryEngine):
         self.begun = 0
         self.turn = asyncio.Semaphore(0)
 
-    async def observe(self) -> Observation:
+    async def observe(self, *, roles: bool = True) -> Observation:
         self.begun += 1
         number = self.begun
         await self.turn.acquire()

@@ -24,7 +24,7 @@ from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import database, ecommerce, environment, fleet
-from pgherd.testing.memory import MemoryEngine, MemoryMigrations
+from pgherd.testing.memory import MAX_OCPUS, MemoryEngine, MemoryMigrations
 from pgherd.testing.world import World
 
 AUTH = database("auth", replicas=(1, 3))
@@ -100,11 +100,30 @@ async def test_a_first_run_is_two_looks(run: Run) -> None:
 
 async def test_preview_says_what_up_does_and_does_nothing(run: Run) -> None:
     engines = {"memory": MemoryEngine(run.world)}
-    found, troubles = await preview(FLEET, engines)
-    assert troubles == ()
+    found = await preview(FLEET, engines)
+    assert found.troubles == found.concessions == ()
     assert run.world.steps.taken == []
     outcome = await run.up()
-    assert sorted(found.steps, key=repr) == sorted(outcome.done, key=repr)
+    assert sorted(found.plan.steps, key=repr) == sorted(outcome.done, key=repr)
+
+
+async def test_an_engine_makes_what_it_can_where_that_is_accepted(run: Run) -> None:
+    large = database("auth", ocpus=(2 * MAX_OCPUS, 4 * MAX_OCPUS))
+    found = await preview(fleet(large), {"memory": MemoryEngine(run.world)})
+    assert found.concessions == ((large.id, f"at most {MAX_OCPUS} of {4 * MAX_OCPUS} OCPUs"),)
+    assert found.plan.refused == ()
+    assert (await run.up(fleet(large))).is_complete
+    assert run.world.databases[large.id].ocpus == MAX_OCPUS
+    assert (await run.up(fleet(large))).done == ()
+
+
+async def test_databases_out_of_reach_are_made_without_their_migrations(run: Run) -> None:
+    engine = MemoryEngine(run.world)
+    engine.reaches_databases = False
+    migrations = MemoryMigrations(run.world, {AUTH.id: "1"})
+    outcome = await converge(FLEET, {"memory": engine}, migrations=migrations)
+    assert outcome.is_complete
+    assert run.world.databases[AUTH.id].schema_revision is None
 
 
 async def test_what_the_autopilot_chose_is_kept(run: Run) -> None:
@@ -423,7 +442,7 @@ class Impaired(MemoryEngine):
 
     async def ensure_environment(self, environment: Environment) -> None:
         await super().ensure_environment(environment)
-        self._world.environments[environment.name].parts.discard("network")
+        self.world.environments[environment.name].parts.discard("network")
 
     def _require_running(self, id: DatabaseId) -> None:
         return None
@@ -465,5 +484,5 @@ async def test_what_the_engine_cannot_make_is_left_alone() -> None:
     outcome = await run.up(fleet(future, ORDER))
     assert [str(refusal.subject) for refusal in outcome.refused] == ["production/auth"]
     assert set(run.world.databases) == {ORDER.id}
-    planned, _ = await preview(fleet(future, ORDER), {"memory": MemoryEngine(run.world)})
+    planned = (await preview(fleet(future, ORDER), {"memory": MemoryEngine(run.world)})).plan
     assert [refusal.subject for refusal in planned.refused] == ["production/auth"]

@@ -63,7 +63,7 @@ def test_everything_is_created_environment_first() -> None:
 
 
 def test_what_an_engine_cannot_make_is_refused_and_the_rest_is_made() -> None:
-    objections = {CART.id: InputError("it has no PostgreSQL 19", "write postgresql: 17")}
+    objections = {CART.id: (InputError("it has no PostgreSQL 19", "write postgresql: 17"),)}
     found = plan(PRODUCTION_ONLY, NOTHING, objections=objections)
     assert [subject(s) for s in found.steps] == ["production", "production/order"]
     (no,) = found.refused

@@ -36,6 +36,7 @@ def _checks(layout: Layout) -> Iterator[Capability]:
     yield _memory()
     yield _root()
     yield _cgroups()
+    yield from _not_yet()
 
 
 def _postgresql() -> Capability:
@@ -77,6 +78,15 @@ def _memory() -> Capability:
     enough = free > ENOUGH_MEMORY
     detail = f"{free / GIGABYTE:.1f} GB available"
     return Capability("memory", enough, detail, "" if enough else remedy)
+
+
+def _not_yet() -> tuple[Capability, ...]:
+    """What the contract has and this engine has not."""
+    remedy = "put environments that need it on engine oci"
+    return (
+        Capability("backups", False, "none are taken yet", remedy, required=False),
+        Capability("metrics", False, "nothing is measured yet", remedy, required=False),
+    )
 
 
 def _root() -> Capability:

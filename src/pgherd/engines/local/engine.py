@@ -16,7 +16,7 @@ import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,14 @@ from pgherd import __version__
 from pgherd.engine import (
     Access,
     AccessRole,
+    BackupHistory,
     Capability,
     CertificateInfo,
     LogLine,
     Observation,
+    ObservedBackup,
+    Offer,
+    Usage,
 )
 from pgherd.engines.local import (
     addresses,
@@ -74,6 +78,7 @@ class LocalEngine:
     """Databases on this machine, with all of their state below `layout.root`."""
 
     name = "local"
+    reaches_databases = True
 
     def __init__(self, fleet: str, layout: Layout, concurrency: int | None = None) -> None:
         self.fleet = fleet
@@ -89,17 +94,17 @@ class LocalEngine:
         """What this machine can and cannot do."""
         return doctor.capabilities(self.layout)
 
-    async def objections(self, databases: Collection[Database]) -> Mapping[DatabaseId, InputError]:
+    async def offers(self, databases: Collection[Database]) -> Sequence[Offer]:
         """New databases whose PostgreSQL is not installed, or whose names are too long."""
         known = {manifest.id for manifest in read_databases(self.layout)}
-        objections = {}
+        offers = []
         for database in databases:
             if database.id not in known:
                 try:
                     self._check(database)
                 except InputError as error:
-                    objections[database.id] = error
-        return objections
+                    offers.append(Offer(database, objections=(error,)))
+        return offers
 
     def _check(self, database: Database) -> None:
         """InputError where it cannot be made here."""
@@ -110,7 +115,7 @@ class LocalEngine:
             )
         postgres.choose(database.postgresql)
 
-    async def observe(self) -> Observation:
+    async def observe(self, *, roles: bool = True) -> Observation:
         """What the manifests want, and what runs of it."""
         self._is_claimed()
         environments = list(read_environments(self.layout))
@@ -121,6 +126,26 @@ class LocalEngine:
             running = processes.by_folder(self._owner.uid) if databases else {}
             return observation.without_agent(self.layout, environments, databases, running)
         return observation.with_agent(environments, databases, status)
+
+    async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
+        """Nothing: nobody measures here yet, as `capabilities` says."""
+        return {}
+
+    # Backups
+
+    async def backups(self, id: DatabaseId) -> BackupHistory:
+        """There are none yet."""
+        raise _no_backups()
+
+    async def back_up(self, id: DatabaseId) -> ObservedBackup:
+        """There are none yet."""
+        raise _no_backups()
+
+    async def restore(
+        self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
+    ) -> None:
+        """There is nothing to restore from yet."""
+        raise _no_backups()
 
     # Environments
 
@@ -648,3 +673,10 @@ def _environment(root: Path) -> dict[str, str]:
     """What the data plane gets of this process's environment: nothing that is anybody's own."""
     kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "TZ")}
     return {"LANG": "C.UTF-8", "HOME": str(root), **kept}
+
+
+def _no_backups() -> InputError:
+    return InputError(
+        f"engine {LocalEngine.name} takes no backups yet",
+        "copy the data with pg_dump, or put the environment on engine oci",
+    )
