@@ -27,6 +27,7 @@ VERBS = {
     "plan": "pgherd.cli.plan:plan",
     "status": "pgherd.cli.status:status",
     "show": "pgherd.cli.show:show",
+    "cost": "pgherd.cli.cost:cost",
     "connect": "pgherd.cli.connect:connect",
     "url": "pgherd.cli.url:url",
     "logs": "pgherd.cli.logs:logs",

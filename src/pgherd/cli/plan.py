@@ -9,14 +9,18 @@ from typing import Any
 
 import click
 
+from pgherd.cli.cost_tables import change_json, change_text, stand_in_notes
 from pgherd.cli.failures import merged_refusals, print_error
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.cli.words import few, number
 from pgherd.control.up import Preview, preview
 from pgherd.decide.actions import Action, Interruption, subject, summary
+from pgherd.decide.cost import Change, cost_change
 from pgherd.decide.plan import Plan
+from pgherd.decide.prices import PriceTable
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.summary import Table
 
@@ -26,10 +30,16 @@ from pgherd.fleet.summary import Table
     "--yes-destroy", metavar="NAME", multiple=True, help="As if `up` were called with the same."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@prices_option
 @fleet_option
 @pass_surroundings
 def plan(
-    surroundings: Surroundings, fleet: Fleet, *, yes_destroy: tuple[str, ...], as_json: bool
+    surroundings: Surroundings,
+    fleet: Fleet,
+    *,
+    prices: PriceTable,
+    yes_destroy: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Show what up would do, changing nothing."""
     found = asyncio.run(
@@ -40,12 +50,16 @@ def plan(
             migrations=surroundings.migrations(),
         )
     )
+    change = cost_change(fleet, found.plan, found.seen, prices)
     if as_json:
-        click.echo(json.dumps(plan_json(found), indent=2))
+        report = plan_json(found) | {"cost": change_json(change, prices)}
+        click.echo(json.dumps(report, indent=2))
         return
     _print(found.plan)
     for text, ids in _concessions(found).items():
         click.echo(click.style("less than asked for: ", fg="yellow") + f"{few(ids)}: {text}")
+    if not found.plan.is_empty:
+        _print_cost(fleet, change, prices)
     for refusal in merged_refusals(found.plan.refused):
         print_error(refusal.message, refusal.hint)
     for unseen in found.plan.unknown:
@@ -105,6 +119,13 @@ def _rows(found: Plan) -> Iterator[tuple[str, ...]]:
         name = subject(step)
         yield ("" if name == last else name, summary(step), step.reason, step.interruption.value)
         last = name
+
+
+def _print_cost(fleet: Fleet, change: Change, prices: PriceTable) -> None:
+    click.echo()
+    click.echo(change_text(change, prices))
+    for note in stand_in_notes(fleet.environments, prices):
+        click.echo(note)
 
 
 def _style(cell: str) -> str:

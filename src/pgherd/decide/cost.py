@@ -1,0 +1,342 @@
+"""What a fleet costs in a month: at its initial, its current and its maximum size.
+
+A database costs what its nodes cost while it runs, and its storage always. Each database is
+rounded to cents by itself, so that every total is the exact sum of what is shown. What is not
+seen is not guessed: it counts nowhere, and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+
+from pgherd.decide.actions import (
+    CreateDatabase,
+    DatabaseAction,
+    DeleteDatabase,
+    SetOcpus,
+    SetReplicas,
+    StartDatabase,
+    StopDatabase,
+)
+from pgherd.decide.plan import Observations, Plan
+from pgherd.decide.prices import EnginePrices, Price, PriceTable, to_cents
+from pgherd.engine import DatabaseState, Observation, ObservedDatabase, Unknown
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Database, DatabaseId, Fleet
+
+HOURS = 730
+"""Hours in a month: a twelfth of a year."""
+
+_TERABYTE = 10**12
+_NOTHING = Decimal("0.00")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a database is charged for. While it does not run, only its storage is."""
+
+    nodes: int
+    ocpus: int
+    storage_bytes: int
+    runs: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A size and what a month of it costs."""
+
+    size: Size
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Poolers:
+    """The virtual machines in front of an environment's databases."""
+
+    machines: int
+    ocpus: int
+    memory_gb: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseCost:
+    """One database. `current` is None where it is not there, Unknown where it is not seen."""
+
+    database: Database
+    priced_as: str
+    series: str
+    initial: Charge
+    current: Charge | Unknown | None
+    maximum: Charge
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What a month of each environment costs."""
+
+    environments: Mapping[str, Decimal]
+
+    @property
+    def total(self) -> Decimal:
+        """What they cost together."""
+        return sum(self.environments.values(), _NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCost:
+    """Every database's cost, and that of each environment's poolers."""
+
+    databases: tuple[DatabaseCost, ...]
+    poolers: Mapping[str, Decimal]
+
+    @property
+    def initial(self) -> Month:
+        """As `up` makes it."""
+        return self._month((c, c.initial.cost) for c in self.databases)
+
+    @property
+    def current(self) -> Month:
+        """As it is seen; what is not there or not seen adds nothing."""
+        return self._month(
+            (c, c.current.cost) for c in self.databases if isinstance(c.current, Charge)
+        )
+
+    @property
+    def maximum(self) -> Month:
+        """As far as the autopilot may go."""
+        return self._month((c, c.maximum.cost) for c in self.databases)
+
+    @property
+    def unseen(self) -> Mapping[DatabaseId, str]:
+        """The databases whose current cost is not known, and why."""
+        return {
+            c.database.id: c.current.reason
+            for c in self.databases
+            if isinstance(c.current, Unknown)
+        }
+
+    def _month(self, costs: Iterable[tuple[DatabaseCost, Decimal]]) -> Month:
+        sums = {
+            c.database.id.environment: self.poolers.get(c.database.id.environment, _NOTHING)
+            for c in self.databases
+        }
+        for priced, cost in costs:
+            sums[priced.database.id.environment] += cost
+        return Month(sums)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a month costs before and after the steps of a plan.
+
+    `unknown` are databases that count nowhere, since they or their size are not seen.
+    `without_storage` have left the fleet file: nothing says how much storage they have.
+    """
+
+    before: Decimal
+    after: Decimal
+    unknown: tuple[DatabaseId, ...] = ()
+    without_storage: tuple[DatabaseId, ...] = ()
+
+    @property
+    def amount(self) -> Decimal:
+        """How much more a month costs afterwards."""
+        return self.after - self.before
+
+
+def fleet_cost(
+    fleet: Fleet,
+    table: PriceTable,
+    observations: Observations | None = None,
+    poolers: Mapping[str, Poolers] | None = None,
+) -> FleetCost:
+    """What the fleet costs. What an engine has no observation of, or Unknown, is not seen."""
+    engines = {e.name: table.engines[table.priced_as(e.engine)] for e in fleet.environments}
+    return FleetCost(
+        tuple(_database_cost(d, table, observations or {}) for d in fleet.databases),
+        {name: pooler_cost(tier, engines[name]) for name, tier in (poolers or {}).items()},
+    )
+
+
+def pooler_cost(poolers: Poolers, prices: EnginePrices) -> Decimal:
+    """What a month of an environment's poolers costs."""
+    if prices.poolers is None:
+        raise InputError(
+            "the price table has no prices of poolers",
+            "write poolers: with compute_per_ocpu_hour: and memory_per_gb_hour:",
+        )
+    ocpu, gb = prices.poolers.compute_per_ocpu_hour, prices.poolers.memory_per_gb_hour
+    hour = poolers.ocpus * ocpu.price + poolers.memory_gb * gb.price
+    return to_cents(poolers.machines * HOURS * hour)
+
+
+def cost_change(fleet: Fleet, plan: Plan, observations: Observations, table: PriceTable) -> Change:
+    """What the steps of a plan change, from what is seen now."""
+    wanted = {(d.environment.engine, d.id): d for d in fleet.databases}
+    sizes = dict(_held(fleet, observations))
+    before = after = _NOTHING
+    for holding, size in sizes.items():
+        if isinstance(size, Size):
+            before += _cost(holding, size, wanted, table)
+    planned = {(part.engine, d.id): d.steps for part in plan.environments for d in part.databases}
+    for holding in sizes.keys() | planned.keys():
+        size_now = sizes.get(holding)
+        if not isinstance(size_now, Unknown):
+            left = _after(planned.get(holding, ()), size_now, wanted.get(holding))
+            after += _cost(holding, left, wanted, table) if left else _NOTHING
+    return Change(
+        before,
+        after,
+        tuple(sorted(id for (_, id), size in sizes.items() if isinstance(size, Unknown))),
+        tuple(sorted(h[1] for h, s in sizes.items() if isinstance(s, Size) and h not in wanted)),
+    )
+
+
+def estimates(cost: FleetCost, table: PriceTable) -> dict[str, str]:
+    """The prices in this cost that are not certain, by their key in the table, and why."""
+    found: dict[str, str] = {}
+    for priced in cost.databases:
+        engine = table.engines[priced.priced_as]
+        key = f"engines.{priced.priced_as}"
+        found |= _estimated(f"{key}.series.{priced.series}", engine.series[priced.series])
+        found |= _estimated(key, engine)
+        if engine.performance and engine.performance.units_per_gb:
+            found |= _estimated(f"{key}.performance", engine.performance)
+        if engine.poolers and priced.database.id.environment in cost.poolers:
+            found |= _estimated(f"{key}.poolers", engine.poolers)
+    return found
+
+
+def storage_gb(size: Size, prices: EnginePrices) -> Decimal:
+    """The GB that are charged."""
+    return Decimal(size.storage_bytes) / _TERABYTE * prices.storage_gb_per_tb
+
+
+def _database_cost(
+    database: Database, table: PriceTable, observations: Observations
+) -> DatabaseCost:
+    priced_as = table.priced_as(database.environment.engine)
+    prices = table.engines[priced_as]
+    series = prices.series_for(database.ocpus.max)
+
+    def charge(size: Size) -> Charge:
+        return Charge(size, _month_of(size, prices, series))
+
+    limit = prices.storage_limit
+    most = database.storage.max_bytes
+    storage = limit if most is None else min(most, limit)
+    maximum = Size(1 + database.replicas.max, database.ocpus.max, storage)
+    current = _current(database, observations)
+    return DatabaseCost(
+        database,
+        priced_as,
+        series,
+        charge(_initial(database)),
+        charge(current) if isinstance(current, Size) else current,
+        charge(maximum),
+    )
+
+
+def _initial(database: Database) -> Size:
+    nodes = 1 + database.replicas.min
+    return Size(nodes, database.ocpus.initial, database.storage.initial_bytes)
+
+
+def _current(database: Database, observations: Observations) -> Size | Unknown | None:
+    seen = observations.get(database.environment.engine, Unknown("it was not looked at"))
+    if isinstance(seen, Unknown):
+        return seen
+    found = seen.databases.get(database.id)
+    if found is None:
+        return None
+    storage_bytes = database.storage.initial_bytes
+    if isinstance(found, ObservedDatabase) and found.state is DatabaseState.STOPPED:
+        return _size(replace(found, ocpus=found.ocpus or 0), storage_bytes)
+    return _size(found, storage_bytes)
+
+
+def _size(seen: ObservedDatabase | Unknown, storage_bytes: int) -> Size | Unknown:
+    if isinstance(seen, Unknown):
+        return seen
+    if seen.ocpus is None:
+        return Unknown("its OCPUs are not known")
+    # Seen without any instance it is half made: its primary is what is charged.
+    nodes = max(len(seen.instances), 1)
+    return Size(nodes, seen.ocpus, storage_bytes, seen.state is not DatabaseState.STOPPED)
+
+
+def _month_of(size: Size, prices: EnginePrices, series_name: str) -> Decimal:
+    series = prices.series[series_name]
+    memory = series.memory_gb_per_ocpu * series.memory_per_gb_hour.price
+    hour = series.service_per_ocpu_hour.price + series.compute_per_ocpu_hour.price + memory
+    gb_month = prices.storage_per_gb_month.price
+    if prices.performance is not None:
+        gb_month += prices.performance.units_per_gb * prices.performance.unit_per_gb_month.price
+    nodes = size.nodes * size.ocpus * HOURS * hour if size.runs else _NOTHING
+    return to_cents(nodes + storage_gb(size, prices) * gb_month)
+
+
+_Holding = tuple[str, DatabaseId]
+"""A database and the engine that has it."""
+
+
+def _held(fleet: Fleet, observations: Observations) -> Iterator[tuple[_Holding, Size | Unknown]]:
+    """All that any engine has, in the fleet file or not, with its size as it is seen."""
+    storage = {d.id: d.storage.initial_bytes for d in fleet.databases}
+    for engine, seen in observations.items():
+        if isinstance(seen, Observation):
+            for id, found in seen.databases.items():
+                yield (engine, id), _size(found, storage.get(id, 0))
+        else:
+            for database in fleet.databases:
+                if database.environment.engine == engine:
+                    yield (engine, database.id), seen
+
+
+def _cost(
+    holding: _Holding, size: Size, wanted: Mapping[_Holding, Database], table: PriceTable
+) -> Decimal:
+    prices = table.engines[table.priced_as(holding[0])]
+    database = wanted.get(holding)
+    largest = max(size.ocpus, database.ocpus.max if database else 0)
+    return _month_of(size, prices, prices.series_for(largest))
+
+
+def _after(
+    steps: Iterable[DatabaseAction], size: Size | None, database: Database | None
+) -> Size | None:
+    """The size that a database has after its steps, None where it is not there any more."""
+    for step in steps:
+        match step:
+            case CreateDatabase() if database is not None:
+                size = replace(_initial(database), nodes=1)
+            case DeleteDatabase():
+                size = None
+            case _ if size is not None:
+                size = _changed(size, step)
+    return size
+
+
+def _changed(size: Size, step: DatabaseAction) -> Size:
+    match step:
+        case SetReplicas():
+            return replace(size, nodes=1 + step.target)
+        case SetOcpus():
+            return replace(size, ocpus=step.target)
+        case StartDatabase():
+            return replace(size, runs=True)
+        case StopDatabase():
+            return replace(size, runs=False)
+        case _:
+            return size
+
+
+def _estimated(key: str, section: object) -> dict[str, str]:
+    prices = ((f.name, getattr(section, f.name)) for f in fields(section))  # type: ignore[arg-type]
+    return {
+        f"{key}.{name}": price.estimate
+        for name, price in prices
+        if isinstance(price, Price) and price.estimate
+    }
