@@ -157,12 +157,12 @@ def _database_row(cost: DatabaseCost, currency: str) -> _Row:
 
 def _current_text(current: Charge | Unknown | None, currency: str) -> str:
     match current:
-        case None:
-            return ABSENT
-        case Unknown():
-            return NOT_KNOWN
         case Charge():
             return format_money(current.cost, currency)
+        case Unknown():
+            return NOT_KNOWN
+        case _:
+            return ABSENT
 
 
 def _sum_row(cost: FleetCost, names: Sequence[str], head: str, currency: str) -> _Row:
@@ -171,7 +171,8 @@ def _sum_row(cost: FleetCost, names: Sequence[str], head: str, currency: str) ->
 
     unseen = sum(id.environment in names for id in cost.unseen)
     databases = sum(c.database.id.environment in names for c in cost.databases)
-    current = NOT_KNOWN if unseen == databases else text(cost.current)
+    known = text(cost.current) + (" + ?" if unseen else "")
+    current = NOT_KNOWN if unseen == databases else known
     return (head, text(cost.initial), current, text(cost.maximum))
 
 

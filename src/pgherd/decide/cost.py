@@ -21,7 +21,15 @@ from pgherd.decide.actions import (
     StopDatabase,
 )
 from pgherd.decide.plan import Observations, Plan
-from pgherd.decide.prices import EnginePrices, Price, PriceTable, to_cents
+from pgherd.decide.prices import (
+    EnginePrices,
+    Performance,
+    PoolerPrices,
+    Price,
+    PriceTable,
+    Series,
+    to_cents,
+)
 from pgherd.engine import DatabaseState, Observation, ObservedDatabase, Unknown
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
@@ -333,8 +341,10 @@ def _changed(size: Size, step: DatabaseAction) -> Size:
             return size
 
 
-def _estimated(key: str, section: object) -> dict[str, str]:
-    prices = ((f.name, getattr(section, f.name)) for f in fields(section))  # type: ignore[arg-type]
+def _estimated(
+    key: str, section: EnginePrices | Series | Performance | PoolerPrices
+) -> dict[str, str]:
+    prices = ((f.name, getattr(section, f.name)) for f in fields(section))
     return {
         f"{key}.{name}": price.estimate
         for name, price in prices
