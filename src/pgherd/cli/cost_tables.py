@@ -30,7 +30,7 @@ LOCAL = "local"
 NOT_KNOWN = "not known"
 ABSENT = "absent"
 IN_ALL = "in all"
-NOT_COUNTED = ("backups", "network traffic", "encryption keys")
+NOT_COUNTED = ("backups", "traffic", "keys")
 
 _Row = tuple[str, str, str, str]
 
@@ -53,7 +53,8 @@ def cost_tables(cost: FleetCost, prices: PriceTable, *, current: bool) -> Iterat
 
 def cost_notes(cost: FleetCost, prices: PriceTable) -> Iterator[str]:
     """How the amounts came about, a line each."""
-    yield f"prices of {prices.as_of}, {HOURS} hours a month: {prices.source}"
+    yield f"prices of {prices.as_of}, {HOURS} hours a month"
+    yield f"source: {prices.source}"
     yield from stand_in_notes([c.database.environment for c in cost.databases], prices)
     if endless := [c for c in cost.databases if _is_cut_off(c)]:
         limit = format_bytes(endless[0].maximum.size.storage_bytes)
@@ -204,7 +205,7 @@ def _left_out(cost: FleetCost, prices: PriceTable) -> list[str]:
     counted = all(e.performance and e.performance.units_per_gb for e in engines)
     units = () if counted else ("performance units",)
     pooled = all(c.database.id.environment in cost.poolers for c in cost.databases)
-    return [*NOT_COUNTED, *units, *(() if pooled else ("machines of poolers",))]
+    return [*NOT_COUNTED, *units, *(() if pooled else ("pooler machines",))]
 
 
 def _amount(amount: Decimal) -> float:

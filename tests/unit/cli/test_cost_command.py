@@ -152,6 +152,14 @@ def test_the_users_own_prices_hold(shop: Shop, prices: Path) -> None:
     assert "priced as on" not in out
 
 
+def test_the_users_own_prices_may_stand_in_the_environment(
+    shop: Shop, prices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHERD_PRICES", str(prices))
+    assert shop.json("cost", "--no-current")["currency"] == "EUR"
+    assert shop.json("plan")["cost"]["currency"] == "EUR"
+
+
 def test_wrong_prices_are_told_line_by_line(shop: Shop, prices: Path) -> None:
     text = prices.read_text().replace("EUR", "eur").replace("0.072", "cheap")
     prices.write_text(text)
@@ -168,14 +176,15 @@ def test_alike_or_not(shop: Shop) -> None:
 def test_notes_say_what_was_assumed() -> None:
     table = load_prices()
     notes = list(cost_notes(fleet_cost(fleet(database(ocpus=(2, 128))), table), table))
-    assert notes[0].startswith("prices of 2026-08-21, 730 hours a month: Oracle's list prices")
-    assert notes[1:] == [
+    assert notes[0] == "prices of 2026-08-21, 730 hours a month"
+    assert notes[1].startswith("source: Oracle's list prices")
+    assert notes[2:] == [
         "production runs on memory, which has no prices; priced as on oci",
         "maximum storage of 1 database counts as 32TB, where the service ends",
         "estimate: E6 has no known price and counts as E5",
-        "not counted: backups, network traffic, encryption keys, performance units and "
-        "machines of poolers",
+        "not counted: backups, traffic, keys, performance units and pooler machines",
     ]
+    assert max(map(len, notes)) <= 80
 
 
 def test_poolers_have_a_row_and_are_counted() -> None:
