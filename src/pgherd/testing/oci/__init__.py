@@ -1,0 +1,1 @@
+"""A strict OCI on loopback, for tests of what speaks to OCI by its official SDK."""
