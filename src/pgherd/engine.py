@@ -79,7 +79,8 @@ class ObservedDatabase:
     `ocpus`, `durability` and `postgresql` are what is applied, None when unknown.
     `schema_revision` is the newest migration applied, None for none; it is only known
     while the database serves. `restart_pending` names the instances whose settings wait
-    for a restart.
+    for a restart. `settings` are what else is applied, as `Engine.settings` names it; what is
+    unknown is left out.
     """
 
     id: DatabaseId
@@ -91,6 +92,7 @@ class ObservedDatabase:
     schema_revision: str | None = None
     restart_pending: tuple[str, ...] = ()
     detail: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def primary(self) -> ObservedInstance | None:
@@ -305,6 +307,10 @@ class Engine(Protocol):
         """
         ...
 
+    def settings(self, database: Database) -> Mapping[str, str]:
+        """What is set for it beside sizes and durability, by the fleet file's names. Pure."""
+        ...
+
     async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
         """What the databases used from `since` ago until now, the oldest first.
 
@@ -338,6 +344,10 @@ class Engine(Protocol):
 
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
         """Commits are acknowledged as `durability` says. Live."""
+        ...
+
+    async def ensure_settings(self, database: Database) -> None:
+        """What `settings` names is as the fleet file says. Live."""
         ...
 
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:

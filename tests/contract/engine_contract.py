@@ -25,7 +25,14 @@ from pgherd.engine import (
     Role,
 )
 from pgherd.errors import InputError, TryLater
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, LocalSettings
+from pgherd.fleet.desired import (
+    Backup,
+    Database,
+    DatabaseId,
+    Durability,
+    Environment,
+    LocalSettings,
+)
 from pgherd.testing.fleets import GIBIBYTE, database, environment
 
 NOWHERE = DatabaseId("contract", "nowhere")
@@ -89,6 +96,7 @@ class EngineContract:
             engine.ensure_replicas(auth, 1),
             engine.ensure_ocpus(auth, 4),
             engine.ensure_durability(auth, Durability.SYNCHRONOUS),
+            engine.ensure_settings(auth),
             engine.ensure_restarted(auth.id, "auth-1"),
             engine.ensure_stopped(auth.id),
             engine.switchover(auth.id),
@@ -138,6 +146,11 @@ class EngineContract:
         self.is_whole(grown, 1)
         await self.everything_is_restarted(engine, grown)
         await client.write(auth.id, "three")
+
+        assert grown.settings == engine.settings(auth)
+        auth = replace(auth, backup=Backup(retention_days=9))
+        await engine.ensure_settings(auth)
+        assert (await self.seen(engine, auth.id)).settings == engine.settings(auth)
 
         await engine.ensure_durability(auth, Durability.ASYNCHRONOUS)
         await engine.ensure_replicas(auth, 0)

@@ -8,6 +8,7 @@ from typing import Protocol, assert_never
 from pgherd.decide.actions import (
     Action,
     ApplyMigrations,
+    ChangeSettings,
     CreateDatabase,
     DeleteDatabase,
     DeleteEnvironment,
@@ -66,6 +67,8 @@ class Actor:
                 await engine.ensure_ocpus(fleet.database(action.id), action.target)
             case SetDurability():
                 await engine.ensure_durability(fleet.database(action.id), action.target)
+            case ChangeSettings():
+                await engine.ensure_settings(fleet.database(action.id))
             case RestartInstance():
                 await engine.ensure_restarted(action.id, action.instance)
             case Switchover():

@@ -44,6 +44,7 @@ async def converge(
             observations,
             heads=heads,
             objections=bargain.objections,
+            settings=bargain.settings,
             allow_destroy=allow_destroy,
         )
 
@@ -88,6 +89,7 @@ async def preview(
         seen,
         heads=heads,
         objections=bargain.objections,
+        settings=bargain.settings,
         allow_destroy=allow_destroy,
     )
     return Preview(planned, seen, troubles, bargain.concessions)
@@ -100,6 +102,7 @@ class _Bargain:
     fleet: Fleet
     concessions: tuple[tuple[DatabaseId, str], ...]
     objections: Mapping[DatabaseId, tuple[InputError, ...]]
+    settings: Mapping[DatabaseId, Mapping[str, str]]
 
 
 async def _bargain(fleet: Fleet, engines: Mapping[str, Engine]) -> _Bargain:
@@ -112,6 +115,11 @@ async def _bargain(fleet: Fleet, engines: Mapping[str, Engine]) -> _Bargain:
         replace(fleet, databases=made),
         tuple((id, text) for id, offer in offers.items() for text in offer.concessions),
         {id: offer.objections for id, offer in offers.items() if offer.objections},
+        {
+            d.id: engines[d.environment.engine].settings(d)
+            for d in made
+            if d.environment.engine in engines
+        },
     )
 
 

@@ -96,6 +96,25 @@ class SetDurability:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of a database, by the fleet file's name."""
+
+    name: str
+    current: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """What is set for a database beside its size is set anew, live."""
+
+    interruption: ClassVar[Interruption] = Interruption.NONE
+    id: DatabaseId
+    settings: tuple[Setting, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RestartInstance:
     """An instance takes over settings that waited for a restart."""
 
@@ -171,6 +190,7 @@ DatabaseAction = (
     | SetReplicas
     | SetOcpus
     | SetDurability
+    | ChangeSettings
     | RestartInstance
     | Switchover
     | ApplyMigrations
@@ -206,6 +226,8 @@ def summary(action: Action) -> str:
             return f"ocpus {action.current} → {action.target}"
         case SetDurability():
             return f"durability {action.current} → {action.target}"
+        case ChangeSettings():
+            return ", ".join(f"{s.name} {s.current} → {s.target}" for s in action.settings)
         case RestartInstance():
             return f"restart {action.instance}"
         case Switchover():

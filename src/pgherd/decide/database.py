@@ -8,11 +8,13 @@ instance serves, replicas first, so that no step takes the last healthy instance
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pgherd.decide.actions import (
     ApplyMigrations,
+    ChangeSettings,
     CreateDatabase,
     DatabaseAction,
     Interruption,
@@ -21,11 +23,14 @@ from pgherd.decide.actions import (
     SetDurability,
     SetOcpus,
     SetReplicas,
+    Setting,
     StartDatabase,
     Switchover,
 )
 from pgherd.engine import DatabaseState, ObservedDatabase, ObservedInstance
 from pgherd.fleet.desired import Database, Durability
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,18 @@ def refusal(database: Database, seen: ObservedDatabase) -> Refusal | None:
 
 
 def database_steps(
-    database: Database, seen: ObservedDatabase | None, head: str | None
+    database: Database,
+    seen: ObservedDatabase | None,
+    head: str | None,
+    settings: Mapping[str, str] = NO_SETTINGS,
 ) -> tuple[DatabaseAction, ...]:
-    """What to do, in order. `head` is the newest revision of its migrations."""
-    return tuple(_creation(database, head) if seen is None else _changes(database, seen, head))
+    """What to do, in order.
+
+    `head` is the newest revision of its migrations, `settings` what else its engine sets.
+    """
+    if seen is None:
+        return tuple(_creation(database, head))
+    return tuple(_changes(database, seen, head, settings))
 
 
 def _creation(database: Database, head: str | None) -> Iterator[DatabaseAction]:
@@ -84,7 +97,7 @@ def _creation(database: Database, head: str | None) -> Iterator[DatabaseAction]:
 
 
 def _changes(
-    database: Database, seen: ObservedDatabase, head: str | None
+    database: Database, seen: ObservedDatabase, head: str | None, settings: Mapping[str, str]
 ) -> Iterator[DatabaseAction]:
     yield from _serving(database, seen)
     # Without replicas a synchronous commit would wait for nobody: durability goes down
@@ -96,6 +109,7 @@ def _changes(
     if database.durability is Durability.SYNCHRONOUS:
         yield from _durability(database, seen)
     yield from _ocpus(database, seen)
+    yield from _settings(seen, settings)
     # Whom to restart, and who takes over, is only known once the replicas stand.
     if not replicas:
         yield from _restarts(seen)
@@ -146,6 +160,16 @@ def _ocpus(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseActio
         is_alone = database.replicas.min == 0 and len(seen.instances) <= 1
         interruption = Interruption.RESTART if is_alone else Interruption.ROLLING_RESTART
         yield SetOcpus(database.id, seen.ocpus, target, reason, interruption)
+
+
+def _settings(seen: ObservedDatabase, wanted: Mapping[str, str]) -> Iterator[DatabaseAction]:
+    changes = tuple(
+        Setting(name, seen.settings[name], target)
+        for name, target in wanted.items()
+        if seen.settings.get(name, target) != target
+    )
+    if changes:
+        yield ChangeSettings(seen.id, changes, "the fleet file says so")
 
 
 def _range(low: int, high: int) -> str:

@@ -24,7 +24,7 @@ from pgherd.decide.actions import (
     RepairDatabase,
     StartDatabase,
 )
-from pgherd.decide.database import Refusal, database_steps, refusal
+from pgherd.decide.database import NO_SETTINGS, Refusal, database_steps, refusal
 from pgherd.engine import Observation, ObservedDatabase, Unknown
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
@@ -119,11 +119,13 @@ def plan(
     *,
     heads: Mapping[DatabaseId, str | None] | None = None,
     objections: Mapping[DatabaseId, Sequence[InputError]] | None = None,
+    settings: Mapping[DatabaseId, Mapping[str, str]] | None = None,
     allow_destroy: Collection[str] = (),
 ) -> Plan:
     """What makes the world match the fleet file.
 
-    `heads` are the newest migrations, `objections` what engines cannot make as it is wanted.
+    `heads` are the newest migrations, `objections` what engines cannot make as it is wanted,
+    `settings` what engines set beside sizes.
     """
     parts: list[EnvironmentPlan] = []
     refused: list[Refusal] = []
@@ -134,7 +136,9 @@ def plan(
                 f"{environment.name} is on engine {environment.engine!r}, which is not there",
                 f"write engine: {' or '.join(sorted(observations))}",
             )
-        wanted = _Wanted(fleet, environment, observations, heads or {}, objections or {})
+        wanted = _Wanted(
+            fleet, environment, observations, heads or {}, objections or {}, settings or {}
+        )
         part = wanted.plan()
         _collect(part, parts, refused, unknown)
     for engine, seen in observations.items():
@@ -179,6 +183,7 @@ class _Wanted:
     observations: Observations
     heads: Mapping[DatabaseId, str | None]
     objections: Mapping[DatabaseId, Sequence[InputError]]
+    settings: Mapping[DatabaseId, Mapping[str, str]]
 
     def plan(self) -> Plan:
         seen = self.observations[self.environment.engine]
@@ -212,7 +217,8 @@ class _Wanted:
         if objections := self.objections.get(database.id):
             return tuple(Refusal(str(database.id), o.message, o.hint) for o in objections)
         head = self.heads.get(database.id)
-        return DatabasePlan(database.id, database_steps(database, seen, head))
+        settings = self.settings.get(database.id, NO_SETTINGS)
+        return DatabasePlan(database.id, database_steps(database, seen, head, settings))
 
     def _elsewhere(self, id: DatabaseId) -> str | None:
         for engine, seen in self.observations.items():

@@ -37,6 +37,7 @@ from pgherd.engine import (
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Ocpus
 from pgherd.testing.world import StoredDatabase, StoredEnvironment, StoredInstance, World
+from pgherd.units import format_days
 
 NEWEST = 17
 MAX_OCPUS = 1024
@@ -251,6 +252,18 @@ class MemoryEngine:
                 await self._replica_streams(stored, replica)
             return heir.name
 
+    def settings(self, database: Database) -> Mapping[str, str]:
+        """How long backups are kept."""
+        return {"backup.retention": format_days(database.backup.retention_days)}
+
+    async def ensure_settings(self, database: Database) -> None:
+        """Live."""
+        async with self._call("ensure_settings", database.id):
+            stored = self._stored(database.id)
+            if stored.retention_days != database.backup.retention_days:
+                async with self.world.step(f"set the settings of {stored.id}"):
+                    stored.retention_days = database.backup.retention_days
+
     async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
         """What the world says that they used."""
         begin = self.world.now() - since
@@ -369,6 +382,7 @@ class MemoryEngine:
             stored.postgresql,
             stored.schema_revision if serves else None,
             tuple(i.name for i in stored.instances.values() if i.ocpus != stored.ocpus),
+            settings={"backup.retention": format_days(stored.retention_days)},
         )
 
     def _stored(self, id: DatabaseId) -> StoredDatabase:
@@ -404,7 +418,11 @@ class MemoryEngine:
             version = database.postgresql or NEWEST
             async with world.step(f"record {id}"):
                 world.databases[id] = StoredDatabase(
-                    id, database.ocpus.initial, database.durability, version
+                    id,
+                    database.ocpus.initial,
+                    database.durability,
+                    version,
+                    retention_days=database.backup.retention_days,
                 )
         stored = world.databases[id]
         if not stored.instances:

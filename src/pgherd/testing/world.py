@@ -81,6 +81,7 @@ class StoredDatabase:
     is_ready: bool = False
     is_to_stop: bool = False
     schema_revision: str | None = None
+    retention_days: int = 0
     created_at: datetime = field(default_factory=utc_now)
     written: list[tuple[datetime, str]] = field(default_factory=list)
     backups: list[ObservedBackup] = field(default_factory=list)

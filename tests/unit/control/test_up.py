@@ -21,7 +21,7 @@ from pgherd.decide.actions import (
     summary,
 )
 from pgherd.errors import InputError, NeedsHuman, TryLater
-from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
+from pgherd.fleet.desired import Backup, Database, DatabaseId, Environment, Fleet
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import database, ecommerce, environment, fleet
 from pgherd.testing.memory import MAX_OCPUS, MemoryEngine, MemoryMigrations
@@ -115,6 +115,14 @@ async def test_an_engine_makes_what_it_can_where_that_is_accepted(run: Run) -> N
     assert (await run.up(fleet(large))).is_complete
     assert run.world.databases[large.id].ocpus == MAX_OCPUS
     assert (await run.up(fleet(large))).done == ()
+
+
+async def test_a_changed_retention_is_one_live_step(run: Run) -> None:
+    await run.up()
+    longer = replace(AUTH, backup=Backup(retention_days=9))
+    outcome = await run.up(fleet(longer, ORDER))
+    assert [summary(a) for a in outcome.done] == ["backup.retention 3d → 9d"]
+    assert (await run.up(fleet(longer, ORDER))).done == ()
 
 
 async def test_databases_out_of_reach_are_made_without_their_migrations(run: Run) -> None:

@@ -127,6 +127,14 @@ class LocalEngine:
             return observation.without_agent(self.layout, environments, databases, running)
         return observation.with_agent(environments, databases, status)
 
+    def settings(self, database: Database) -> Mapping[str, str]:
+        """Nothing: what there is follows from the size."""
+        return {}
+
+    async def ensure_settings(self, database: Database) -> None:
+        """There are none."""
+        self._existing(database.id)
+
     async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
         """Nothing: nobody measures here yet, as `capabilities` says."""
         return {}
