@@ -115,7 +115,8 @@ def parse_wanted(text: str, reserved: Container[str]) -> Wanted:
         entries = sorted(content["databases"].items())
         databases = tuple(_database(service, entry, reserved) for service, entry in entries)
         network = str(ipaddress.ip_network(content["network"]))
-        _check_authorities(content["authorities"])
+        if databases or content["authorities"]:
+            _check_authorities(content["authorities"])
         return Wanted(databases, content["authorities"], network)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Trouble(f"the metadata cannot be used: {_reason(error)}") from None
@@ -516,8 +517,8 @@ class Host:
         self._attempt("metadata", self._read_wanted)
         if self._secrets_are_old(now) and self._attempt("secrets", self._read_secrets):
             self._secrets_read_at = now
-        if self._wanted is None or self._secrets is None:
-            return
+        if self._wanted is None or self._secrets is None or not self._wanted.authorities:
+            return  # a new tier is told of no database yet
         wanted, secrets = self._wanted, self._secrets
         if not self._attempt("files", partial(self._write_files, wanted, secrets)):
             return
