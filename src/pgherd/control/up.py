@@ -111,15 +111,16 @@ async def _bargain(fleet: Fleet, engines: Mapping[str, Engine]) -> _Bargain:
         databases = [d for d in fleet.databases if d.environment.engine == name]
         offers |= {o.database.id: o for o in await engine.offers(databases)}
     made = tuple(offers[d.id].database if d.id in offers else d for d in fleet.databases)
+    settings = {
+        d.id: engines[d.environment.engine].settings(d)
+        for d in made
+        if d.environment.engine in engines
+    }
     return _Bargain(
         replace(fleet, databases=made),
         tuple((id, text) for id, offer in offers.items() for text in offer.concessions),
         {id: offer.objections for id, offer in offers.items() if offer.objections},
-        {
-            d.id: engines[d.environment.engine].settings(d)
-            for d in made
-            if d.environment.engine in engines
-        },
+        settings,
     )
 
 
