@@ -1,4 +1,4 @@
-"""`python -m pgherd.testing.oci`: the local OCI in the foreground, to try pgherd against by hand."""
+"""`python -m pgherd.testing.oci`: the local OCI in the foreground, to try pgherd by hand."""
 
 from __future__ import annotations
 

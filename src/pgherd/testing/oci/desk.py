@@ -85,7 +85,7 @@ class Desk:
         try:
             if hook is not None:
                 hook(call)
-        except Exception:
+        except BaseException:
             return True
         return False
 

@@ -109,6 +109,8 @@ class Monitoring(Service):
         compartment = request.query["compartmentId"]
         self.compartment(compartment, change=False)
         below = request.query.get("compartmentIdInSubtree", False)
+        if below and compartment != self.world.tenancy:
+            raise invalid("compartmentIdInSubtree is only for the root compartment")
         return [
             system
             for system in self.world.of("db_system", request.region)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,8 +22,12 @@ _ALWAYS = ("date", "(request-target)", "host")
 _WITH_BODY = ("content-length", "content-type", "x-content-sha256")
 
 
+@cache
 def new_key() -> tuple[str, str, rsa.RSAPublicKey]:
-    """An API key: its PEM, its fingerprint as OCI writes it, its public part."""
+    """An API key: its PEM, its fingerprint as OCI writes it, its public part.
+
+    One a process is enough: making it is slow, and it opens nothing but loopback.
+    """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM,

@@ -1,0 +1,119 @@
+"""The SDK's contract, compared with a file that a person has read.
+
+After another version of the SDK: `PGHERD_GOLDEN=write pytest tests/unit/oci/test_oci_contract.py`,
+then read the difference, and change what speaks to OCI (and the local OCI) accordingly.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgherd.testing.oci import models
+from pgherd.testing.oci.contract import Operation, Parameter, operations
+from pgherd.testing.oci.operations import OPERATIONS
+from pgherd.testing.oci.services import Services
+from pgherd.testing.oci.world import World
+
+GOLDEN = Path(__file__).parents[2] / "golden/oci"
+
+
+def parameter(name: str, found: Parameter | models.Field) -> str:
+    values = f" of {'|'.join(found.allowed)}" if found.allowed else ""
+    return f"{name}{'!' if found.required else ''}: {found.type}{values}"
+
+
+def operation(found: Operation) -> dict[str, Any]:
+    return {
+        "route": f"{found.method} {found.path}",
+        "query": [parameter(name, each) for name, each in sorted(found.query.items())],
+        "headers": [parameter(name, each) for name, each in sorted(found.headers.items())],
+        "body": found.body and found.body + ("!" if found.body_required else ""),
+        "answer": found.response,
+        "automatic_retry_token": found.automatic_retry_token,
+    }
+
+
+def named(kind: str) -> list[str]:
+    """The models in a type: `list[Vcn]`, `dict(str, Vcn)`, `Vcn`."""
+    return re.findall(r"\b[A-Z]\w+", kind)
+
+
+def reached(service: str, names: list[str], known: dict[str, models.Model]) -> None:
+    for name in names:
+        if name in known or not models.exists(service, name):
+            continue
+        known[name] = found = models.model(service, name)
+        reached(service, list(found.subtypes.values()), known)
+        for field in found.fields.values():
+            reached(service, named(field.type), known)
+
+
+def model(found: models.Model) -> dict[str, Any]:
+    text: dict[str, Any] = {
+        "fields": [parameter(name, field) for name, field in sorted(found.fields.items())]
+    }
+    if found.discriminator is not None:
+        text["subtypes"] = {found.discriminator: dict(sorted(found.subtypes.items()))}
+    return text
+
+
+def contract(service: str) -> str:
+    known: dict[str, models.Model] = {}
+    for found in operations(service).values():
+        reached(service, named(f"{found.body} {found.response}"), known)
+    text = {
+        "operations": {
+            name: operation(found) for name, found in sorted(operations(service).items())
+        },
+        "models": {name: model(found) for name, found in sorted(known.items())},
+    }
+    return json.dumps(text, indent=1) + "\n"
+
+
+@pytest.mark.parametrize("service", OPERATIONS)
+def test_it_is_as_it_was_read(service: str) -> None:
+    path = GOLDEN / f"{service}.json"
+    text = contract(service)
+    if os.environ.get("PGHERD_GOLDEN") == "write":
+        path.write_text(text)
+    assert text == path.read_text(), f"{service} has changed: see this file's docstring"
+
+
+def test_no_file_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(OPERATIONS)
+
+
+def everything() -> Iterator[tuple[str, str]]:
+    for service, clients in OPERATIONS.items():
+        for names in clients.values():
+            for name in names:
+                yield service, name
+
+
+def test_every_operation_of_the_list_is_played_and_no_other() -> None:
+    played = Services(World(["us-ashburn-1"], 3, 0)).handlers()
+    assert set(played) == set(everything())
+
+
+@pytest.mark.parametrize(
+    ("name", "token", "etag", "body"),
+    [
+        ("create_db_system", True, False, "CreateDbSystemDetails"),
+        ("update_db_system", True, True, "UpdateDbSystemDetails"),
+        ("patch_db_system", False, True, "PatchDbSystemDetails"),
+        ("delete_db_system", False, True, None),
+    ],
+)
+def test_what_decides_about_doing_things_twice(
+    name: str, token: bool, etag: bool, body: str | None
+) -> None:
+    found = operations("psql")[name]
+    assert found.automatic_retry_token is token
+    assert ("opc-retry-token" in found.headers) is token
+    assert ("if-match" in found.headers) is etag
+    assert found.body == body
