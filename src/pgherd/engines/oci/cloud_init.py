@@ -59,7 +59,6 @@ _Readable.add_representer(str, _text)
 def cloud_init(tier: Tier) -> str:
     """The whole cloud-config."""
     content = {
-        "users": [],
         "disable_root": True,
         "ssh_pwauth": False,
         "apt": {"conf": 'Acquire::Retries "10";\n'},

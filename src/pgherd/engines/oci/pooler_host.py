@@ -155,7 +155,10 @@ def _endpoint(entry: Mapping[str, Any], port: int) -> Endpoint:
 
 
 def _check_authorities(pem: str) -> None:
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except ssl.SSLError:
+        raise ValueError("an authority's certificate is none") from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,609 @@
+"""The program on a pooler's host, all but what needs real servers."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.engines.oci import pooler_host
+from pgherd.engines.oci.pooler_host import (
+    SECRETS_SECONDS,
+    Database,
+    Endpoint,
+    Host,
+    Secrets,
+    Settings,
+    Trouble,
+    Wanted,
+    parse_secrets,
+    parse_wanted,
+    role_password,
+)
+from pgherd.pki.authority import Authority
+from pgherd.pki.certificate import Identity, KeyPair
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+CLIENTS = Authority.create("production clients", NOW)
+SERVERS = Authority.create("production servers", NOW)
+SEED = bytes(range(32))
+ADMIN_PASSWORD = 'Ab"1-cdefgh'
+SETTINGS = Settings("eu-frankfurt-1", "pooler", "admin", "pgherd", 6432, "/var/lib/pgherd-pooler")
+AUTH = Database(
+    "auth",
+    Endpoint("10.0.0.5", "primary.auth.example", 5432),
+    Endpoint("10.0.0.6", "reader.auth.example", 5432),
+    40,
+)
+ORDER = Database("order", Endpoint("10.0.0.9", None, 5432), None, 20)
+WANTED = Wanted((AUTH, ORDER), SERVERS.pair.certificate.decode(), "10.0.0.0/16")
+SECRETS = Secrets("pem", "ca", SEED, ADMIN_PASSWORD)
+
+
+def metadata(**databases: object) -> dict[str, Any]:
+    return {
+        "network": "10.0.0.0/16",
+        "authorities": SERVERS.pair.certificate.decode(),
+        "databases": databases,
+    }
+
+
+def entry(database: Database) -> dict[str, object]:
+    primary, reader = database.primary, database.reader
+    return {
+        "host": primary.host,
+        "name": primary.name,
+        "port": primary.port,
+        "reader": reader and {"host": reader.host, "name": reader.name},
+        "pool": database.pool,
+    }
+
+
+def server_pair() -> KeyPair:
+    identity = Identity("pooler", server_names=("pooler.example",))
+    return CLIENTS.issue(identity, NOW, timedelta(days=30))
+
+
+def pooler_secret(pair: KeyPair, seed: bytes = SEED) -> str:
+    return json.dumps(
+        {
+            "certificate": pair.certificate.decode(),
+            "key": pair.key.decode(),
+            "authority": CLIENTS.pair.certificate.decode(),
+            "seed": base64.b64encode(seed).decode(),
+        }
+    )
+
+
+# It stands alone
+
+
+def test_it_imports_the_standard_library_only_and_the_sdk_late() -> None:
+    tree = ast.parse(Path(pooler_host.__file__).read_text())
+    early = {name for node in tree.body for name in imported(node)}
+    late = {name for node in ast.walk(tree) for name in imported(node)} - early
+    assert early <= sys.stdlib_module_names
+    assert late == {"oci"}
+
+
+def imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name.split(".")[0] for alias in node.names]
+    return [(node.module or "").split(".")[0]] if isinstance(node, ast.ImportFrom) else []
+
+
+# Metadata
+
+
+def test_metadata_is_read() -> None:
+    content = metadata(auth=entry(AUTH), order=entry(ORDER)) | {"certificate_due": None}
+    assert parse_wanted(json.dumps(content), ()) == WANTED
+
+
+def test_no_database_needs_no_authority() -> None:
+    content = metadata() | {"authorities": ""}
+    assert parse_wanted(json.dumps(content), ()) == Wanted((), "", "10.0.0.0/16")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"host": "10.0.0.5 dbname=order"}, "does not appear to be an IPv4"),
+        ({"name": "x\nauth_type = any"}, "is no host's name"),
+        ({"port": "5432 user=pgherd"}, "invalid literal"),
+        ({"pool": None}, "must be"),
+        ({"reader": {"name": "reader"}}, "'host' is missing"),
+    ],
+)
+def test_an_entry_that_would_change_the_configurations_meaning_is_refused(
+    change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(Trouble, match=message) as caught:
+        parse_wanted(json.dumps(metadata(auth=entry(AUTH) | change)), ())
+    assert str(caught.value).startswith("the metadata cannot be used: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["pgherd", "auth-ro", 'a" ', "Auth", "", 32 * "a"])
+def test_a_name_that_is_no_services_is_refused(name: str) -> None:
+    with pytest.raises(Trouble, match="is no service's name"):
+        parse_wanted(json.dumps(metadata(**{name: entry(AUTH)})), {"pgherd"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "null",
+        json.dumps({"databases": []}),
+        json.dumps(metadata() | {"network": "10.0.0.0/33"}),
+        json.dumps(metadata(auth=entry(AUTH)) | {"authorities": ""}),
+        json.dumps(metadata() | {"authorities": "no certificate"}),
+    ],
+)
+def test_damaged_metadata_is_one_line_of_trouble(text: str) -> None:
+    with pytest.raises(Trouble, match=r"the metadata cannot be used: .+") as caught:
+        parse_wanted(text, ())
+    assert "\n" not in str(caught.value)
+
+
+# Secrets
+
+
+def test_secrets_are_read() -> None:
+    pair = server_pair()
+    found = parse_secrets(pooler_secret(pair), ADMIN_PASSWORD)
+    assert found == Secrets(
+        pair.key.decode() + pair.certificate.decode(),
+        CLIENTS.pair.certificate.decode(),
+        SEED,
+        ADMIN_PASSWORD,
+    )
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("", "password"),
+        ("[]", "password"),
+        ('{"seed": "*"}', "password"),
+        (pooler_secret(server_pair()).replace("BEGIN CERT", "BEGAN CERT"), "password"),
+        (pooler_secret(server_pair(), SEED[:31]), "password"),
+        (pooler_secret(server_pair()), " "),
+        (pooler_secret(server_pair()), "password\nof two lines"),
+    ],
+)
+def test_damaged_secrets_are_refused_and_not_quoted(texts: tuple[str, str]) -> None:
+    with pytest.raises(Trouble) as caught:
+        parse_secrets(*texts)
+    assert "password\n" not in str(caught.value)
+    assert len(str(caught.value)) < 90
+    assert caught.value.__cause__ is None
+
+
+def test_secrets_are_not_shown() -> None:
+    shown = repr(SECRETS)
+    assert shown == "Secrets()"
+
+
+# Passwords
+
+
+def test_a_password_is_derived_and_satisfies_rules() -> None:
+    password = role_password(SEED, "auth", "auth")
+    assert password == role_password(SEED, "auth", "auth")
+    assert len(password) == 32
+    assert any(c.isupper() for c in password)
+    assert any(c.islower() for c in password)
+    assert any(c.isdigit() for c in password)
+    assert "_" in password
+
+
+def test_every_role_and_database_and_seed_has_its_own() -> None:
+    found = {
+        role_password(seed, role, database)
+        for seed in (SEED, SEED[::-1])
+        for role in ("auth", "auth_ro")
+        for database in ("auth", "order")
+    }
+    assert len(found) == 8
+
+
+def test_a_verifier_is_the_one_of_the_rfc() -> None:
+    """RFC 7677's example: its server signature follows from the server key."""
+    import hashlib
+    import hmac
+
+    salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+    verifier = pooler_host.scram_verifier("pencil", salt)
+    head, keys = verifier.rsplit("$", 1)
+    assert head == "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ=="
+    stored, server = (base64.b64decode(key) for key in keys.split(":"))
+    nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
+    message = (
+        f"n=user,r=rOprNGfwEbeRWgbNEkqO,r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096,"
+        f"c=biws,r={nonce}"
+    ).encode()
+    signature = hmac.digest(server, message, "sha256")
+    assert base64.b64encode(signature) == b"6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
+    proof = base64.b64decode("dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=")
+    signed = hmac.digest(stored, message, "sha256")
+    client_key = bytes(a ^ b for a, b in zip(proof, signed, strict=True))
+    assert hashlib.sha256(client_key).digest() == stored
+
+
+# PgBouncer's files
+
+
+def test_the_names_of_a_database_lead_where_they_should() -> None:
+    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").split("\n\n")[0].splitlines()
+    assert lines == [
+        "[databases]",
+        "auth = host=primary.auth.example port=5432 dbname=auth pool_size=40 max_db_connections=40",
+        "auth-ro = host=reader.auth.example port=5432 dbname=auth"
+        " pool_size=40 max_db_connections=40",
+        "auth_postgres = host=primary.auth.example port=5432 dbname=postgres"
+        " pool_size=2 max_db_connections=2",
+        "order = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=20",
+        "order-ro = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=20",
+        "order_postgres = host=10.0.0.9 port=5432 dbname=postgres pool_size=2 max_db_connections=2",
+    ]
+
+
+def test_both_sides_check_certificates_and_names() -> None:
+    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").splitlines()
+    assert "client_tls_sslmode = verify-full" in lines
+    assert "server_tls_sslmode = verify-full" in lines
+    assert "auth_type = hba" in lines
+
+
+def test_a_certificate_opens_its_own_database_only() -> None:
+    assert pooler_host.hba(SETTINGS, WANTED, "postgres").splitlines() == [
+        'local pgbouncer "postgres" peer',
+        'hostssl "auth","auth-ro" "auth" 10.0.0.0/16 cert',
+        'hostssl "auth","auth-ro" "auth_ro" 10.0.0.0/16 cert',
+        'hostssl "auth","auth-ro","auth_postgres" "pgherd" 10.0.0.0/16 cert',
+        'hostssl "order","order-ro" "order" 10.0.0.0/16 cert',
+        'hostssl "order","order-ro" "order_ro" 10.0.0.0/16 cert',
+        'hostssl "order","order-ro","order_postgres" "pgherd" 10.0.0.0/16 cert',
+        "host all all 0.0.0.0/0 reject",
+    ]
+
+
+def test_users_have_the_passwords_that_servers_know() -> None:
+    lines = pooler_host.users(SETTINGS, WANTED, SECRETS, "postgres").splitlines()
+    assert lines[:3] == [
+        '"postgres" ""',
+        '"pgherd" "Ab""1-cdefgh"',
+        f'"auth" "{role_password(SEED, "auth", "auth")}"',
+    ]
+    assert f'"order_ro" "{role_password(SEED, "order_ro", "order")}"' == lines[-1]
+
+
+def test_what_starts_pgbouncer_is_written_last() -> None:
+    assert list(pooler_host.files(SETTINGS, WANTED, SECRETS, "postgres"))[-1] == "pgbouncer.ini"
+
+
+# SQL
+
+
+def test_no_password_is_in_the_sql() -> None:
+    sql = pooler_host.preparation(AUTH, SEED)
+    for role in ("auth", "auth_ro"):
+        assert role_password(SEED, role, "auth") not in sql
+    assert sql.count("PASSWORD 'SCRAM-SHA-256$4096:") == 2
+
+
+def test_passwords_come_last() -> None:
+    sql = pooler_host.preparation(AUTH, SEED)
+    assert [line.split("'")[0] for line in sql.splitlines()[-3:]] == [
+        'ALTER ROLE "auth" LOGIN PASSWORD ',
+        'ALTER ROLE "auth_ro" LOGIN PASSWORD ',
+        "COMMIT;",
+    ]
+
+
+def test_a_service_may_be_called_as_sql_calls_its_own_things() -> None:
+    sql = pooler_host.preparation(ORDER, SEED)
+    assert '\\connect "order"\n' in sql
+    assert 'CREATE DATABASE "order" OWNER "order"\' WHERE NOT EXISTS' in sql
+
+
+def test_roles_are_called_as_by_the_local_engine() -> None:
+    fields = dict.fromkeys(DatabaseManifest.__dataclass_fields__, "")
+    local = DatabaseManifest(**fields | {"service": "auth"})  # type: ignore[arg-type]
+    assert AUTH.read_only_role == local.read_only_role
+
+
+def test_the_admin_is_led_to_the_address_and_checks_the_name() -> None:
+    login = pooler_host.admin_login(SETTINGS, AUTH, SECRETS)
+    assert login["PGHOST"] == "primary.auth.example"
+    assert login["PGHOSTADDR"] == "10.0.0.5"
+    assert login["PGSSLMODE"] == "verify-full"
+    assert pooler_host.admin_login(SETTINGS, ORDER, SECRETS)["PGHOST"] == "10.0.0.9"
+
+
+def test_what_psql_says_is_shortened_to_what_matters() -> None:
+    said = (
+        "psql:<stdin>:3: NOTICE:  role is a member already\n"
+        'psql:<stdin>:7: WARNING:  auth_ro may create tables in schema "public"\n'
+        "psql:<stdin>:9: ERROR:  permission denied to create role\n"
+        "LINE 1: ALTER ROLE x PASSWORD 'secret'\n"
+    )
+    assert pooler_host._said(said) == [
+        'WARNING:  auth_ro may create tables in schema "public"',
+        "ERROR:  permission denied to create role",
+    ]
+
+
+# Files
+
+
+def test_a_file_is_replaced_only_where_it_differs(tmp_path: Path) -> None:
+    path = tmp_path / "users.txt"
+    assert pooler_host.ensure_file(path, "one")
+    first = path.stat()
+    assert first.st_mode & 0o777 == 0o600
+    assert not pooler_host.ensure_file(path, "one")
+    assert path.stat().st_ino == first.st_ino
+    assert pooler_host.ensure_file(path, "two")
+    assert path.read_text() == "two"
+    assert [p.name for p in tmp_path.iterdir()] == ["users.txt"]
+
+
+def test_a_file_that_others_may_read_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "users.txt"
+    path.write_text("one")
+    path.chmod(0o644)
+    assert pooler_host.ensure_file(path, "one")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_an_interrupted_write_left_is_written_over(tmp_path: Path) -> None:
+    left = tmp_path / ".users.txt.new"
+    left.write_text("half a longer text")
+    left.chmod(0o644)
+    assert pooler_host.ensure_file(tmp_path / "users.txt", "one")
+    assert (tmp_path / "users.txt").read_text() == "one"
+    assert (tmp_path / "users.txt").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_of_another_certificate_is_noticed(tmp_path: Path) -> None:
+    one, other = server_pair(), server_pair()
+    pooler_host.check_pair(tmp_path, (one.key + one.certificate).decode())
+    with pytest.raises(Trouble, match="do not belong together"):
+        pooler_host.check_pair(tmp_path, (one.key + other.certificate).decode())
+    assert list(tmp_path.iterdir()) == []
+
+
+# Rounds
+
+
+@dataclass(slots=True)
+class World:
+    """What a host sees, and what it did: journal, scripts by host, reads of secrets."""
+
+    folder: Path
+    metadata: Callable[[], str]
+    secrets: dict[str, str]
+    unreachable: dict[str, str] = field(default_factory=dict)
+    journal: list[str] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+    reads: int = 0
+
+    def host(self) -> Host:
+        settings = replace(SETTINGS, folder=str(self.folder))
+        return Host(settings, self.read, self.journal.append, lambda url: self.metadata(), self.run)
+
+    def read(self, ocid: str) -> str:
+        self.reads += 1
+        if ocid not in self.secrets:
+            raise Trouble(f"secret {ocid} cannot be read: ServiceError 404")
+        return self.secrets[ocid]
+
+    def run(self, login: Mapping[str, str], script: str) -> str:
+        to = "RELOAD" if login["PGDATABASE"] == "pgbouncer" else login["PGHOSTADDR"]
+        if to in self.unreachable:
+            raise Trouble(self.unreachable[to])
+        self.ran.append(to)
+        return ""
+
+    def since(self, host: Host, now: float) -> tuple[list[str], list[str]]:
+        """What a round said and ran."""
+        self.journal.clear()
+        self.ran.clear()
+        host.round(now)
+        return list(self.journal), list(self.ran)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    text = json.dumps(metadata(auth=entry(AUTH), order=entry(ORDER)))
+    secrets = {"pooler": pooler_secret(server_pair()), "admin": ADMIN_PASSWORD}
+    return World(tmp_path, lambda: text, secrets)
+
+
+def no_answer() -> str:
+    raise Trouble("the metadata cannot be read: timed out")
+
+
+def test_the_first_round_does_all(world: World) -> None:
+    said, ran = world.since(world.host(), 0)
+    assert ran == ["RELOAD", "10.0.0.5", "10.0.0.9"]
+    assert said == [
+        "metadata: databases auth, order are wanted",
+        "secrets: new ones were read",
+        "files: server.pem was written",
+        "files: client-authority.crt was written",
+        "files: server-authorities.crt was written",
+        "files: users.txt was written",
+        "files: hba.conf was written",
+        "files: pgbouncer.ini was written",
+        "pgbouncer: it was reloaded",
+        "auth: it is prepared",
+        "order: it is prepared",
+    ]
+    assert {path.stat().st_mode & 0o777 for path in world.folder.iterdir()} == {0o600}
+
+
+def test_the_next_one_does_nothing(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    assert world.since(host, 15) == ([], [])
+    assert world.since(host, SECRETS_SECONDS) == ([], [])
+
+
+def test_secrets_are_read_every_ten_minutes(world: World) -> None:
+    host = world.host()
+    for now in range(0, SECRETS_SECONDS, 15):
+        host.round(now)
+    assert world.reads == 2
+    host.round(SECRETS_SECONDS)
+    assert world.reads == 4
+
+
+def test_a_new_process_finds_the_files_in_order(world: World) -> None:
+    world.host().round(0)
+    said, ran = world.since(world.host(), 0)
+    assert ran == ["RELOAD", "10.0.0.5", "10.0.0.9"]
+    assert not [line for line in said if line.startswith("files:")]
+
+
+def test_a_renewed_certificate_is_loaded_and_nothing_else_done(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    world.secrets["pooler"] = pooler_secret(server_pair())
+    said, ran = world.since(host, SECRETS_SECONDS)
+    assert ran == ["RELOAD"]
+    assert said == [
+        "secrets: new ones were read",
+        "files: server.pem was written",
+        "pgbouncer: it was reloaded",
+    ]
+
+
+def test_a_new_seed_is_told_to_the_databases(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    world.secrets["pooler"] = pooler_secret(server_pair(), SEED[::-1])
+    assert world.since(host, SECRETS_SECONDS)[1] == ["RELOAD", "10.0.0.5", "10.0.0.9"]
+
+
+def test_one_dead_database_does_not_hold_up_the_others(world: World) -> None:
+    host = world.host()
+    world.unreachable["10.0.0.5"] = "error: connection timed out"
+    said, ran = world.since(host, 0)
+    assert ran == ["RELOAD", "10.0.0.9"]
+    assert said[-2:] == ["auth: error: connection timed out", "order: it is prepared"]
+    assert world.since(host, 15) == ([], []), "the same trouble was said again"
+    world.unreachable.clear()
+    said, ran = world.since(host, 30)
+    assert ran == ["10.0.0.5"]
+    assert said == ["auth: it is prepared", "auth: works again"]
+
+
+def test_metadata_that_cannot_be_read_changes_nothing(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    before = {path.name: path.stat().st_ino for path in world.folder.iterdir()}
+    world.metadata = no_answer
+    said, ran = world.since(host, 15)
+    assert (said, ran) == (["metadata: the metadata cannot be read: timed out"], [])
+    assert {path.name: path.stat().st_ino for path in world.folder.iterdir()} == before
+
+
+def test_secrets_that_cannot_be_read_are_tried_each_round_and_change_nothing(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    kept = dict(world.secrets)
+    world.secrets.clear()
+    said, ran = world.since(host, SECRETS_SECONDS)
+    assert (said, ran) == (["secrets: secret pooler cannot be read: ServiceError 404"], [])
+    world.secrets.update(kept)
+    assert world.since(host, SECRETS_SECONDS + 15) == (["secrets: works again"], [])
+
+
+def test_secrets_that_pgbouncer_would_die_of_are_left_unused(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    other = server_pair()
+    world.secrets["pooler"] = pooler_secret(replace(other, key=server_pair().key))
+    said, ran = world.since(host, SECRETS_SECONDS)
+    assert (said, ran) == (
+        ["secrets: the pooler's certificate and key do not belong together"],
+        [],
+    )
+
+
+def test_nothing_is_written_before_there_are_secrets(world: World) -> None:
+    world.secrets.clear()
+    assert world.since(world.host(), 0)[1] == []
+    assert list(world.folder.iterdir()) == []
+
+
+def test_a_new_tier_waits_for_its_first_database(world: World) -> None:
+    text = json.dumps(metadata() | {"authorities": ""})
+    host = replace(world, metadata=lambda: text).host()
+    assert world.since(host, 0) == (
+        ["metadata: databases none are wanted", "secrets: new ones were read"],
+        [],
+    )
+    assert list(world.folder.iterdir()) == []
+
+
+def test_a_pgbouncer_that_is_not_there_is_told_later(world: World) -> None:
+    host = world.host()
+    world.unreachable["RELOAD"] = "error: no such file"
+    assert "pgbouncer: error: no such file" in world.since(host, 0)[0]
+    assert world.since(host, 15) == ([], [])
+    world.unreachable.clear()
+    assert world.since(host, 30)[1] == ["RELOAD"]
+    assert world.since(host, 45)[1] == []
+
+
+def test_a_database_that_moved_is_prepared_where_it_is_now(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    moved = replace(ORDER, primary=replace(ORDER.primary, host="10.0.0.77"))
+    text = json.dumps(metadata(auth=entry(AUTH), order=entry(moved)))
+    world.metadata = lambda: text
+    assert world.since(host, 15)[1] == ["RELOAD", "10.0.0.77"]
+
+
+def test_a_database_that_left_and_came_back_is_prepared_again(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    both, alone = world.metadata, json.dumps(metadata(auth=entry(AUTH)))
+    world.metadata = lambda: alone
+    assert world.since(host, 15)[1] == ["RELOAD"]
+    assert "order" not in (world.folder / "pgbouncer.ini").read_text()
+    assert '"order' not in (world.folder / "users.txt").read_text()
+    world.metadata = both
+    assert world.since(host, 30)[1] == ["RELOAD", "10.0.0.9"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_stops_the_round(world: World) -> None:
+    host = replace(world, folder=world.folder / "missing").host()
+    said, ran = world.since(host, 0)
+    assert ran == []
+    assert "missing/.server.pem.check: No such file or directory" in said[-1]
+
+
+def test_no_secret_is_in_the_journal(world: World) -> None:
+    host = world.host()
+    world.unreachable["10.0.0.9"] = "error: no"
+    host.round(0)
+    password = role_password(SEED, "auth", "auth")
+    told = "\n".join(world.journal)
+    for secret in (ADMIN_PASSWORD, password, "PRIVATE KEY", base64.b64encode(SEED).decode()):
+        assert secret not in told
