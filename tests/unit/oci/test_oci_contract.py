@@ -19,7 +19,7 @@ from pgherd.testing.oci.operations import OPERATIONS
 from pgherd.testing.oci.services import Services
 from pgherd.testing.oci.world import World
 
-GOLDEN = Path(__file__).parents[2] / "golden/oci"
+GOLDEN = Path(__file__).parents[2] / "golden/oci/sdk"
 
 
 def parameter(name: str, found: Parameter | models.Field) -> str:

@@ -85,7 +85,8 @@ class Service:
     def find(self, request: Request, kind: str, id: str, *, gone: bool = False) -> Resource:
         """The resource of a call, in the call's region; a change needs the current etag."""
         resource = self.known(kind, id, request.region, gone=gone)
-        self.world.look(resource)
+        if not request.is_change():
+            self.world.look(resource)
         wanted = request.headers.get("if-match")
         honoured = wanted is not None and "if-match" in request.operation.headers
         if honoured and wanted != resource.etag:
@@ -105,7 +106,6 @@ class Service:
         """A resource that another one is about to use."""
         resource = self.known(kind, id, region)
         if resource.state != state:
-            self.world.look(resource)
             raise refusals.incorrect_state(f"{kind} {id} is {resource.state}, not {state}")
         return resource
 
@@ -113,7 +113,6 @@ class Service:
         """The compartment must exist, and be active for what is to be put into it."""
         resource = self.known("compartment", id, "", gone=not change)
         if change and resource.state != "ACTIVE":
-            self.world.look(resource)
             raise refusals.not_found(f"compartment {id} is {resource.state}")
 
     def listing(self, request: Request, kind: str, *ignored: str, gone: bool = False) -> Answer:

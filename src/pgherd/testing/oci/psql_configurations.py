@@ -11,7 +11,7 @@ from pgherd.testing.oci.world import Body, World
 
 
 class Configurations(Service):
-    """CREATING -> ACTIVE -> DELETING -> DELETED; shapes without the prefix that systems need."""
+    """ACTIVE -> DELETING -> DELETED; shapes without the prefix that systems need."""
 
     package = "psql"
 
@@ -45,11 +45,9 @@ class Configurations(Service):
             "configType": "CUSTOM",
             "defaultConfigId": self.world.new_id("configuration", request.region),
             "configurationDetails": {"items": [_parameter(each) for each in overrides]},
-            "lifecycleState": "CREATING",
+            "lifecycleState": "ACTIVE",
         }
-        made = self.world.add("configuration", request.region, full)
-        self.world.start([made], lambda: self.world.touch(made, lifecycleState="ACTIVE"))
-        return shown(made)
+        return shown(self.world.add("configuration", request.region, full))
 
     def get_configuration(self, request: Request) -> Answer:
         id = request.path["configurationId"]

@@ -2,6 +2,7 @@
 
 A change that takes time is a job. With no delay a job is done by the next look after one that has
 seen it under way, so a client that does not wait is caught; with a delay, when the time is over.
+Who only tries to change it again and again, and never looks, has to wait a few seconds.
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ OCID_TYPES = {
 GONE = frozenset({"DELETED", "TERMINATED", "DETACHED"})
 
 
+# How long an unseen change takes at most.
+UNSEEN = timedelta(seconds=5)
+
+
 @dataclass(slots=True)
 class Job:
     """A change under way."""
@@ -50,6 +55,12 @@ class Job:
     needs_look: bool
     looked: bool = False
     done: bool = False
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether it can be finished."""
+        if self.needs_look and not self.looked:
+            return now >= self.due + UNSEEN
+        return now >= self.due
 
 
 @dataclass(slots=True)
@@ -165,7 +176,7 @@ class World:
         """Finish what is due."""
         now = self.now()
         for job in self._jobs:
-            if not job.done and now >= job.due and (job.looked or not job.needs_look):
+            if not job.done and job.is_due(now):
                 job.done = True
                 job.finish()
         self._jobs = [job for job in self._jobs if not job.done]
