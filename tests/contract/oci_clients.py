@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import oci
@@ -37,17 +38,29 @@ class Tenant:
 
     cloud: LocalOci
     region: str = ""
-    made: dict[str, str] = field(default_factory=dict)
 
     def client(self, name: str, **options: Any) -> Any:
         service, kind = CLIENTS[name]
         endpoint = self.cloud.endpoint(service, self.region or None)
         return self.at(kind, endpoint, **options)
 
+    @cached_property
+    def signer(self) -> Any:
+        """One for all clients: reading the key takes longer than many calls."""
+        config = self.cloud.config
+        return oci.Signer(
+            config["tenancy"],
+            config["user"],
+            config["fingerprint"],
+            None,
+            private_key_content=config["key_content"],
+        )
+
     def at(self, kind: Any, endpoint: str, **options: Any) -> Any:
         """No retries and no circuit breaker: a test sees each answer."""
         given = {
             "service_endpoint": endpoint,
+            "signer": self.signer,
             "retry_strategy": oci.retry.NoneRetryStrategy(),
             "circuit_breaker_strategy": NoCircuitBreakerStrategy(),
         }

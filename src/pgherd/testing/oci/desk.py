@@ -112,8 +112,9 @@ class Desk:
             return reply
         except Refused as refused:
             return self._refusal(refused, headers)
-        except AssertionError as problem:
-            own = Refused(500, "LocalOciIsWrong", str(problem))
+        except Exception as problem:
+            # A fault of the local OCI must not look like one of the network.
+            own = Refused(500, "LocalOciIsWrong", f"{type(problem).__name__}: {problem}")
             return self._refusal(own, headers)
 
     def _not_too_fast(self) -> None:

@@ -45,6 +45,9 @@ def plant(world: World, kind: str, region: str, given: Body) -> Resource:
 def _fitting(world: World, kind: str) -> Body:
     """What goes together, where a made-up value would not."""
     match kind:
+        case "backup":
+            system = world.new_id("db_system", world.home)
+            return {"sourceType": "MANUAL", "dbSystemId": system, "copyStatus": []}
         case "vcn":
             return {"cidrBlock": "192.168.0.0/16", "cidrBlocks": ["192.168.0.0/16"]}
         case "subnet":
