@@ -1,4 +1,4 @@
-"""Clients of the official SDK, pointed to the local OCI."""
+"""Clients of the official SDK, pointed to the local OCI; without the SDK, its tests are skipped."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import oci
-from oci.circuit_breaker import NoCircuitBreakerStrategy
+import pytest
 
 from pgherd.testing.oci.server import LocalOci
+
+oci = pytest.importorskip("oci")
+NoCircuitBreakerStrategy = oci.circuit_breaker.NoCircuitBreakerStrategy
+RequestException = oci.exceptions.RequestException
+ServiceError = oci.exceptions.ServiceError
 
 os.environ["NO_PROXY"] = "127.0.0.1"
 

@@ -6,10 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import oci
 import pytest
-from oci.exceptions import RequestException, ServiceError
-from oci_clients import CORE, PSQL, Tenant, settled
+from oci_clients import CORE, PSQL, RequestException, ServiceError, Tenant, oci, settled
 
 from pgherd.testing.oci import signatures
 from pgherd.testing.oci.server import Call, LocalOci
@@ -160,6 +158,13 @@ def test_a_fault_before_anything_is_done(tenant: Tenant, kind: str, status: int,
     assert (error.status, error.code) == (status, code)
     assert len(tenant.cloud.resources("compartment")) == 1
     tenant.identity.create_compartment(compartment(tenant))
+
+
+def test_a_fault_of_nothing_is_a_mistake_of_the_test(cloud: LocalOci) -> None:
+    with pytest.raises(ValueError, match="no such operation"):
+        cloud.fail("create_everything", "lost")
+    with pytest.raises(ValueError, match="no such operation"):
+        cloud.fail_work("CREATE_EVERYTHING")
 
 
 def test_a_lost_answer_means_that_it_was_done(cloud: LocalOci, tenant: Tenant) -> None:

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from oci.exceptions import ServiceError
-from oci_clients import PSQL, Tenant
+from oci_clients import PSQL, ServiceError, Tenant
 
 from pgherd.testing.oci.server import LocalOci
 

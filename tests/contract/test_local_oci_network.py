@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from oci.exceptions import ServiceError
-from oci_clients import CORE, Tenant, settled
+from oci_clients import CORE, ServiceError, Tenant, settled
 
 from pgherd.testing.oci.server import LocalOci
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from oci.exceptions import ServiceError
-from oci_clients import PSQL, Tenant
+from oci_clients import PSQL, ServiceError, Tenant
 
 from pgherd.testing.oci.server import LocalOci
 from pgherd.testing.oci.shapes import Shape
@@ -382,3 +381,38 @@ def test_configurations(tenant: Tenant, base: tuple[str, str, str]) -> None:
     assert (
         client.list_db_system_replicas(tenant.system(tenant.details(*base[:2])).id).data.items == []
     )
+
+
+def test_a_careless_client_has_everything_twice(
+    tenant: Tenant, base: tuple[str, str, str], system: Any
+) -> None:
+    """What the local OCI is for: without token and etag a lost answer is a second resource."""
+    cloud, client = tenant.cloud, tenant.psql
+    cloud.fail("patch_db_system", "lost-500")
+    assert refusal(client.patch_db_system, system.id, insert()).status == 500
+    for _ in range(2):
+        client.get_db_system(system.id)
+    tenant.worked(client.patch_db_system(system.id, insert()))
+    assert client.get_db_system(system.id).data.instance_count == 5
+    cloud.fail("create_db_system", "lost-500")
+    details = tenant.details(*base[:2], name="twice")
+    assert refusal(client.create_db_system, details).status == 500
+    client.create_db_system(details)
+    assert [each["displayName"] for each in cloud.systems()].count("twice") == 2
+
+
+def test_a_careful_client_has_everything_once(
+    tenant: Tenant, base: tuple[str, str, str], system: Any
+) -> None:
+    cloud, client = tenant.cloud, tenant.psql
+    etag = client.get_db_system(system.id).headers["etag"]
+    cloud.fail("patch_db_system", "lost-500")
+    assert refusal(client.patch_db_system, system.id, insert(), if_match=etag).status == 500
+    assert refusal(client.patch_db_system, system.id, insert(), if_match=etag).status == 412
+    cloud.fail("create_db_system", "lost-500")
+    details = tenant.details(*base[:2], name="once")
+    words = {"opc_retry_token": "once"}
+    assert refusal(client.create_db_system, details, **words).status == 500
+    work = client.create_db_system(details, **words).headers["opc-work-request-id"]
+    assert client.get_work_request(work).data.status == "IN_PROGRESS"
+    assert [each["displayName"] for each in cloud.systems()].count("once") == 1

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("oci")
+
 from pgherd.testing.oci import models
 from pgherd.testing.oci.contract import Operation, Parameter, operations
 from pgherd.testing.oci.operations import OPERATIONS

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("oci")
+
 from pgherd.testing.oci import strict
 from pgherd.testing.oci.refusals import Refused
 

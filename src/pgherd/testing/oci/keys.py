@@ -54,13 +54,21 @@ class Vaults(Service):
 
     def schedule_vault_deletion(self, request: Request) -> Answer:
         vault = self.find(request, "vault", request.path["vaultId"])
-        deletion.schedule(self.world, request, vault, SOONEST, "ACTIVE")
+        deletion.schedule(self.world, request, vault, SOONEST, self._inside(vault))
         return shown(vault)
 
     def cancel_vault_deletion(self, request: Request) -> Answer:
         vault = self.find(request, "vault", request.path["vaultId"])
-        deletion.cancel(self.world, vault)
+        deletion.cancel(self.world, vault, self._inside(vault))
         return shown(vault)
+
+    def _inside(self, vault: Resource) -> list[Resource]:
+        return [
+            each
+            for kind in ("key", "secret")
+            for each in self.world.of(kind, vault.region)
+            if each.body["vaultId"] == vault.id
+        ]
 
 
 class Keys(Service):
@@ -114,7 +122,7 @@ class Keys(Service):
 
     def schedule_key_deletion(self, request: Request) -> Answer:
         key = self._key(request)
-        deletion.schedule(self.world, request, key, SOONEST, "ENABLED")
+        deletion.schedule(self.world, request, key, SOONEST)
         return shown(key)
 
     def cancel_key_deletion(self, request: Request) -> Answer:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
-from pgherd.testing.oci import planted, signatures
+from pgherd.testing.oci import models, planted, signatures
 from pgherd.testing.oci.calls import Call, Handler
 from pgherd.testing.oci.desk import Desk
 from pgherd.testing.oci.rows import Rows
@@ -41,6 +41,7 @@ class LocalOci:
         self._services = Services(self._world)
         self._desk = Desk(self._world, self._services.handlers())
         self._desk.rate = rate
+        self._operations = {name for _, name in self._desk.handlers}
         self._port = port
         self._wire: Wire | None = None
         self._key, self._fingerprint, public = signatures.new_key()
@@ -154,10 +155,15 @@ class LocalOci:
 
     def fail(self, operation: str | None, kind: str, times: int = 1, skip: int = 0) -> None:
         """Let the next calls of an operation (None: of any) go wrong; see `faults`."""
+        if operation is not None and operation not in self._operations:
+            raise ValueError(f"no such operation: {operation}")
         self._world.faults.plan(operation, kind, times, skip)
 
     def fail_work(self, kind: str) -> None:
         """Let the next work request of an operation, or operation type, end as FAILED."""
+        types = models.model("psql", "WorkRequest").fields["operationType"].allowed
+        if kind not in types and kind not in self._operations:
+            raise ValueError(f"no such operation or type of work: {kind}")
         self._world.faults.plan_failed_work(kind)
 
     @property

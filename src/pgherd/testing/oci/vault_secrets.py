@@ -101,7 +101,7 @@ class Secrets(Service):
 
     def schedule_secret_deletion(self, request: Request) -> Answer:
         secret = self.find(request, "secret", request.path["secretId"])
-        deletion.schedule(self.world, request, secret, SOONEST, "ACTIVE")
+        deletion.schedule(self.world, request, secret, SOONEST)
         return accepted(secret)
 
     def cancel_secret_deletion(self, request: Request) -> Answer:
