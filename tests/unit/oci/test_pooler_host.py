@@ -109,6 +109,11 @@ def test_metadata_is_read() -> None:
     assert parse_wanted(json.dumps(content), ()) == WANTED
 
 
+def test_metadata_may_be_quoted_once_more() -> None:
+    content = json.dumps(metadata(auth=entry(AUTH), order=entry(ORDER)))
+    assert parse_wanted(json.dumps(content), ()) == WANTED
+
+
 def test_no_database_needs_no_authority() -> None:
     content = metadata() | {"authorities": ""}
     assert parse_wanted(json.dumps(content), ()) == Wanted((), "", "10.0.0.0/16")

@@ -112,6 +112,8 @@ def parse_wanted(text: str, reserved: Container[str]) -> Wanted:
     """
     try:
         content = json.loads(text)
+        if isinstance(content, str):  # the metadata service may quote a text as JSON again
+            content = json.loads(content)
         entries = sorted(content["databases"].items())
         databases = tuple(_database(service, entry, reserved) for service, entry in entries)
         network = str(ipaddress.ip_network(content["network"]))

@@ -1,0 +1,642 @@
+"""A pooler's host at work: its program as it travels to it, PgBouncer and PostgreSQL on loopback.
+
+PostgreSQL is set up as OCI's service has it: TLS with an authority of its own, passwords, and an
+admin who may create roles and databases but is no superuser. Metadata and vault are played here.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import secrets as random
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import errors
+from psycopg.conninfo import make_conninfo
+from wire import certificate_of
+
+from pgherd.engines.local import pooler, postgres
+from pgherd.engines.local.layout import data_plane_owner
+from pgherd.engines.oci import pooler_host
+from pgherd.engines.oci.cloud_init import PROGRAM, SETTINGS, Tier, cloud_init
+from pgherd.engines.oci.pooler_host import SECRETS_SECONDS, Database, Endpoint, Settings
+from pgherd.files import Owner
+from pgherd.pki.authority import Authority
+from pgherd.pki.certificate import Identity, KeyPair, Place
+
+pytestmark = pytest.mark.integration
+
+LOOPBACK = IPv4Address("127.0.0.1")
+DAY = timedelta(days=1)
+ADMIN, ADMIN_PASSWORD = "pgherd", 'Adm1n-"quoted"_'
+SEED = random.token_bytes(32)
+DRIVER = """\
+import json, sys
+from pathlib import Path
+folder = Path(sys.argv[1])
+sys.path.insert(0, str(folder))
+import pooler_host
+settings = pooler_host.Settings(**json.loads((folder / "settings.json").read_text()))
+vault = folder.parent / "vault"
+host = pooler_host.Host(settings, lambda ocid: (vault / ocid).read_text(), pooler_host.say)
+for line in sys.stdin:
+    host.round(float(line))
+    print("round over", flush=True)
+"""
+"""The program's own loop, but for the vault and the clock, which come from here."""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind((str(LOOPBACK), 0))
+        return int(found.getsockname()[1])
+
+
+class Metadata(ThreadingHTTPServer):
+    """The instance metadata service, as far as the host asks it."""
+
+    def __init__(self) -> None:
+        super().__init__((str(LOOPBACK), 0), _MetadataHandler)
+        self.content: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.server_port}/opc/v2/instance/metadata/pgherd"
+
+
+class _MetadataHandler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Metadata)
+        is_allowed = self.headers["Authorization"] == "Bearer Oracle"
+        is_known = self.path == "/opc/v2/instance/metadata/pgherd"
+        body = json.dumps(self.server.content).encode()
+        self.send_response(200 if is_allowed and is_known else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Host:
+    """One host's program, round by round."""
+
+    process: subprocess.Popen[str]
+    now: float = 0
+
+    def start_round(self, seconds: float = 15) -> None:
+        self.now += seconds
+        assert self.process.stdin
+        self.process.stdin.write(f"{self.now}\n")
+        self.process.stdin.flush()
+
+    def journal(self) -> list[str]:
+        """What the round said, once it is over."""
+        assert self.process.stdout
+        lines: list[str] = []
+        for line in self.process.stdout:
+            if line == "round over\n":
+                return lines
+            lines.append(line.rstrip("\n"))
+        raise AssertionError(f"the program ended: {lines}")
+
+    def round(self, seconds: float = 15) -> list[str]:
+        self.start_round(seconds)
+        return self.journal()
+
+
+@dataclass(slots=True)
+class Played:
+    """Everything around the host: folders, authorities, processes to end."""
+
+    folder: Path
+    owner: Owner
+    metadata: Metadata
+    stack: ExitStack
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clients: Authority = field(init=False)
+    servers: Authority = field(init=False)
+    postgresql_port: int = field(default_factory=free_port)
+    pooler_port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.clients = Authority.create("production clients", self.now)
+        self.servers = Authority.create("production servers", self.now)
+
+    # Processes
+
+    def start(self, command: Sequence[object], **how: Any) -> subprocess.Popen[str]:
+        """As the user that the data plane runs as; ended with the test."""
+        if os.geteuid() == 0:
+            how |= {"user": self.owner.uid, "group": self.owner.gid, "extra_groups": []}
+        words = [str(word) for word in command]
+        process = subprocess.Popen(words, text=True, cwd="/", **how)
+        self.stack.callback(end, process)
+        return process
+
+    def start_logged(self, name: str, command: Sequence[object]) -> None:
+        with (self.folder / f"{name}.log").open("w") as log:
+            self.start(command, stdout=log, stderr=log)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def make(self, name: str) -> Path:
+        path = self.folder / name
+        path.mkdir(mode=0o700)
+        self.owner.take(path)
+        return path
+
+    # PostgreSQL
+
+    def start_postgresql(self) -> None:
+        _, programs = postgres.choose(None)
+        data, run = self.make("data"), self.make("run")
+        initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        done = self.start([*initdb, "--no-sync"], stdout=subprocess.DEVNULL)
+        assert done.wait(60) == 0
+        self.issue_server_certificate()
+        (data / "pg_hba.conf").write_text(
+            "local all postgres trust\nhostssl all all 127.0.0.0/8 scram-sha-256\n"
+        )
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.postgresql_port,
+            "unix_socket_directories": run,
+            "ssl": "on",
+            "fsync": "off",
+            "shared_buffers": "16MB",
+            "log_statement": "all",
+        }
+        flags = [word for k, v in options.items() for word in ("-c", f"{k}={v}")]
+        self.start_logged("postgresql", [programs / "postgres", "-D", data, *flags])
+        eventually(lambda: self.superuser("SELECT 1"))
+        self.superuser(f"CREATE ROLE {ADMIN} LOGIN CREATEROLE CREATEDB PASSWORD '{ADMIN_PASSWORD}'")
+
+    def issue_server_certificate(self) -> None:
+        identity = Identity("db", server_addresses=(LOOPBACK,), server_names=("localhost",))
+        pair = self.servers.issue(identity, self.now, DAY)
+        Place(self.folder / "data", "server").write(pair, self.owner)
+
+    def superuser(self, query: str, database: str = "postgres") -> list[Any]:
+        with psycopg.connect(
+            host=str(self.folder / "run"),
+            port=self.postgresql_port,
+            user="postgres",
+            dbname=database,
+            autocommit=True,
+        ) as connection:
+            cursor = connection.execute(query.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    # The host
+
+    def install(self, name: str) -> Settings:
+        """Put there what cloud-init puts there, with the paths and ports of this test."""
+        folder = self.make(name)
+        tier = Tier("shop", "production", "eu-frankfurt-1", "pooler", "admin", self.pooler_port)
+        config = yaml.safe_load(cloud_init(tier))
+        written = {file["path"]: file["content"] for file in config["write_files"]}
+        program = gzip.decompress(base64.b64decode(written[str(PROGRAM)]))
+        settings = replace(
+            Settings(**json.loads(written[str(SETTINGS)])),
+            folder=str(folder),
+            listen_address=str(LOOPBACK),
+            metadata_url=self.metadata.url,
+        )
+        (folder / "pooler_host.py").write_bytes(program)
+        (folder / "driver.py").write_text(DRIVER)
+        (folder / "settings.json").write_text(json.dumps(asdict(settings)))
+        return settings
+
+    def host(self, settings: Settings) -> Host:
+        command = [sys.executable, "-I", "-B", f"{settings.folder}/driver.py", settings.folder]
+        pipe = subprocess.PIPE
+        return Host(self.start(command, stdin=pipe, stdout=pipe))
+
+    def start_pgbouncer(self, settings: Settings) -> None:
+        ini = Path(settings.folder) / pooler_host.INI
+        self.start_logged("pgbouncer", [pooler.program(), ini])
+        eventually(lambda: socket.create_connection((str(LOOPBACK), self.pooler_port), 1).close())
+
+    def tell(self, *services: str, **changes: object) -> None:
+        """The operator's part: what the metadata says of databases."""
+        server = {"host": str(LOOPBACK), "name": "localhost"}
+        entry = {**server, "port": self.postgresql_port, "reader": server, "pool": 4}
+        databases = dict.fromkeys(services, entry | changes)
+        self.metadata.content = {
+            "databases": databases,
+            "authorities": self.servers.pair.certificate.decode(),
+            "network": "127.0.0.0/8",
+        }
+
+    def renew(self) -> KeyPair:
+        """A new server certificate of the pooler, in the vault."""
+        identity = Identity("pooler", server_addresses=(LOOPBACK,))
+        pair = self.clients.issue(identity, self.now, DAY)
+        text = {
+            "certificate": pair.certificate.decode(),
+            "key": pair.key.decode(),
+            "authority": self.clients.pair.certificate.decode(),
+            "seed": base64.b64encode(SEED).decode(),
+        }
+        for name, secret in (("pooler", json.dumps(text)), ("admin", ADMIN_PASSWORD)):
+            path = self.folder / "vault" / name
+            path.write_text(secret)
+            path.chmod(0o600)
+            self.owner.take(path)
+        return pair
+
+    # Clients
+
+    def parameters(
+        self, user: str, database: str, authority: Authority | None = None
+    ) -> dict[str, str]:
+        """libpq's, with a certificate for `user`."""
+        place = Place(self.folder / "clients", f"{user}-{random.token_hex(4)}")
+        pair = (authority or self.clients).issue(Identity(user, is_client=True), self.now, DAY)
+        place.write(pair, Owner.of_process())
+        trusted = self.folder / "clients/authority.crt"
+        trusted.write_bytes(self.clients.pair.certificate)
+        return {
+            "host": str(LOOPBACK),
+            "port": str(self.pooler_port),
+            "user": user,
+            "dbname": database,
+            "sslmode": "verify-full",
+            "sslrootcert": str(trusted),
+            "sslcert": str(place.certificate),
+            "sslkey": str(place.key),
+            "connect_timeout": "5",
+        }
+
+    def past_pooler(self) -> dict[str, str]:
+        """The admin's way to the server itself, by the authority that the service has now."""
+        trusted = self.folder / "clients/servers.crt"
+        trusted.write_bytes(self.servers.pair.certificate)
+        return {
+            "host": str(LOOPBACK),
+            "port": str(self.postgresql_port),
+            "user": ADMIN,
+            "password": ADMIN_PASSWORD,
+            "dbname": "postgres",
+            "sslmode": "verify-full",
+            "sslrootcert": str(trusted),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A tier that is up: the host, and what is around it."""
+
+    played: Played
+    settings: Settings
+    host: Host
+    first: list[str]
+    others: list[str]
+
+    def connect(self, user: str, database: str) -> psycopg.Connection[Any]:
+        return connect(self.played.parameters(user, database))
+
+
+def connect(parameters: dict[str, str]) -> psycopg.Connection[Any]:
+    return psycopg.connect(make_conninfo("", **parameters), autocommit=True)
+
+
+def assert_refused(parameters: dict[str, str]) -> None:
+    """By an answer: a pooler that lets a client wait has not refused it."""
+    with pytest.raises(psycopg.OperationalError) as caught:
+        connect(parameters)
+    assert not isinstance(caught.value, errors.ConnectionTimeout)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            stream.close()
+    process.send_signal(2)
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def eventually(attempt: Any, seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+        except (psycopg.OperationalError, OSError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    """Two hosts that started at the same moment; PgBouncer runs on the first."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="pgh-oci-"))
+    folder.chmod(0o755)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder)
+        metadata = stack.enter_context(Metadata())
+        thread = threading.Thread(target=metadata.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(metadata.shutdown)
+        played = Played(folder, data_plane_owner(), metadata, stack)
+        for name in ("vault", "clients"):
+            played.make(name)
+        played.start_postgresql()
+        played.renew()
+        played.tell("auth", "order")
+        settings, other = (played.install(name) for name in ("host", "other"))
+        host, second = played.host(settings), played.host(other)
+        for each in (host, second):
+            each.start_round()
+        first, others = host.journal(), second.journal()
+        played.start_pgbouncer(settings)
+        yield Running(played, settings, host, first, others)
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(running: Running) -> Iterator[None]:
+    """Each test finds the tier at rest, and leaves it so."""
+    running.host.round()
+    yield
+    running.played.tell("auth", "order")
+    running.host.round()
+
+
+# The host
+
+
+def test_both_hosts_prepare_all_databases_at_once(running: Running) -> None:
+    for journal in (running.first, running.others):
+        assert "auth: it is prepared" in journal, journal
+        assert "order: it is prepared" in journal, journal
+
+
+def test_a_second_round_changes_nothing(running: Running) -> None:
+    before = running.played.log("pgbouncer").count("RELOAD")
+    sessions = running.played.log("postgresql").count("pg_advisory_lock")
+    assert running.host.round() == []
+    assert running.host.round(SECRETS_SECONDS) == []
+    assert running.played.log("pgbouncer").count("RELOAD") == before >= 1
+    assert running.played.log("postgresql").count("pg_advisory_lock") == sessions
+
+
+def test_a_program_that_starts_again_finds_everything_done(running: Running) -> None:
+    journal = running.played.host(running.settings).round()
+    assert journal == [
+        "metadata: databases auth, order are wanted",
+        "secrets: new ones were read",
+        "pgbouncer: it was reloaded",
+        "auth: it is prepared",
+        "order: it is prepared",
+    ]
+    with running.connect("auth", "auth") as connection:
+        connection.execute("SELECT 1")
+
+
+def test_a_renewed_certificate_is_served_and_no_session_dropped(running: Running) -> None:
+    parameters = running.played.parameters("auth", "auth")
+    with connect(parameters) as connection, connection.transaction():
+        before = connection.execute("SELECT pg_backend_pid()").fetchone()
+        old = certificate_of(parameters)
+        running.played.renew()
+        journal = running.host.round(SECRETS_SECONDS)
+        assert journal == [
+            "secrets: new ones were read",
+            "files: server.pem was written",
+            "pgbouncer: it was reloaded",
+        ]
+        assert certificate_of(parameters).serial_number != old.serial_number
+        assert connection.execute("SELECT pg_backend_pid()").fetchone() == before
+    with connect(parameters) as connection:
+        connection.execute("SELECT 1")
+
+
+def test_a_new_database_is_let_in_and_one_that_is_gone_is_not(running: Running) -> None:
+    with running.connect("order", "order") as open_session:
+        running.played.tell("auth", "order", "cart", name=None)
+        journal = running.host.round()
+        assert "cart: it is prepared" in journal, journal
+        with running.connect("cart", "cart") as connection:
+            connection.execute("SELECT 1")
+        open_session.execute("SELECT 1")
+    running.played.tell("auth", "order")
+    assert "pgbouncer: it was reloaded" in running.host.round()
+    assert_refused(running.played.parameters("cart", "cart"))
+
+
+def test_a_database_that_does_not_answer_is_one_line(running: Running) -> None:
+    databases = running.played.metadata.content["databases"]
+    databases["auth"] = databases["auth"] | {"port": free_port()}
+    journal = running.host.round()
+    (line,) = [line for line in journal if line.startswith("auth:")]
+    assert "Connection refused" in line
+    with running.connect("order", "order") as connection:
+        connection.execute("SELECT 1")
+
+
+def test_a_server_of_another_name_is_not_trusted(running: Running) -> None:
+    running.played.tell("auth", "order", name="vm")
+    (line,) = [line for line in running.host.round() if line.startswith("auth:")]
+    assert 'does not match host name "vm"' in line
+
+
+def test_the_services_authority_may_change(running: Running) -> None:
+    """Both are in the bundle for a while; sessions opened with the old one go on."""
+    played = running.played
+    old = played.servers.pair.certificate.decode()
+    with running.connect("auth", "auth") as open_session:
+        before = open_session.execute("SELECT pg_backend_pid()").fetchone()
+        played.servers = Authority.create("production servers", played.now)
+        played.tell("auth", "order")
+        played.metadata.content["authorities"] += old
+        assert running.host.round() == [
+            "metadata: databases auth, order are wanted",
+            "files: server-authorities.crt was written",
+            "pgbouncer: it was reloaded",
+        ]
+        assert open_session.execute("SELECT pg_backend_pid()").fetchone() == before
+        played.issue_server_certificate()
+        played.superuser("SELECT pg_reload_conf()")
+        eventually(lambda: connect(played.past_pooler()).close())
+        query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'order'"
+        played.superuser(query)
+        with running.connect("order", "order-ro") as connection:
+            connection.execute("SELECT 1")
+
+
+def test_an_interrupted_preparation_is_completed(running: Running) -> None:
+    here = Endpoint(str(LOOPBACK), "localhost", running.played.postgresql_port)
+    user = Database("user", here, None, 4)
+    secrets = pooler_host.Secrets("", "", SEED, ADMIN_PASSWORD)
+    login = pooler_host.admin_login(running.settings, user, secrets)
+    lines = pooler_host.preparation(user, SEED).splitlines(keepends=True)
+    for stop in range(4, len(lines), 3):
+        with suppress(pooler_host.Trouble):  # a statement that was cut
+            pooler_host.psql(login, "".join(lines[:stop]))
+    assert pooler_host.psql(login, "".join(lines)) == ""
+    running.played.tell("auth", "order", "user")
+    running.host.round()
+    with running.connect("user", "user") as connection:
+        connection.execute("CREATE TABLE here ()")
+    with running.connect("user_ro", "user-ro") as connection:
+        connection.execute("SELECT * FROM here")
+
+
+def test_a_service_without_schema_public_can_be_prepared_again(running: Running) -> None:
+    with running.connect("auth", "auth") as connection:
+        connection.execute("DROP SCHEMA public")
+        try:
+            journal = running.played.host(running.settings).round()
+            assert "auth: it is prepared" in journal
+        finally:
+            connection.execute("CREATE SCHEMA public")
+
+
+# Who gets in
+
+
+def test_a_service_makes_tables_in_its_own_database(running: Running) -> None:
+    with running.connect("auth", "auth") as connection:
+        connection.execute("CREATE TABLE person (id bigserial PRIMARY KEY, name text)")
+        connection.execute("INSERT INTO person (name) VALUES (%s)", ("Ada",))
+        assert connection.execute("SELECT name FROM person").fetchall() == [("Ada",)]
+        connection.execute("DROP TABLE person")
+        row = connection.execute(
+            "SELECT session_user, current_database(), ssl FROM pg_stat_ssl WHERE pid ="
+            " pg_backend_pid()"
+        ).fetchone()
+        assert row == ("auth", "auth", True)
+
+
+@pytest.mark.parametrize(
+    ("certificate", "user", "database"),
+    [
+        ("auth", "auth", "order"),
+        ("auth", "order", "order"),
+        ("auth", "auth", "auth_postgres"),
+        ("auth", "auth", "postgres"),
+        ("auth", ADMIN, "auth"),
+        ("auth", "auth_ro", "auth"),
+        ("auth_ro", "auth", "auth"),
+        ("auth", "auth", "pgbouncer"),
+        (ADMIN, ADMIN, "pgbouncer"),
+        ("stranger", "stranger", "auth"),
+    ],
+)
+def test_a_certificate_opens_nothing_else(
+    running: Running, certificate: str, user: str, database: str
+) -> None:
+    parameters = running.played.parameters(certificate, database) | {"user": user}
+    assert_refused(parameters)
+
+
+def test_nobody_gets_in_without_a_certificate(running: Running) -> None:
+    parameters = running.played.parameters("auth", "auth")
+    nowhere = {"sslcert": "/nowhere", "sslkey": "/nowhere"}
+    password = pooler_host.role_password(SEED, "auth", "auth")
+    assert_refused(parameters | nowhere | {"password": password})
+    assert_refused(parameters | nowhere | {"password": password, "sslmode": "disable"})
+
+
+def test_another_authoritys_certificate_does_not_get_in(running: Running) -> None:
+    forged = Authority.create("production clients", running.played.now)
+    assert_refused(running.played.parameters("auth", "auth", forged))
+
+
+def test_read_only_reads_everything_and_writes_nothing(running: Running) -> None:
+    with running.connect("auth", "auth") as service:
+        service.execute("CREATE SCHEMA vault")
+        service.execute("CREATE TABLE vault.secret AS SELECT 1 AS one")
+        try:
+            with running.connect("auth_ro", "auth-ro") as connection:
+                assert connection.execute("SELECT one FROM vault.secret").fetchone() == (1,)
+                with pytest.raises(errors.ReadOnlySqlTransaction):
+                    connection.execute("INSERT INTO vault.secret VALUES (2)")
+                for statement in (
+                    "INSERT INTO vault.secret VALUES (2)",
+                    "CREATE TABLE mine ()",
+                    "CREATE TEMPORARY TABLE mine ()",
+                    "CREATE SCHEMA mine",
+                ):
+                    with pytest.raises(errors.InsufficientPrivilege), connection.transaction():
+                        connection.execute("SET TRANSACTION READ WRITE")
+                        connection.execute(statement.encode())
+        finally:
+            service.execute("DROP SCHEMA vault CASCADE")
+
+
+def test_read_only_reads_where_the_admin_cannot_grant_pg_read_all_data(running: Running) -> None:
+    """As from PostgreSQL 16 on, unless the service gave it to the admin."""
+    running.played.superuser("REVOKE pg_read_all_data FROM order_ro")
+    try:
+        with running.connect("order", "order") as service:
+            service.execute("CREATE SCHEMA new")
+            service.execute("CREATE TABLE new.item (id serial)")
+            with running.connect("order_ro", "order") as connection:
+                assert connection.execute("SELECT * FROM new.item").fetchall() == []
+                connection.execute("SELECT last_value FROM new.item_id_seq")
+            service.execute("DROP SCHEMA new CASCADE")
+    finally:
+        running.played.superuser("GRANT pg_read_all_data TO order_ro")
+
+
+def test_the_operator_gets_in_as_the_admin(running: Running) -> None:
+    for database in ("auth", "order", "auth-ro", "auth_postgres"):
+        with running.connect(ADMIN, database) as connection:
+            row = connection.execute("SELECT session_user, current_database()").fetchone()
+            expected = "postgres" if database == "auth_postgres" else database.removesuffix("-ro")
+            assert row == (ADMIN, expected)
+
+
+def test_the_admin_is_no_superuser_and_none_came_to_be(running: Running) -> None:
+    query = "SELECT rolname FROM pg_roles WHERE rolsuper"
+    assert running.played.superuser(query) == [("postgres",)]
+
+
+def test_only_its_own_may_connect_to_a_database(running: Running) -> None:
+    query = (
+        "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper"
+        " AND has_database_privilege(oid, 'auth', 'CONNECT') ORDER BY 1"
+    )
+    assert running.played.superuser(query) == [("auth",), ("auth_ro",), (ADMIN,)]
+
+
+def test_no_secret_is_where_it_must_not_be(running: Running) -> None:
+    private = [pooler_host.role_password(SEED, r, "auth") for r in ("auth", "auth_ro")]
+    told = [running.played.log(name) for name in ("postgresql", "pgbouncer")]
+    told += running.first + running.others
+    assert not [text for text in told for secret in private if secret in text]
+    folder = Path(running.settings.folder)
+    nothing = pooler_host.Wanted((), "", ""), pooler_host.Secrets("", "", SEED, "")
+    written = pooler_host.files(running.settings, *nothing, console="")
+    assert {(folder / name).stat().st_mode & 0o777 for name in written} == {0o600}
