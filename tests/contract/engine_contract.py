@@ -76,12 +76,12 @@ class EngineContract:
 
     async def test_what_cannot_be_made_is_said_before(self, engine: Engine, auth: Database) -> None:
         future = replace(auth, postgresql=99)
-        (offer,) = await engine.offers([future, auth])
+        (offer,) = await engine.offers([future])
         assert offer.database.postgresql == 99
         (objection,) = offer.objections
         assert "99" in objection.message
         assert objection.hint
-        assert await engine.offers([auth]) == []
+        assert not any(offer.objections for offer in await engine.offers([auth]))
         assert not (await engine.observe()).databases
 
     async def test_what_is_not_there_is_an_input_error(

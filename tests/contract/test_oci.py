@@ -11,7 +11,7 @@ from engine_contract import EngineContract
 
 from pgherd.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
-from pgherd.fleet.desired import DatabaseId, Environment, OciSettings, PoolerTier
+from pgherd.fleet.desired import Concession, DatabaseId, Environment, OciSettings, PoolerTier
 from pgherd.testing.fleets import environment
 
 pytest.importorskip("oci")
@@ -57,7 +57,12 @@ class TestOciEngine(EngineContract):
 
     @pytest.fixture
     def contract(self, cloud: LocalOci) -> Environment:
-        oci = OciSettings(region=ASHBURN, parent=cloud.config["tenancy"], pooler=PoolerTier.CREATE)
+        oci = OciSettings(
+            region=ASHBURN,
+            parent=cloud.config["tenancy"],
+            pooler=PoolerTier.CREATE,
+            accept=frozenset({Concession.STORAGE}),
+        )
         return environment("contract", engine="oci", network="10.77.0.0/16", oci=oci)
 
     @pytest.fixture

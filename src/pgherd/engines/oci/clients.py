@@ -1,0 +1,112 @@
+"""Certificates of an environment's clients: files on the machine of whoever runs pgherd.
+
+Only the authority, in the vault, has to be kept; everything here can be issued again from it, on
+any machine, by whoever may read that secret.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from pgherd.engine import CertificateInfo
+from pgherd.engines.oci.blueprint import ADMIN
+from pgherd.files import Owner, ensure_directory, write
+from pgherd.fleet.desired import DatabaseId
+from pgherd.pki.authority import Authority
+from pgherd.pki.certificate import Identity, KeyPair, Place
+from pgherd.pki.files import due_at, ensure_certificate
+
+LIFETIME = timedelta(days=30)
+AUTHORITY_FILE = "authority.crt"
+POOLER_FILE = "pooler.crt"
+
+
+def read_only_role(service: str) -> str:
+    """The role that reads everything and writes nothing."""
+    return f"{service}_ro"
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The folder of one environment's certificates."""
+
+    environment: str
+    folder: Path
+
+    @property
+    def authority(self) -> Path:
+        """The certificate that poolers are checked against."""
+        return self.folder / AUTHORITY_FILE
+
+    def place(self, user: str) -> Place:
+        """Where a user's certificate and key lie."""
+        return Place(self.folder, user)
+
+    def has(self, user: str) -> bool:
+        """A certificate is there; it may have ended."""
+        return self.place(user).certificate.exists() and self.authority.exists()
+
+    def users(self) -> tuple[str, ...]:
+        """All that have a certificate here."""
+        files = self.folder.glob("*.key") if self.folder.is_dir() else ()
+        return tuple(sorted(file.stem for file in files))
+
+    def ensure(
+        self, authority: Authority, user: str, now: datetime, *, renew: bool = False
+    ) -> bool:
+        """A user's certificate is valid; whether it was made now."""
+        owner = Owner.of_process()
+        ensure_directory(self.folder, owner)
+        write(self.authority, authority.pair.certificate, owner, mode=0o644)
+        identity = Identity(user, is_client=True)
+        return ensure_certificate(
+            authority, self.place(user), identity, now, LIFETIME, owner, renew=renew
+        )
+
+    def note_pooler(self, pair: KeyPair) -> None:
+        """Keep the poolers' certificate, without its key, to tell when it ends."""
+        owner = Owner.of_process()
+        ensure_directory(self.folder, owner)
+        write(self.folder / POOLER_FILE, pair.certificate, owner, mode=0o644)
+
+    def drop(self, user: str) -> None:
+        """A user's certificate is of no use any more."""
+        place = self.place(user)
+        place.certificate.unlink(missing_ok=True)
+        place.key.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """All of them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def infos(self) -> Iterator[CertificateInfo]:
+        """Every certificate here but the authority's."""
+        if (pooler := self.folder / POOLER_FILE).exists():
+            yield self._info(pooler, None, "pooler, towards clients")
+        for user in self.users():
+            service = user.removesuffix("_ro")
+            id = None if user == ADMIN else DatabaseId(self.environment, service)
+            yield self._info(self.place(user).certificate, id, f"client {user}")
+
+    def _info(self, path: Path, id: DatabaseId | None, purpose: str) -> CertificateInfo:
+        found = x509.load_pem_x509_certificate(path.read_bytes())
+        return CertificateInfo(
+            environment=self.environment,
+            database=id,
+            subject=found.subject.rfc4514_string().removeprefix("CN="),
+            purpose=purpose,
+            not_after=found.not_valid_after_utc,
+            path=path,
+            due_at=due_at(found),
+        )
+
+
+def due(certificate: bytes) -> datetime:
+    """From when on a certificate (PEM) is to be renewed."""
+    return due_at(x509.load_pem_x509_certificate(certificate))

@@ -1,0 +1,276 @@
+"""The SDK of OCI, as far as pgherd uses it: signing in, one call, one answer, our errors.
+
+Every retry is decided here, and none by the SDK: its own would repeat a change that carries no
+token (adding a node) and add a node twice, and its circuit breaker, which all clients of a
+process share, would let a throttled service stop all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
+
+ENDPOINT_VARIABLE = "PGHERD_OCI_ENDPOINT"
+"""Where a local OCI listens, in place of the services of a region."""
+CONFIG_VARIABLE = "OCI_CONFIG_FILE"
+TIMEOUT = (10, 60)
+"""Seconds to connect, and to wait for an answer."""
+ATTEMPTS = 4
+FIRST_DELAY = 0.2
+PAGE = 100
+THREADS = 16
+
+CLIENTS = {
+    "identity": ("identity", "IdentityClient"),
+    "network": ("core", "VirtualNetworkClient"),
+    "compute": ("core", "ComputeClient"),
+    "vaults": ("key_management", "KmsVaultClient"),
+    "keys": ("key_management", "KmsManagementClient"),
+    "secrets": ("vault", "VaultsClient"),
+    "bundles": ("secrets", "SecretsClient"),
+    "psql": ("psql", "PostgresqlClient"),
+    "monitoring": ("monitoring", "MonitoringClient"),
+    "limits": ("limits", "LimitsClient"),
+}
+"""Our word for a service: the SDK's package, and its client."""
+
+_SAFE = ("get_", "list_", "summarize_", "delete_", "terminate_", "schedule_")
+"""What may be repeated without a token: a look, and what is gone stays gone."""
+_PASSING = {"IncorrectState", "LockConflict", "ExternalServerIncorrectState", "Conflict"}
+_USED_UP = {"LimitExceeded", "QuotaExceeded", "OutOfHostCapacity"}
+
+
+class NotFound(InputError):
+    """It is not there, or may not be seen: OCI gives the same answer to both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call answered: the data, and the headers that matter."""
+
+    data: Any
+    etag: str | None = None
+    work_request: str | None = None
+
+
+def load() -> ModuleType:
+    """The SDK; InputError where it is not installed."""
+    try:
+        return import_module("oci")
+    except ImportError as error:
+        raise InputError(
+            f"engine oci needs the OCI SDK: {error}", "run pip install 'pgherd[oci]'"
+        ) from None
+
+
+def sign_in(profile: str) -> dict[str, Any]:
+    """The SDK's configuration of a profile; InputError where it cannot be used."""
+    oci = load()
+    path = os.environ.get(CONFIG_VARIABLE) or oci.config.DEFAULT_LOCATION
+    try:
+        config: dict[str, Any] = oci.config.from_file(path, profile)
+        oci.config.validate_config(config)
+    except (oci.exceptions.ConfigFileNotFound, FileNotFoundError):
+        raise InputError(
+            f"{path} does not exist", "write it with `oci setup config`, or set OCI_CONFIG_FILE"
+        ) from None
+    except oci.exceptions.ProfileNotFound:
+        raise InputError(
+            f"profile {profile!r} is not in {path}", "write oci: {profile: NAME} with one that is"
+        ) from None
+    except (oci.exceptions.ClientError, ValueError) as error:
+        raise InputError(f"profile {profile!r} of {path} cannot be used: {error}") from None
+    return config
+
+
+def body(service: str, model: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The wire form of a request body, from the SDK's names: `cidr_blocks` is cidrBlocks.
+
+    Values of None are left out. A name that the model does not have is a KeyError.
+    """
+    models = import_module(f"oci.{CLIENTS[service][0]}.models")
+    return _wire(models, getattr(models, model), values)
+
+
+def _wire(models: ModuleType, model: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    if hasattr(model, "get_subtype"):
+        names = model().attribute_map
+        kinds = {names[k]: v for k, v in values.items() if k in names}
+        model = getattr(models, model.get_subtype(kinds))
+    blank = model()
+    return {
+        blank.attribute_map[name]: _value(models, blank.swagger_types[name], value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _value(models: ModuleType, type: str, value: Any) -> Any:
+    if type.startswith("list["):
+        return [_value(models, type[5:-1], item) for item in value]
+    model = getattr(models, type, None)
+    if model is None or not isinstance(value, Mapping):
+        return value
+    return _wire(models, model, value)
+
+
+@dataclass(slots=True)
+class Cloud:
+    """One region of a tenancy, seen with one profile. Calls run in threads."""
+
+    profile: str
+    region: str
+    threads: ThreadPoolExecutor
+    endpoint: str | None = field(default_factory=lambda: os.environ.get(ENDPOINT_VARIABLE))
+    sleep: Callable[[float], Any] = asyncio.sleep
+    _config: dict[str, Any] = field(default_factory=dict)
+    _clients: dict[tuple[str, str | None], Any] = field(default_factory=dict)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The SDK's configuration, with this region."""
+        if not self._config:
+            self._config = {**sign_in(self.profile), "region": self.region}
+        return self._config
+
+    @property
+    def tenancy(self) -> str:
+        """The OCID of the tenancy."""
+        return str(self.config["tenancy"])
+
+    async def call(
+        self, service: str, operation: str, *arguments: Any, at: str | None = None, **options: Any
+    ) -> Answer:
+        """One call. `at` is the endpoint of a service that has several (a vault's keys).
+
+        What passes by itself is tried again where a repetition is safe: a look, a deletion, a
+        change with a retry token. Raises NotFound, InputError, TryLater and NeedsHuman.
+        """
+        repeatable = operation.startswith(_SAFE) or "opc_retry_token" in options
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._once(service, operation, arguments, at, options)
+            except TryLater:
+                if not repeatable or attempt == ATTEMPTS - 1:
+                    raise
+                await self.sleep(FIRST_DELAY * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    async def all(
+        self, service: str, operation: str, *arguments: Any, at: str | None = None, **options: Any
+    ) -> list[Any]:
+        """Everything that a list operation has, page after page."""
+        found: list[Any] = []
+        page: str | None = None
+        while True:
+            rest: dict[str, Any] = {} if page is None else {"page": page}
+            answer = await self.call(
+                service, operation, *arguments, at=at, limit=PAGE, **rest, **options
+            )
+            items, page = answer.data
+            found += items
+            if page is None:
+                return found
+
+    async def _once(
+        self,
+        service: str,
+        operation: str,
+        arguments: tuple[Any, ...],
+        at: str | None,
+        options: Mapping[str, Any],
+    ) -> Answer:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self.threads, lambda: self._blocking(service, operation, arguments, at, options)
+        )
+
+    def _blocking(
+        self,
+        service: str,
+        operation: str,
+        arguments: tuple[Any, ...],
+        at: str | None,
+        options: Mapping[str, Any],
+    ) -> Answer:
+        client = self._client(service, at)
+        try:
+            response = getattr(client, operation)(*arguments, **options)
+        except Exception as error:
+            raise _translated(error, f"{operation} in {self.region}") from error
+        headers = response.headers
+        data = response.data
+        if operation.startswith("list_"):
+            data = (list(getattr(data, "items", data)), headers.get("opc-next-page"))
+        return Answer(data, headers.get("etag"), headers.get("opc-work-request-id"))
+
+    def _client(self, service: str, at: str | None) -> Any:
+        # Two threads may both make one; either of them will do.
+        if (service, at) not in self._clients:
+            self._clients[service, at] = self._new_client(service, at)
+        return self._clients[service, at]
+
+    def _new_client(self, service: str, at: str | None) -> Any:
+        oci = load()
+        package, name = CLIENTS[service]
+        options: dict[str, Any] = {
+            "retry_strategy": oci.retry.NoneRetryStrategy(),
+            "circuit_breaker_strategy": oci.circuit_breaker.NoCircuitBreakerStrategy(),
+            "timeout": TIMEOUT,
+        }
+        if "security_token_file" in self.config:
+            options["signer"] = _token_signer(oci, self.config)
+        if at is not None:
+            options["service_endpoint"] = at
+        elif self.endpoint:
+            options["service_endpoint"] = f"{self.endpoint}/r/{self.region}/{package}"
+        client = getattr(import_module(f"oci.{package}"), name)
+        return client(self.config, **options)
+
+
+def _token_signer(oci: ModuleType, config: Mapping[str, Any]) -> Any:
+    """For a profile that `oci session authenticate` wrote."""
+    with open(config["security_token_file"]) as file:  # noqa: PTH123 - the SDK's own way to name it
+        token = file.read()
+    key = oci.signer.load_private_key_from_file(config["key_file"])
+    return oci.auth.signers.SecurityTokenSigner(token, key)
+
+
+def _translated(error: Exception, what: str) -> PgherdError:
+    """Our error for one of the SDK's."""
+    oci = load()
+    if isinstance(error, oci.exceptions.ServiceError):
+        return _of_service(error, what)
+    if isinstance(error, oci.exceptions.RequestException | OSError):
+        return TryLater(f"oci does not answer to {what}: {_first_line(error)}")
+    return NeedsHuman(f"{what} failed: {_first_line(error)}", "see `pgherd doctor --engine oci`")
+
+
+def _of_service(error: Any, what: str) -> PgherdError:
+    status, code = error.status, error.code
+    text = f"oci refuses {what}: {_first_line(error.message) or code}"
+    if status == 404:
+        return NotFound(text, "see `pgherd doctor --engine oci` for what this profile may do")
+    if status in (401, 403):
+        return InputError(text, "check the profile's key and user, then `pgherd doctor`")
+    if code in _USED_UP:
+        return NeedsHuman(text, "ask for a higher limit in the console, then run it again")
+    if status == 429 or status >= 500 or status == 412 or code in _PASSING:
+        return TryLater(f"oci is not ready for {what}: {_first_line(error.message) or code}")
+    if status == 409:
+        return TryLater(text)
+    return InputError(text)
+
+
+def _first_line(error: object) -> str:
+    lines = str(error or "").strip().splitlines()
+    return lines[0][:300] if lines else ""

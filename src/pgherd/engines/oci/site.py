@@ -1,0 +1,223 @@
+"""One environment in one region: its network, vault, poolers and systems, made and unmade.
+
+Usually an environment has one site, in the region that the fleet file says. A restore from
+another region's copies makes a second one there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
+from typing import Any
+
+from pgherd.engines.oci import blueprint, poolers, routes
+from pgherd.engines.oci.blueprint import ADMIN, Kind
+from pgherd.engines.oci.clients import Clients, due
+from pgherd.engines.oci.estate import Estate
+from pgherd.engines.oci.names import Owner
+from pgherd.engines.oci.routes import Routes
+from pgherd.engines.oci.sdk import Cloud
+from pgherd.engines.oci.secrets import (
+    ADMIN_PASSWORD,
+    AUTHORITY,
+    POOLER,
+    PoolerSecret,
+    Vault,
+    pooler_pair,
+)
+from pgherd.engines.oci.systems import Systems
+from pgherd.engines.oci.waiting import together
+from pgherd.errors import TryLater
+from pgherd.fleet.desired import Environment
+from pgherd.pki.authority import Authority
+
+UNMAKING = (
+    Kind.SECURITY_GROUP,
+    Kind.SUBNET,
+    Kind.ROUTE_TABLE,
+    Kind.SECURITY_LIST,
+    Kind.NAT_GATEWAY,
+    Kind.VCN,
+)
+"""The network, each after what uses it."""
+
+
+class Site:
+    """What one environment has in one region."""
+
+    def __init__(self, cloud: Cloud, owner: Owner, compartment: str, clients: Clients) -> None:
+        self.cloud = cloud
+        self.clients = clients
+        self.estate = Estate(cloud, owner, compartment)
+        self.systems = Systems(cloud, owner, compartment)
+        self.vault = Vault(self.estate)
+        self._routing = asyncio.Lock()
+
+    # Making
+
+    async def ensure(self, environment: Environment, *, authority: Authority | None = None) -> None:
+        """Everything that databases need is there and runs.
+
+        With an `authority`, a vault that has none gets that one.
+        """
+        now = datetime.now(UTC)
+        _, secret = await together(
+            self._ensure_network(environment), self._ensure_secrets(environment, now, authority)
+        )
+        initial = _initial_routes(environment.network, secret)
+        await poolers.ensure(environment, self.estate, await self.domains(), initial)
+
+    async def _ensure_network(self, environment: Environment) -> None:
+        if environment.oci.vcn is not None:
+            self.estate.ocids["vcn"] = environment.oci.vcn
+        for thing in blueprint.things(environment, self.estate.owner):
+            if thing.kind not in (Kind.VAULT, Kind.KEY):
+                await self.estate.ensure(thing)
+        for group in blueprint.RULES:
+            await self.estate.ensure_rules(group, blueprint.rules(environment, group))
+
+    async def _ensure_secrets(
+        self, environment: Environment, now: datetime, given: Authority | None
+    ) -> PoolerSecret:
+        estate = self.estate
+        for thing in blueprint.things(environment, estate.owner):
+            if thing.kind is Kind.VAULT:
+                vault = await estate.ensure(thing)
+                estate.management = vault.management_endpoint
+            elif thing.kind is Kind.KEY:
+                await self._know_vault(environment)
+                await estate.ensure(thing)
+        await self._know_vault(environment)
+        await self.vault.ensure_admin_password()
+        authority = await self.vault.ensure_authority(now, given)
+        addresses = blueprint.pooler_addresses(environment)
+        secret = await self.vault.ensure_pooler(authority, addresses, now)
+        if now > due(secret.pair.certificate):
+            secret = await self._renew_pooler(environment, authority, secret, now)
+        self.clients.note_pooler(secret.pair)
+        self.clients.ensure(authority, ADMIN, now)
+        return secret
+
+    async def _know_vault(self, environment: Environment) -> None:
+        """The vault and the key that the user brought, and where its keys are managed."""
+        estate = self.estate
+        if environment.oci.vault is not None and estate.management is None:
+            vault = await self.cloud.call("vaults", "get_vault", environment.oci.vault)
+            estate.ocids["vault"] = vault.data.id
+            estate.management = vault.data.management_endpoint
+        if environment.oci.key is not None:
+            estate.ocids["key"] = environment.oci.key
+
+    async def _renew_pooler(
+        self, environment: Environment, authority: Authority, secret: PoolerSecret, now: datetime
+    ) -> PoolerSecret:
+        addresses = blueprint.pooler_addresses(environment)
+        pair = pooler_pair(authority, addresses, now)
+        renewed = PoolerSecret(pair, authority.pair.certificate, secret.seed)
+        await self.vault.replace(POOLER, renewed.text())
+        self.clients.note_pooler(pair)
+        return renewed
+
+    async def look_up(self, environment: Environment) -> None:
+        """All things of a complete environment are known. TryLater where one is missing."""
+        estate, name = self.estate, self.estate.owner.environment
+        if environment.oci.vcn is not None:
+            estate.ocids["vcn"] = environment.oci.vcn
+        for thing in blueprint.things(environment, estate.owner):
+            if thing.kind is Kind.KEY:
+                await self._know_vault(environment)
+            found = await estate.find(thing.kind, thing.key)
+            if found is None:
+                raise TryLater(f"environment {name} has no {thing.kind} yet")
+            if thing.kind is Kind.VAULT:
+                estate.management = found.management_endpoint
+        await self._know_vault(environment)
+        for key in (ADMIN_PASSWORD, AUTHORITY, POOLER):
+            if await estate.find(Kind.SECRET, key) is None:
+                raise TryLater(f"environment {name} has no secret {key} yet")
+        states = [i.lifecycle_state for i in await poolers.found(estate)]
+        if not states or set(states) != {"RUNNING"}:
+            raise TryLater(f"the poolers of environment {name} do not run")
+
+    async def domains(self) -> list[str]:
+        """The region's availability domains, in the order of their numbers."""
+        return await domains(self.cloud)
+
+    # Certificates
+
+    async def authority(self) -> Authority:
+        """The environment's authority, from its vault."""
+        return await self.vault.ensure_authority(datetime.now(UTC))
+
+    async def ensure_certificates(
+        self, environment: Environment, users: Sequence[str], *, renew: bool
+    ) -> int:
+        """Clients' and poolers' certificates are valid; how many were made now."""
+        now = datetime.now(UTC)
+        await self.look_up(environment)
+        authority = await self.authority()
+        made = sum(self.clients.ensure(authority, user, now, renew=renew) for user in users)
+        addresses = blueprint.pooler_addresses(environment)
+        secret = await self.vault.ensure_pooler(authority, addresses, now)
+        if renew or now > due(secret.pair.certificate):
+            secret = await self._renew_pooler(environment, authority, secret, now)
+            made += 1
+        self.clients.note_pooler(secret.pair)
+        initial = _initial_routes(environment.network, secret)
+        ends = initial.certificate_due
+        await self._tell(initial, lambda known: replace(known, certificate_due=ends))
+        return made
+
+    # Routes
+
+    async def ensure_routed(
+        self, service: str, system: Any, connection: Any, network: IPv4Network
+    ) -> None:
+        """The poolers know where a database is."""
+        route = routes.route(connection, system.instance_ocpu_count)
+        initial = Routes(str(network))
+        await self._tell(
+            initial, lambda known: known.including(service, route, connection.ca_certificate)
+        )
+
+    async def ensure_not_routed(self, service: str) -> None:
+        """The poolers know nothing of a database."""
+        await self._tell(None, lambda known: known.without(service))
+
+    async def _tell(self, initial: Routes | None, change: poolers.Change) -> None:
+        async with self._routing:
+            await poolers.tell(self.estate, change, initial)
+
+    # Unmaking
+
+    async def stop(self) -> None:
+        """The poolers do not run."""
+        await poolers.stop(self.estate)
+
+    async def ensure_absent(self) -> None:
+        """Nothing of the environment is left here; vault and secrets are about to go."""
+        estate = self.estate
+        await estate.ensure_absent(Kind.INSTANCE)
+        for kind in UNMAKING:
+            await estate.ensure_absent(kind)
+        vaults = [v for v in await estate.all(Kind.VAULT) if v.lifecycle_state == "ACTIVE"]
+        for vault in vaults:
+            if estate.owner.owns(vault):
+                estate.management = vault.management_endpoint
+        await estate.ensure_absent(Kind.SECRET)
+        if estate.management is not None:
+            await estate.ensure_absent(Kind.KEY)
+        await estate.ensure_absent(Kind.VAULT)
+
+
+def _initial_routes(network: IPv4Network, secret: PoolerSecret) -> Routes:
+    return Routes(str(network), certificate_due=due(secret.pair.certificate))
+
+
+async def domains(cloud: Cloud) -> list[str]:
+    """A region's availability domains, in the order of their numbers."""
+    answer = await cloud.call("identity", "list_availability_domains", cloud.tenancy)
+    return sorted(domain.name for domain in answer.data[0])

@@ -1,0 +1,228 @@
+"""DB systems: one for each database. Made once, changed one kind of thing at a time.
+
+Every change is made to a system that is ACTIVE, with the etag of the look before it, and is
+waited for. Which system a database is, its tags say; what an earlier run began is gone on with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pgherd.engines.oci import blueprint
+from pgherd.engines.oci.blueprint import Thing, resolved
+from pgherd.engines.oci.names import Owner, retry_token
+from pgherd.engines.oci.sdk import Answer, Cloud, NotFound, body
+from pgherd.engines.oci.shapes import Shape
+from pgherd.engines.oci.waiting import until, work_done
+from pgherd.errors import InputError, NeedsHuman
+from pgherd.fleet.desired import Database, DatabaseId
+
+GONE = ("DELETED",)
+_SETTLED = ("ACTIVE", "INACTIVE", "FAILED", "NEEDS_ATTENTION", "DELETED")
+
+
+class Systems:
+    """The DB systems of one environment in one region."""
+
+    def __init__(self, cloud: Cloud, owner: Owner, compartment: str) -> None:
+        self.cloud = cloud
+        self.owner = owner
+        self.compartment = compartment
+
+    async def all(self) -> list[Any]:
+        """Summaries of all of this owner's, those that were deleted lately too."""
+        found = await self.cloud.all("psql", "list_db_systems", compartment_id=self.compartment)
+        return [s for s in found if self.owner.database(s) is not None]
+
+    async def find(self, id: DatabaseId) -> Any | None:
+        """The summary of a database's system. NeedsHuman where there are several."""
+        return only(id, [s for s in await self.all() if self.owner.database(s) == id])
+
+    async def existing(self, id: DatabaseId) -> Any:
+        """The same; InputError where there is none."""
+        found = await self.find(id)
+        if found is None:
+            raise InputError(f"{id} does not exist on oci", "run `pgherd up`")
+        return found
+
+    async def get(self, system: str) -> Answer:
+        """A system, with its etag."""
+        return await self.cloud.call("psql", "get_db_system", system)
+
+    async def settled(self, id: DatabaseId, system: str) -> Answer:
+        """The system once nothing is being done to it."""
+
+        async def look() -> Answer:
+            return await self.get(system)
+
+        return await until(  # type: ignore[no-any-return]
+            self.cloud, str(id), look, lambda a: a.data.lifecycle_state in _SETTLED
+        )
+
+    async def create(
+        self, database: Database, thing: Thing, ocids: Mapping[str, str], former: list[str]
+    ) -> str:
+        """Make it, and wait until it serves; its OCID. `former` are those deleted before."""
+        details = body(
+            "psql",
+            "CreateDbSystemDetails",
+            {
+                "compartment_id": self.compartment,
+                "display_name": thing.name,
+                "freeform_tags": dict(thing.tags),
+                **resolved(thing.properties, ocids),
+            },
+        )
+        token = retry_token("create_db_system", details, former)
+        made = await self.cloud.call("psql", "create_db_system", details, opc_retry_token=token)
+        await work_done(self.cloud, str(database.id), made.work_request)
+        await self.active(database.id, made.data.id)
+        return str(made.data.id)
+
+    async def active(self, id: DatabaseId, system: str) -> Answer:
+        """The system, serving; started where it was stopped. NeedsHuman where it is broken."""
+        found = await self.settled(id, system)
+        if found.data.lifecycle_state == "INACTIVE":
+            await self._change(
+                id, found, "start_db_system", body("psql", "StartDbSystemDetails", {})
+            )
+            found = await self.settled(id, system)
+        if found.data.lifecycle_state == "ACTIVE":
+            return found
+        details = found.data.lifecycle_details or "oci gives no reason"
+        raise NeedsHuman(
+            f"{id} is {found.data.lifecycle_state}: {details}",
+            f"see system {system} in the console; `pgherd destroy {id}` deletes it",
+        )
+
+    async def stop(self, id: DatabaseId, system: str) -> None:
+        """Nothing of it runs, and its data is kept."""
+        found = await self.settled(id, system)
+        if found.data.lifecycle_state != "INACTIVE":
+            found = await self.active(id, system)
+            await self._change(id, found, "stop_db_system")
+            await self.settled(id, system)
+
+    async def delete(self, id: DatabaseId, system: str) -> None:
+        """Nothing of it is left."""
+        try:
+            found = await self._deletable(id, system)
+            if found.data.lifecycle_state not in ("DELETING", *GONE):
+                await self._change(id, found, "delete_db_system")
+            await self.settled(id, system)
+        except NotFound:
+            return
+
+    async def _deletable(self, id: DatabaseId, system: str) -> Answer:
+        async def look() -> Answer:
+            return await self.get(system)
+
+        ends = (*_SETTLED, "DELETING")
+        found: Answer = await until(
+            self.cloud, str(id), look, lambda a: a.data.lifecycle_state in ends
+        )
+        return found
+
+    async def update(self, id: DatabaseId, system: str, values: Mapping[str, Any]) -> None:
+        """Change one kind of thing of it."""
+        found = await self.active(id, system)
+        await self._change(
+            id, found, "update_db_system", body("psql", "UpdateDbSystemDetails", values)
+        )
+        await self.active(id, system)
+
+    async def resize(self, id: DatabaseId, system: str, ocpus: int, shape: Shape) -> None:
+        """Give every instance so many OCPUs."""
+        found = await self.active(id, system)
+        memory = shape.memory_gib(ocpus)
+        now = (found.data.instance_ocpu_count, found.data.instance_memory_size_in_gbs)
+        if now != (ocpus, memory):
+            size = {"instance_ocpu_count": ocpus, "instance_memory_size_in_gbs": memory}
+            await self.update(id, system, size)
+
+    async def scale(self, database: Database, system: str, count: int) -> None:
+        """So many instances, added and taken one by one.
+
+        A node that is added carries no retry token, so its answer may be lost and it be there
+        all the same: after each call the system is looked at, and nothing is repeated blindly.
+        """
+        while True:
+            found = await self.active(database.id, system)
+            instances = [i for i in found.data.instances if i.lifecycle_state != "DELETED"]
+            if len(instances) == count:
+                return
+            if len(instances) < count:
+                taken = {i.display_name for i in instances}
+                names = (blueprint.instance_name(database, n) for n in range(1, 100))
+                name = next(name for name in names if name not in taken)
+                item = {"operation": "INSERT", "selection": "instances"}
+                patch = item | {"value": {"displayName": name}}
+            else:
+                primary = await self.primary(system)
+                others = [i for i in instances if i.id != primary]
+                worst = max(others, key=lambda i: (i.lifecycle_state != "ACTIVE", i.display_name))
+                patch = {"operation": "REMOVE", "selection": f"instances[?id == '{worst.id}']"}
+            details = body("psql", "PatchDbSystemDetails", {"items": [patch]})
+            await self._change(database.id, found, "patch_db_system", details)
+
+    async def primary(self, system: str) -> str:
+        """The OCID of the instance that takes writes."""
+        answer = await self.cloud.call("psql", "get_primary_db_instance", system)
+        return str(answer.data.db_instance_id)
+
+    async def fail_over(self, id: DatabaseId, system: str, instance: str) -> None:
+        """Another instance takes writes."""
+        found = await self.active(id, system)
+        details = body("psql", "FailoverDbSystemDetails", {"db_instance_id": instance})
+        await self._change(id, found, "failover_db_system", details)
+        await self.active(id, system)
+
+    async def restore_in_place(self, id: DatabaseId, system: str, values: Any) -> None:
+        """It is as it was at another time."""
+        found = await self.active(id, system)
+        await self._change(
+            id, found, "restore_db_system", body("psql", "RestoreDbSystemDetails", values)
+        )
+        await self.active(id, system)
+
+    async def connection(self, system: str) -> Any:
+        """Its endpoints and the authority that signs for them."""
+        return (await self.cloud.call("psql", "get_connection_details", system)).data
+
+    async def _change(
+        self, id: DatabaseId, found: Answer, operation: str, details: Any = None
+    ) -> None:
+        """One change of a system that was looked at just now, waited for."""
+        system = found.data.id
+        options: dict[str, Any] = {"if_match": found.etag}
+        if operation in _WITH_TOKEN:
+            # The etag is part of it: what is asked for again later is a new call.
+            content = {"system": system, "etag": found.etag, "body": details}
+            options["opc_retry_token"] = retry_token(operation, content)
+        arguments = (system,) if details is None else (system, details)
+        answer = await self.cloud.call("psql", operation, *arguments, **options)
+        await work_done(self.cloud, str(id), answer.work_request)
+
+
+_WITH_TOKEN = frozenset(
+    {
+        "update_db_system",
+        "start_db_system",
+        "stop_db_system",
+        "failover_db_system",
+        "restore_db_system",
+    }
+)
+
+
+def only(id: DatabaseId, summaries: list[Any]) -> Any | None:
+    """The one of these that is there. NeedsHuman where there are several."""
+    live = [s for s in summaries if s.lifecycle_state not in GONE]
+    if len(live) > 1:
+        ids = ", ".join(sorted(s.id for s in live))
+        raise NeedsHuman(
+            f"{id} is {len(live)} systems on oci: {ids}",
+            "delete all but one, or take the tag pgherd-service from the others",
+        )
+    return live[0] if live else None

@@ -1,0 +1,61 @@
+"""What databases use, from OCI's Monitoring: one query for each metric and compartment."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pgherd.engine import Usage
+from pgherd.engines.oci.sdk import Cloud, body
+from pgherd.engines.oci.waiting import together
+
+NAMESPACE = "oci_postgresql"
+METRICS: Mapping[str, str] = {
+    "cpu_percent": "CpuUtilization",
+    "memory_percent": "MemoryUtilization",
+    "storage_bytes": "UsedStorage",
+}
+"""Of the primary; all of a database's instances have one storage."""
+
+
+async def samples(
+    cloud: Cloud, compartment: str, now: datetime, since: timedelta
+) -> dict[str, list[Usage]]:
+    """By the OCID of the system, the oldest first."""
+    found: dict[str, dict[datetime, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    answers = await together(
+        *(_ask(cloud, compartment, metric, now, since) for metric in METRICS.values())
+    )
+    for name, streams in zip(METRICS, answers, strict=True):
+        for stream in streams:
+            system = stream.dimensions.get("resourceId", "")
+            for point in stream.aggregated_datapoints or ():
+                value = int(point.value) if name == "storage_bytes" else point.value
+                found[system][point.timestamp][name] = value
+    return {
+        system: [Usage(at, **values) for at, values in sorted(moments.items())]
+        for system, moments in found.items()
+    }
+
+
+async def _ask(cloud: Cloud, compartment: str, metric: str, now: datetime, since: timedelta) -> Any:
+    details = body(
+        "monitoring",
+        "SummarizeMetricsDataDetails",
+        {
+            "namespace": NAMESPACE,
+            "query": query(metric),
+            "start_time": now - since,
+            "end_time": now,
+            "resolution": "1m",
+        },
+    )
+    answer = await cloud.call("monitoring", "summarize_metrics_data", compartment, details)
+    return answer.data
+
+
+def query(metric: str) -> str:
+    """One value a minute for each system, of its primary."""
+    return f'{metric}[1m]{{dbInstanceRole = "PRIMARY"}}.groupBy(resourceId).mean()'
