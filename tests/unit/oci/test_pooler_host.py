@@ -247,6 +247,42 @@ def test_a_verifier_is_the_one_of_the_rfc() -> None:
     assert hashlib.sha256(client_key).digest() == stored
 
 
+# The vault
+
+
+class _Refusal(Exception):
+    status = 404
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_secret_is_read_as_the_instance(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """The real SDK, but for the signer, which would ask the metadata service, and for the call."""
+    oci = pytest.importorskip("oci")
+
+    class Signer(oci.auth.signers.InstancePrincipalsSecurityTokenSigner):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            pass
+
+    def call(client: Any, ocid: str) -> Any:
+        assert client.base_client.endpoint.startswith("https://secrets.vaults.eu-frankfurt-1.")
+        assert isinstance(client.base_client.signer, Signer)
+        if status != 200:
+            raise _Refusal(f"a message that quotes {ocid}'s content")
+        models = oci.secrets.models
+        content = models.Base64SecretBundleContentDetails(content="w7xiZXI=")
+        bundle = models.SecretBundle(secret_bundle_content=content)
+        return oci.response.Response(200, {}, bundle, None)
+
+    monkeypatch.setattr(oci.auth.signers, "InstancePrincipalsSecurityTokenSigner", Signer)
+    monkeypatch.setattr(oci.secrets.SecretsClient, "get_secret_bundle", call)
+    if status == 200:
+        assert pooler_host.read_vault("eu-frankfurt-1", "ocid1.x") == "über"
+        return
+    with pytest.raises(Trouble) as caught:
+        pooler_host.read_vault("eu-frankfurt-1", "ocid1.x")
+    assert str(caught.value) == "secret ocid1.x cannot be read: _Refusal 404"
+
+
 # PgBouncer's files
 
 
