@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -219,6 +220,19 @@ def test_it_throttles_when_asked_to(cloud: LocalOci, tenant: Tenant) -> None:
     assert refusal(tenant.identity.get_tenancy, cloud.config["tenancy"]).status == 429
     cloud.set_rate(None)
     tenant.identity.get_tenancy(cloud.config["tenancy"])
+
+
+def test_changes_take_as_long_as_they_are_told_to() -> None:
+    with LocalOci(delay=0.2, availability_domains=1) as cloud:
+        tenant = Tenant(cloud)
+        made = tenant.identity.create_compartment(compartment(tenant)).data
+        states = []
+        begin = time.monotonic()
+        while "ACTIVE" not in states:
+            states.append(tenant.identity.get_compartment(made.id).data.lifecycle_state)
+        assert time.monotonic() - begin >= 0.15
+        assert states.count("CREATING") > 2
+        assert len(tenant.identity.list_availability_domains(made.id).data) == 1
 
 
 def test_many_threads_at_once(cloud: LocalOci, tenant: Tenant) -> None:

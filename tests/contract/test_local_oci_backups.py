@@ -64,7 +64,8 @@ def by_hand(tenant: Tenant, system: Any) -> str:
 
 def window(tenant: Tenant, system: Any) -> tuple[datetime, datetime]:
     found = tenant.psql.get_pitr_details(system.id).data.recovery_time_windows[0]
-    return found.time_recovery_window_start, found.time_recovery_window_end
+    # The SDK cuts nothing off, and the service restores to whole seconds only.
+    return found.time_recovery_window_start, found.time_recovery_window_end.replace(microsecond=0)
 
 
 def from_backup(tenant: Tenant, base: tuple[str, ...], backup: str) -> Any:

@@ -53,17 +53,14 @@ class Sources(Service):
         return rows.until(wanted)
 
     def window(self, system: Resource) -> tuple[datetime, datetime] | None:
-        """From when to when a system can be brought back, in whole seconds."""
+        """From when to when a system can be brought back; the first second counts as a whole."""
         policy = system.body["managementPolicy"]["pitrPolicy"]
         since: datetime | None = system.hidden.get("recoverable_since")
         if policy["kind"] != "STANDARD" or since is None:
             return None
         now = self.world.now()
         start = max(since, now - timedelta(days=policy["restoreDays"]))
-        if start.microsecond:
-            start = start.replace(microsecond=0) + timedelta(seconds=1)
-        end = now.replace(microsecond=0)
-        return (start, end) if start <= end else None
+        return start.replace(microsecond=0), now
 
 
 def _same_major(there: str, wanted: str) -> None:

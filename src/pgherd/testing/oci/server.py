@@ -23,7 +23,7 @@ from pgherd.testing.oci.shapes import Shape
 from pgherd.testing.oci.wire import Wire
 from pgherd.testing.oci.world import Resource, World
 
-__all__ = ["Call", "LocalOci"]
+__all__ = ["Call", "LocalOci", "Shape"]
 
 
 class LocalOci:
@@ -175,7 +175,10 @@ class LocalOci:
         """The service itself moves the primary to another node; the new one."""
         with self._desk.lock:
             system = self._resource(db_system_id)
-            new = str(self._services.systems.nodes.others(system)[0]["id"])
+            others = self._services.systems.nodes.others(system)
+            if not others:
+                raise ValueError(f"{db_system_id} has no other node")
+            new = str(others[0]["id"])
             self._services.systems.nodes.fail_over(system, new)
             return new
 
