@@ -10,13 +10,14 @@ from typing import Any
 
 import click
 
-from pgherd.cli.engines import LOCAL
+from pgherd.cli.engines import LOCAL, OCI
 from pgherd.cli.failures import Failed
 from pgherd.cli.fleet_option import FILE_VARIABLE, fleet_file
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.engine import Capability
 from pgherd.errors import InputError, PgherdError
+from pgherd.fleet.desired import Fleet
 from pgherd.fleet.summary import Table
 
 _UNNAMED = "fleet"
@@ -31,14 +32,23 @@ _UNNAMED = "fleet"
     type=click.Path(path_type=Path),
     help="The fleet file whose engines are looked at; without a valid one, the local engine is.",
 )
+@click.option(
+    "--engine",
+    "only",
+    type=click.Choice([LOCAL, OCI]),
+    help="Look at this engine alone; oci is the tenancy, region and rights of its environments.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_surroundings
-def doctor(surroundings: Surroundings, *, file: Path | None, as_json: bool) -> None:
-    """Show what this machine can and cannot do.
+def doctor(
+    surroundings: Surroundings, *, file: Path | None, only: str | None, as_json: bool
+) -> None:
+    """Show what this machine, or a tenancy of OCI, can and cannot do.
 
     And what to do about it. Exits with 2 where something is missing that pgherd cannot do without.
     """
-    fleet, engines, problem = _fleet_and_engines(file)
+    fleet, problem = _fleet(file)
+    engines = (only,) if only else _engines(fleet)
     found = {name: asyncio.run(_capabilities(surroundings, name, fleet)) for name in engines}
     if as_json:
         click.echo(json.dumps(_json(found), indent=2))
@@ -56,19 +66,26 @@ def missing_errors(found: Mapping[str, Sequence[Capability]]) -> list[InputError
     return [InputError(f"{c.name}: {c.detail}", c.remedy) for c in missing]
 
 
-def _fleet_and_engines(file: Path | None) -> tuple[str, Sequence[str], PgherdError | None]:
+def _fleet(file: Path | None) -> tuple[Fleet | None, PgherdError | None]:
+    """The fleet, or why there is none."""
     from pgherd.fleet.load import load
 
     try:
-        fleet = load(fleet_file(file))
+        return load(fleet_file(file)), None
     except PgherdError as error:
-        return _UNNAMED, (LOCAL,), error
-    return fleet.name, tuple(dict.fromkeys(e.engine for e in fleet.environments)), None
+        return None, error
 
 
-async def _capabilities(surroundings: Surroundings, name: str, fleet: str) -> Sequence[Capability]:
+def _engines(fleet: Fleet | None) -> Sequence[str]:
+    return tuple(dict.fromkeys(e.engine for e in fleet.environments)) if fleet else (LOCAL,)
+
+
+async def _capabilities(
+    surroundings: Surroundings, name: str, fleet: Fleet | None
+) -> Sequence[Capability]:
+    fleet_name, environments = (fleet.name, fleet.environments) if fleet else (_UNNAMED, ())
     try:
-        return await surroundings.open_engine(name, fleet).capabilities()
+        return await surroundings.open_engine(name, fleet_name, environments).capabilities()
     except PgherdError as error:
         return (Capability(f"engine {name}", False, error.message, error.hint),)
 

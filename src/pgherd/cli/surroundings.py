@@ -19,7 +19,7 @@ import click
 
 from pgherd.cli.engines import lock_path, open_engine, open_engines
 from pgherd.engine import Engine
-from pgherd.fleet.desired import Fleet
+from pgherd.fleet.desired import Environment, Fleet
 
 if TYPE_CHECKING:  # each takes a while to import
     from pgherd.control.act import Migrations
@@ -55,7 +55,7 @@ class Surroundings:
     """The real ones, unless others are given."""
 
     open_engines: Callable[[Fleet], Mapping[str, Engine]] = open_engines
-    open_engine: Callable[[str, str], Engine] = open_engine
+    open_engine: Callable[[str, str, Sequence[Environment]], Engine] = open_engine
     migrations: Callable[[], Migrations] = _migrations
     clock: Callable[[], Clock] = _clock
     now: Callable[[], datetime] = _utc_now

@@ -52,7 +52,7 @@ class Shop:
     def run(self, *arguments: str, typed: str | None = None) -> Result:
         surroundings = Surroundings(
             open_engines=lambda fleet: {"local": MemoryEngine(self.world, name="local")},
-            open_engine=lambda name, fleet: MemoryEngine(self.world, name=name),
+            open_engine=lambda name, fleet, environments: MemoryEngine(self.world, name=name),
             migrations=lambda: MemoryMigrations(self.world, self.heads),
             clock=FakeClock,
             now=lambda: NOW,

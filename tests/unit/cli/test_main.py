@@ -12,6 +12,7 @@ from pgherd.cli.engines import lock_path, open_engine
 from pgherd.cli.failures import errors_in
 from pgherd.cli.main import VERBS, cli, main
 from pgherd.errors import InputError, TryLater
+from pgherd.testing.fleets import environment
 
 
 def ended(*arguments: str) -> int | str | None:
@@ -112,8 +113,13 @@ def test_errors_of_ours_are_found_in_groups() -> None:
 
 
 def test_an_engine_that_is_not_there_yet_is_refused() -> None:
-    with pytest.raises(InputError, match="engine 'oci' is not there yet"):
-        open_engine("oci", "shop")
+    with pytest.raises(InputError, match="engine 'kubernetes' is not there yet"):
+        open_engine("kubernetes", "shop")
+
+
+def test_an_environment_on_oci_says_where_it_is() -> None:
+    with pytest.raises(InputError, match="production is on engine oci and has no region and no"):
+        open_engine("oci", "shop", [environment("production", engine="oci")])
 
 
 def test_the_lock_is_beside_the_state(monkeypatch: pytest.MonkeyPatch) -> None:

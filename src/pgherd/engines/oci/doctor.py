@@ -14,7 +14,9 @@ from pgherd.engines.oci.site import domains
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Environment
 
-CloudOf = Callable[[Environment], Cloud]
+OpenCloud = Callable[[str, str], Cloud]
+"""A profile and a region to a region of the profile's tenancy."""
+DEFAULT_PROFILE = "DEFAULT"
 
 LISTS = (
     ("databases", "psql", "list_db_systems"),
@@ -24,20 +26,24 @@ LISTS = (
     ("vaults", "vaults", "list_vaults"),
     ("secrets", "secrets", "list_secrets"),
 )
-"""What the profile has to see, by the words of the policy that allows it."""
+"""What the profile has to see."""
+_POLICY = "let an administrator add what `pgherd render policy` writes"
 
 
 async def capabilities(
-    fleet: str, environments: Sequence[Environment], cloud_of: CloudOf
+    environments: Sequence[Environment], open_cloud: OpenCloud
 ) -> Sequence[Capability]:
-    """All checks, the required ones first."""
+    """All checks, the required ones first; without an environment, of the default profile."""
     try:
         oci = sdk.load()
     except PgherdError as error:
         return [Capability("SDK", False, error.message, error.hint)]
     found = [Capability("SDK", True, f"oci {oci.__version__}")]
+    if not environments:
+        found += await _default_profile(open_cloud)
     for environment in environments:
-        found += [check async for check in _checks(environment, cloud_of(environment))]
+        cloud = open_cloud(environment.oci.profile, environment.oci.region or "")
+        found += [check async for check in _checks(environment, cloud)]
     found += _service()
     return sorted(dict.fromkeys(found), key=lambda c: not c.required)
 
@@ -63,6 +69,17 @@ async def _checks(environment: Environment, cloud: Cloud) -> AsyncIterator[Capab
         yield check
 
 
+async def _default_profile(open_cloud: OpenCloud) -> list[Capability]:
+    try:
+        region = sdk.sign_in(DEFAULT_PROFILE)["region"]
+        cloud = open_cloud(DEFAULT_PROFILE, region)
+        await cloud.call("identity", "list_region_subscriptions", cloud.tenancy)
+    except PgherdError as error:
+        return [Capability(f"profile {DEFAULT_PROFILE}", False, error.message, error.hint)]
+    detail = f"signed in to {cloud.tenancy}"
+    return [Capability(f"profile {DEFAULT_PROFILE}", True, detail), await _shapes(cloud)]
+
+
 async def _domains(cloud: Cloud, environment: Environment) -> Capability:
     name, wanted = f"availability domains of {cloud.region}", environment.availability_domains
     try:
@@ -85,25 +102,19 @@ async def _shapes(cloud: Cloud) -> Capability:
 
 
 async def _rights(cloud: Cloud, name: str, parent: str) -> AsyncIterator[Capability]:
-    remedy = "let an administrator add what `pgherd render policy` writes"
-    try:
-        await cloud.all(
-            "identity", "list_compartments", compartment_id=parent, lifecycle_state="ACTIVE"
-        )
-    except PgherdError as error:
-        yield Capability(f"{name}: compartments", False, error.message, remedy)
-        return
-    yield Capability(f"{name}: compartments", True, f"those in {parent} can be seen")
-    for words, service, operation in LISTS:
-        what = f"{name}: {words}"
+    """One line where everything can be seen, else one for each thing that cannot."""
+    what = f"rights in {name}"
+    hidden = False
+    lists = (("compartments", "identity", "list_compartments"), *LISTS)
+    for words, service, operation in lists:
         try:
             await cloud.all(service, operation, compartment_id=parent)
-        except NotFound as error:
-            yield Capability(what, False, error.message, remedy)
         except PgherdError as error:
-            yield Capability(what, False, error.message, error.hint)
-        else:
-            yield Capability(what, True, "can be seen")
+            hidden = True
+            remedy = _POLICY if isinstance(error, NotFound) else error.hint
+            yield Capability(f"{what}: {words}", False, error.message, remedy)
+    if not hidden:
+        yield Capability(what, True, f"{', '.join(words for words, _, _ in lists)} can be seen")
 
 
 def _service() -> list[Capability]:

@@ -99,7 +99,7 @@ class OciEngine:
         """What this tenancy, profile and region can do."""
         from pgherd.engines.oci.doctor import capabilities
 
-        return await capabilities(self.fleet, list(self._environments.values()), self.cloud)
+        return await capabilities(tuple(self._environments.values()), self._cloud)
 
     async def offers(self, databases: Collection[Database]) -> Sequence[Offer]:
         """Where shapes, domains, limits, storage or retention are less than is wanted."""
