@@ -84,6 +84,25 @@ def test_a_vcn_comes_with_its_defaults_and_goes_with_them(tenant: Tenant, inside
     assert tenant.network.list_route_tables(inside).data == []
 
 
+def test_labels_are_names_in_their_vcn(tenant: Tenant, inside: str) -> None:
+    made = tenant.network.create_vcn(
+        CORE.CreateVcnDetails(compartment_id=inside, cidr_blocks=["10.0.0.0/16"], dns_label="prod")
+    ).data
+    settled(lambda: tenant.network.get_vcn(made.id))
+
+    def subnet(number: int) -> Any:
+        return CORE.CreateSubnetDetails(
+            compartment_id=inside,
+            vcn_id=made.id,
+            cidr_block=f"10.0.{number}.0/24",
+            dns_label="databases",
+        )
+
+    first = tenant.network.create_subnet(subnet(1)).data
+    assert first.subnet_domain_name == "databases.prod.oraclevcn.com"
+    assert refusal(tenant.network.create_subnet, subnet(2)).status == 409
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -283,6 +302,7 @@ def test_an_instance_keeps_its_cloud_init(
         ({"availability_domain": "AD-1"}, 400),
         ({"vnic": {"private_ip": "10.0.9.9"}}, 400),
         ({"vnic": {"assign_public_ip": True}}, 400),
+        ({"vnic": {"hostname_label": "pooler"}}, 400),
         ({"source_details": None}, 400),
         (
             {"source_details": CORE.InstanceSourceViaImageDetails(image_id="ocid1.image.oc1..a")},

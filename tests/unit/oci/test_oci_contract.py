@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("oci")
 
 from pgherd.testing.oci import models
-from pgherd.testing.oci.contract import Operation, Parameter, operations
+from pgherd.testing.oci.contract import Operation, Parameter, operations, read, sdk
 from pgherd.testing.oci.operations import OPERATIONS
 from pgherd.testing.oci.services import Services
 from pgherd.testing.oci.world import World
@@ -88,6 +88,37 @@ def test_it_is_as_it_was_read(service: str) -> None:
 
 def test_no_file_is_left_over() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('resource_path = "/20190729/limitValues"', 'resource_path = "/20260101/limitValues"'),
+        ("service_name, **kwargs", "**kwargs"),
+        ('"scopeType": kwargs', '"scope": kwargs'),
+        ('["GLOBAL", "REGION", "AD"]', '["GLOBAL", "REGION"]'),
+        ("list[LimitValueSummary]", "LimitValueCollection"),
+    ],
+)
+def test_another_sdk_has_another_contract(tmp_path: Path, before: str, after: str) -> None:
+    source = sdk() / "limits/limits_client.py"
+    (tmp_path / "limits").mkdir()
+    text = source.read_text()
+    assert before in text
+    (tmp_path / "limits/limits_client.py").write_text(text.replace(before, after))
+    changed = {found.name: found for found in read("limits", tmp_path)}
+    assert operation(changed["list_limit_values"]) != operation(
+        operations("limits")["list_limit_values"]
+    )
+
+
+def test_an_operation_that_is_gone_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "limits").mkdir()
+    text = (sdk() / "limits/limits_client.py").read_text()
+    text = text.replace("def list_limit_values(", "def list_values(")
+    (tmp_path / "limits/limits_client.py").write_text(text)
+    with pytest.raises(LookupError, match="no list_limit_values any more"):
+        list(read("limits", tmp_path))
 
 
 def everything() -> Iterator[tuple[str, str]]:

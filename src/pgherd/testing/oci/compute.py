@@ -129,6 +129,8 @@ class Compute(Service):
             group = self.ready("network_security_group", id, request.region)
             if group.body["vcnId"] != subnet.body["vcnId"]:
                 raise invalid(f"network security group {id} is in another VCN")
+        if details.get("hostnameLabel") and not subnet.body.get("dnsLabel"):
+            raise invalid("hostnameLabel needs a subnet with a dnsLabel")
         public = details.pop("assignPublicIp", not subnet.body["prohibitPublicIpOnVnic"])
         if public and subnet.body["prohibitPublicIpOnVnic"]:
             raise invalid("the subnet prohibits public addresses")

@@ -62,12 +62,13 @@ def sdk() -> Path:
 @cache
 def operations(service: str) -> Mapping[str, Operation]:
     """The operations of a service that the list names."""
-    return {found.name: found for found in _read_service(service)}
+    return {found.name: found for found in read(service, sdk())}
 
 
-def _read_service(service: str) -> Iterator[Operation]:
+def read(service: str, root: Path) -> Iterator[Operation]:
+    """The operations of a service, as the SDK in a folder has them."""
     for client, names in OPERATIONS[service].items():
-        text = (sdk() / service / f"{client}.py").read_text()
+        text = (root / service / f"{client}.py").read_text()
         base = re.search(r"'base_path': '([^']*)'", text)
         prefix = base[1].rstrip("/") if base else ""
         methods = _methods(text)

@@ -152,12 +152,23 @@ class Network(Service):
         body.setdefault("securityListIds", [vcn.body["defaultSecurityListId"]])
         body.setdefault("dhcpOptionsId", vcn.body["defaultDhcpOptionsId"])
         self._subnet_refers(request, vcn.id, body)
+        self._free_label(vcn, body.get("dnsLabel"))
         return _labelled(body, "subnetDomainName", vcn.body.get("vcnDomainName", "")) | {
             "virtualRouterIp": str(network[1]),
             "virtualRouterMac": "00:00:17:" + ":".join(re.findall("..", secrets.token_hex(3))),
             "prohibitPublicIpOnVnic": body.get("prohibitPublicIpOnVnic", False),
             "prohibitInternetIngress": body.get("prohibitInternetIngress", False),
         }
+
+    def _free_label(self, vcn: Resource, label: str | None) -> None:
+        if label is None:
+            return
+        if vcn.body.get("dnsLabel") is None:
+            raise invalid("dnsLabel of a subnet needs a VCN with a dnsLabel")
+        for each in self.world.of("subnet", vcn.region):
+            same = each.body["vcnId"] == vcn.id and each.body.get("dnsLabel") == label
+            if same and not each.is_gone:
+                raise conflict(f"dnsLabel {label!r} is taken by {each.id}")
 
     def _subnet_refers(self, request: Request, vcn: str, body: Body) -> None:
         if len(body.get("securityListIds") or []) > 5:
