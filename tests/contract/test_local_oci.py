@@ -86,6 +86,54 @@ def test_a_body_is_held_to_the_model(tenant: Tenant) -> None:
     assert "unknown field 'color'" in unknown.message
 
 
+def test_bodies_that_are_none(tenant: Tenant) -> None:
+    client = tenant.identity.base_client
+
+    def post(path: str, method: str, body: str | None, kind: str = "application/json") -> Any:
+        words = {"content-type": kind}
+        return refusal(client.call_api, path, method, header_params=words, body=body)
+
+    assert post("/compartments", "POST", "{").code == "CannotParseRequest"
+    assert post("/compartments", "POST", None).code == "MissingParameter"
+    assert post("/compartments", "POST", "{}", "text/plain").status == 415
+    id = tenant.cloud.config["tenancy"]
+    assert post(f"/compartments/{id}", "GET", "{}").status in (400, 401)
+
+
+def test_tokens_and_pages_of_other_calls(tenant: Tenant) -> None:
+    root = tenant.cloud.config["tenancy"]
+    too_long = refusal(
+        tenant.identity.create_compartment, compartment(tenant), opc_retry_token="t" * 65
+    )
+    assert too_long.status == 400
+    for number in range(26):
+        tenant.cloud.plant("vcn", "us-ashburn-1", {"displayName": f"v{number}"})
+    page = tenant.network.list_vcns(root).next_page
+    assert refusal(tenant.network.list_subnets, root, page=page).status == 400
+
+
+def test_lists_are_sorted_as_asked(tenant: Tenant) -> None:
+    root = tenant.cloud.config["tenancy"]
+    for name in ("b", "c", "a"):
+        tenant.cloud.plant("vcn", "us-ashburn-1", {"displayName": name})
+
+    def names(**order: str) -> str:
+        return "".join(each.display_name for each in tenant.network.list_vcns(root, **order).data)
+
+    assert names() == "bca"
+    assert names(sort_by="DISPLAYNAME") == "abc"
+    assert names(sort_by="DISPLAYNAME", sort_order="DESC") == "cba"
+    assert names(sort_by="TIMECREATED", sort_order="ASC") == "bca"
+    error = refusal(
+        tenant.network.base_client.call_api,
+        "/vcns",
+        "GET",
+        query_params={"compartmentId": root, "sortBy": "COLOR"},
+        header_params={},
+    )
+    assert "must be one of" in error.message
+
+
 def test_a_shared_enum_with_a_wrong_value_is_refused(tenant: Tenant) -> None:
     """The SDK itself turns the value into a word of its own, and sends that."""
     wrong = tenant.details(

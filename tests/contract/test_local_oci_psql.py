@@ -253,6 +253,51 @@ def test_a_failover_is_asked_for_or_happens(tenant: Tenant, system: Any) -> None
     assert client.get_primary_db_instance(system.id).data.db_instance_id == new != target
 
 
+def test_where_a_failover_goes(tenant: Tenant, system: Any) -> None:
+    client = tenant.psql
+    primary = client.get_primary_db_instance(system.id).data.db_instance_id
+    domain = system.instances[2].availability_domain
+
+    def details(**words: str) -> Any:
+        return PSQL.FailoverDbSystemDetails(**words)
+
+    def refused(**words: str) -> int:
+        return int(refusal(client.failover_db_system, system.id, details(**words)).status)
+
+    assert refused(db_instance_id=primary) == 409
+    assert refused(db_instance_id=system.id) == 404
+    assert refused(ad="nowhere") == 404
+    assert refused(ad=domain, db_instance_id=system.instances[2].id) == 400
+    tenant.worked(client.failover_db_system(system.id, details(ad=domain)))
+    after = client.get_primary_db_instance(system.id).data.db_instance_id
+    assert after == system.instances[2].id
+
+
+def test_a_domain_of_its_own(tenant: Tenant, base: tuple[str, str, str]) -> None:
+    domain = tenant.identity.list_availability_domains(base[0]).data[1].name
+
+    def storage(name: str) -> Any:
+        return PSQL.OciOptimizedStorageDetails(
+            is_regionally_durable=False, availability_domain=name
+        )
+
+    wrong = tenant.details(*base[:2], storage_details=storage("AD-1"))
+    assert refusal(tenant.psql.create_db_system, wrong).status == 400
+    made = tenant.system(tenant.details(*base[:2], storage_details=storage(domain)))
+    assert {node.availability_domain for node in made.instances} == {domain}
+
+
+def test_groups_of_another_network(tenant: Tenant, base: tuple[str, str, str]) -> None:
+    _, _, other = tenant.network_in(base[0], "10.5.0.0/16")
+
+    def network(*groups: str) -> Any:
+        return PSQL.NetworkDetails(subnet_id=base[1], nsg_ids=list(groups))
+
+    for groups in ([other], [base[2]] * 6):
+        wrong = tenant.details(*base[:2], network_details=network(*groups))
+        assert refusal(tenant.psql.create_db_system, wrong).status == 400
+
+
 def test_endpoints_and_the_authority(tenant: Tenant, base: tuple[str, str, str]) -> None:
     made = tenant.psql.create_db_system(
         tenant.details(
@@ -287,7 +332,17 @@ def test_stop_and_start_keep_what_was_written(tenant: Tenant, system: Any) -> No
     assert tenant.psql.get_db_system(system.id).data.lifecycle_state == "INACTIVE"
     assert refusal(tenant.psql.stop_db_system, system.id).status == 409
     assert refusal(tenant.psql.update_db_system, system.id, update(display_name="x")).status == 409
-    tenant.worked(tenant.psql.start_db_system(system.id, PSQL.StartDbSystemDetails()))
+    larger = PSQL.StartDbSystemDetails(instance_ocpu_count=4)
+    tenant.worked(tenant.psql.start_db_system(system.id, larger))
+    assert tenant.psql.get_db_system(system.id).data.instance_memory_size_in_gbs == 64
+    assert refusal(tenant.psql.start_db_system, system.id, larger).status == 409
+    unknown = PSQL.RestartDbInstanceInDbSystemDetails(
+        db_instance_id=system.id, restart_type="NORMAL"
+    )
+    restarted = tenant.psql.restart_db_instance_in_db_system
+    assert refusal(restarted, system.id, unknown).status == 404
+    older = PSQL.UpgradeDbSystemDetails(db_version="15")
+    assert refusal(tenant.psql.upgrade_db_system, system.id, older).status == 400
     restart = PSQL.RestartDbInstanceInDbSystemDetails(
         db_instance_id=system.instances[0].id, restart_type="NORMAL"
     )
@@ -372,7 +427,13 @@ def test_configurations(tenant: Tenant, base: tuple[str, str, str]) -> None:
     assert now.lifecycle_state == "ACTIVE"
     assert len(client.list_configurations(compartment_id=base[0]).data.items) == 1
     client.update_configuration(made.id, PSQL.UpdateConfigurationDetails(display_name="new"))
-    system = tenant.system(tenant.details(*base[:2], config_id=made.id))
+    for wrong in ({"db_version": "15"}, {"shape": "PostgreSQL.VM.Standard.E4.Flex"}):
+        details_ = tenant.details(*base[:2], config_id=made.id, **wrong)
+        assert refusal(client.create_db_system, details_).status == 400
+    system = tenant.system(tenant.details(*base[:2]))
+    chosen = PSQL.UpdateDbConfigParams(config_id=made.id, apply_config="RESTART")
+    tenant.worked(client.update_db_system(system.id, update(db_configuration_params=chosen)))
+    assert client.get_db_system(system.id).data.config_id == made.id
     assert refusal(client.delete_configuration, made.id).status == 409
     tenant.worked(client.delete_db_system(system.id))
     client.delete_configuration(made.id)

@@ -300,3 +300,43 @@ def test_defined_tags_need_their_namespace(tenant: Tenant, inside: str) -> None:
     assert refusal(tenant.identity.update_compartment, inside, change).status == 400
     tenant.cloud.plant_tag_namespace("Operations")
     assert tenant.identity.update_compartment(inside, change).data.defined_tags == tags
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"secret_name": "with space"},
+        {"secret_content": None},
+        {"secret_content": SECRETS.Base64SecretContentDetails(content="not base64!")},
+        {"secret_content": SECRETS.Base64SecretContentDetails(content="")},
+    ],
+)
+def test_a_secret_that_cannot_be(tenant: Tenant, inside: str, changes: dict[str, Any]) -> None:
+    vault, key = tenant.vault_in(inside)
+    given = {
+        "compartment_id": inside,
+        "secret_name": "master",
+        "vault_id": vault.id,
+        "key_id": key,
+        "secret_content": SECRETS.Base64SecretContentDetails(content="eA=="),
+    }
+    wrong = SECRETS.CreateSecretDetails(**{**given, **changes})
+    assert refusal(tenant.secrets.create_secret, wrong).status == 400
+    assert tenant.cloud.resources("secret") == []
+
+
+def test_an_older_version_becomes_the_current_one(tenant: Tenant, inside: str) -> None:
+    vault, key = tenant.vault_in(inside)
+    secret = tenant.secret_in(inside, vault, key)
+    update = tenant.secrets.update_secret
+    new = SECRETS.Base64SecretContentDetails(content=base64.b64encode(b"second").decode())
+    update(secret, SECRETS.UpdateSecretDetails(secret_content=new))
+    settled(lambda: tenant.secrets.get_secret(secret))
+    assert refusal(update, secret, SECRETS.UpdateSecretDetails(secret_content=new)).status == 409
+    missing = SECRETS.UpdateSecretDetails(current_version_number=3)
+    assert refusal(update, secret, missing).status == 404
+    both = SECRETS.UpdateSecretDetails(current_version_number=1, secret_content=new)
+    assert refusal(update, secret, both).status == 400
+    update(secret, SECRETS.UpdateSecretDetails(current_version_number=1))
+    settled(lambda: tenant.secrets.get_secret(secret))
+    assert tenant.bundles.get_secret_bundle(secret).data.version_number == 1
