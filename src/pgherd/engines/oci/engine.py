@@ -42,7 +42,7 @@ from pgherd.engines.oci.blueprint import ADMIN, Kind
 from pgherd.engines.oci.clients import Clients, read_only_role
 from pgherd.engines.oci.names import ENVIRONMENT, FLEET, MADE_FROM, REGIONS, Owner
 from pgherd.engines.oci.offers import Place, offers
-from pgherd.engines.oci.sdk import THREADS, Cloud, NotFound
+from pgherd.engines.oci.sdk import THREADS, Cloud, NotFound, Sleep
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.site import Site, domains
@@ -79,9 +79,16 @@ class OciEngine:
     concurrency = CONCURRENCY
     reaches_databases = False
 
-    def __init__(self, fleet: str, environments: Collection[Environment], root: Path) -> None:
+    def __init__(
+        self,
+        fleet: str,
+        environments: Collection[Environment],
+        root: Path,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
         self.fleet = fleet
         self.root = root
+        self._sleep = sleep
         self._environments = {e.name: e for e in environments}
         for environment in self._environments.values():
             _require_settings(environment)
@@ -295,9 +302,6 @@ class OciEngine:
         source: Mapping[str, Any] | None = None,
         made_from: str | None = None,
     ) -> str:
-        former = [
-            s.id for s in await site.systems.all() if site.systems.owner.database(s) == database.id
-        ]
         thing = await self._system(site, database, keeps_password=source is not None)
         if source is not None:
             thing = replace(
@@ -305,7 +309,7 @@ class OciEngine:
                 properties={**thing.properties, "source": source},
                 tags={**thing.tags, MADE_FROM: made_from or ""},
             )
-        return await site.systems.create(database, thing, site.estate.ocids, former)
+        return await site.systems.create(database, thing, site.estate.ocids)
 
     async def _system(
         self, site: Site, database: Database, *, keeps_password: bool
@@ -592,7 +596,7 @@ class OciEngine:
 
     def _cloud(self, profile: str, region: str) -> Cloud:
         if (profile, region) not in self._clouds:
-            self._clouds[profile, region] = Cloud(profile, region, self._threads)
+            self._clouds[profile, region] = Cloud(profile, region, self._threads, sleep=self._sleep)
         return self._clouds[profile, region]
 
     def _site(self, held: Held, region: str) -> Site:

@@ -7,6 +7,7 @@ when it is repeated, so nothing is made twice, wherever an earlier run ended.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -79,9 +80,23 @@ class Estate:
         """It is there and ready. What it refers to must have been ensured before."""
         found = await self.find(thing.kind, thing.key)
         if found is None:
-            found = await self._create(thing)
+            found = await self._make(thing)
         self.ocids[thing.key] = found.id
         return await self.ready(thing.kind, found)
+
+    async def _make(self, thing: Thing) -> Any:
+        """A new one. A token may bring the answer of a day ago, about one that is gone."""
+        former: list[str] = []
+        while True:
+            made = await self._create(thing, former)
+            try:
+                seen = await self._get(thing.kind, made.id)
+            except NotFound:
+                former.append(made.id)
+                continue
+            if seen.lifecycle_state not in GONE:
+                return seen
+            former.append(made.id)
 
     async def ready(self, kind: Kind, found: Any) -> Any:
         """Once it has left the state in which it is being made."""
@@ -105,7 +120,7 @@ class Estate:
         at = self.management if kind is Kind.KEY else None
         return (await self.cloud.call(calls.service, calls.get, id, at=at)).data
 
-    async def _create(self, thing: Thing) -> Any:
+    async def _create(self, thing: Thing, former: Sequence[str]) -> Any:
         calls = CALLS[thing.kind]
         values = {
             "compartment_id": self.compartment,
@@ -114,17 +129,10 @@ class Estate:
             **resolved(thing.properties, self.ocids),
         }
         details = body(calls.service, calls.model, values)
-        former = [
-            t.id
-            for t in await self.all(thing.kind)
-            if (t.freeform_tags or {}).get(KEY) == thing.key
-        ]
+        at = self.management if thing.kind is Kind.KEY else None
+        token = retry_token(calls.create, {"at": at, "body": details}, former)
         answer = await self.cloud.call(
-            calls.service,
-            calls.create,
-            details,
-            at=self.management if thing.kind is Kind.KEY else None,
-            opc_retry_token=retry_token(calls.create, details, former),
+            calls.service, calls.create, details, at=at, opc_retry_token=token
         )
         self.forget(thing.kind)
         return answer.data

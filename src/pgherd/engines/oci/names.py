@@ -55,8 +55,8 @@ class Owner:
 def retry_token(operation: str, body: Mapping[str, Any], generation: Iterable[str] = ()) -> str:
     """The same for the same call, so that a repetition after a lost answer makes nothing twice.
 
-    `generation` are the OCIDs of those that were there before and are gone: OCI keeps a token for
-    24 hours, and would answer the making of a new one with the old one.
+    `generation` are the OCIDs that the same call was answered with before and that are gone: OCI
+    keeps a token for 24 hours, and answers with the old one as long as it does.
     """
     text = json.dumps([operation, body, sorted(generation)], sort_keys=True, default=str)
     return hashlib.sha256(f"pgherd|{text}".encode()).hexdigest()[:_TOKEN_LENGTH]

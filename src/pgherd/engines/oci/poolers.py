@@ -8,6 +8,7 @@ by their tags, whoever launched them.
 from __future__ import annotations
 
 import base64
+import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -89,7 +90,9 @@ async def _launch_missing(
     if not missing:
         return
     image = await _image(estate)
-    text = base64.b64encode(user_data(environment, estate).encode()).decode()
+    # Compressed, since an instance's metadata, with all routes, may have 32,000 bytes.
+    packed = gzip.compress(user_data(environment, estate).encode(), mtime=0)
+    text = base64.b64encode(packed).decode()
     current = await known_routes(estate) or initial
     for number in missing:
         domain = domains[(number - 1) % len(domains)]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +29,8 @@ ATTEMPTS = 4
 FIRST_DELAY = 0.2
 PAGE = 100
 THREADS = 16
+
+Sleep = Callable[[float], Awaitable[Any]]
 
 CLIENTS = {
     "identity": ("identity", "IdentityClient"),
@@ -131,9 +134,10 @@ class Cloud:
     region: str
     threads: ThreadPoolExecutor
     endpoint: str | None = field(default_factory=lambda: os.environ.get(ENDPOINT_VARIABLE))
-    sleep: Callable[[float], Any] = asyncio.sleep
+    sleep: Sleep = asyncio.sleep
     _config: dict[str, Any] = field(default_factory=dict)
     _clients: dict[tuple[str, str | None], Any] = field(default_factory=dict)
+    _signer: Any = None
 
     @property
     def config(self) -> dict[str, Any]:
@@ -227,8 +231,9 @@ class Cloud:
             "circuit_breaker_strategy": oci.circuit_breaker.NoCircuitBreakerStrategy(),
             "timeout": TIMEOUT,
         }
-        if "security_token_file" in self.config:
-            options["signer"] = _token_signer(oci, self.config)
+        # One for all clients: loading the key is most of what a client costs.
+        self._signer = self._signer or _new_signer(oci, self.config)
+        options["signer"] = self._signer
         if at is not None:
             options["service_endpoint"] = at
         elif self.endpoint:
@@ -237,12 +242,19 @@ class Cloud:
         return client(self.config, **options)
 
 
-def _token_signer(oci: ModuleType, config: Mapping[str, Any]) -> Any:
-    """For a profile that `oci session authenticate` wrote."""
-    with open(config["security_token_file"]) as file:  # noqa: PTH123 - the SDK's own way to name it
-        token = file.read()
-    key = oci.signer.load_private_key_from_file(config["key_file"])
-    return oci.auth.signers.SecurityTokenSigner(token, key)
+def _new_signer(oci: ModuleType, config: Mapping[str, Any]) -> Any:
+    """With the key of the profile's user, or the token that `oci session authenticate` wrote."""
+    if token := config.get("security_token_file"):
+        key = oci.signer.load_private_key_from_file(config["key_file"], config.get("pass_phrase"))
+        return oci.auth.signers.SecurityTokenSigner(Path(token).expanduser().read_text(), key)
+    return oci.signer.Signer(
+        config["tenancy"],
+        config["user"],
+        config["fingerprint"],
+        config.get("key_file"),
+        config.get("pass_phrase"),
+        config.get("key_content"),
+    )
 
 
 def _translated(error: Exception, what: str) -> PgherdError:

@@ -60,10 +60,8 @@ class Systems:
             self.cloud, str(id), look, lambda a: a.data.lifecycle_state in _SETTLED
         )
 
-    async def create(
-        self, database: Database, thing: Thing, ocids: Mapping[str, str], former: list[str]
-    ) -> str:
-        """Make it, and wait until it serves; its OCID. `former` are those deleted before."""
+    async def create(self, database: Database, thing: Thing, ocids: Mapping[str, str]) -> str:
+        """Make it, and wait until it serves; its OCID."""
         details = body(
             "psql",
             "CreateDbSystemDetails",
@@ -74,11 +72,23 @@ class Systems:
                 **resolved(thing.properties, ocids),
             },
         )
-        token = retry_token("create_db_system", details, former)
-        made = await self.cloud.call("psql", "create_db_system", details, opc_retry_token=token)
-        await work_done(self.cloud, str(database.id), made.work_request)
-        await self.active(database.id, made.data.id)
-        return str(made.data.id)
+        former: list[str] = []
+        while True:
+            token = retry_token("create_db_system", details, former)
+            made = await self.cloud.call("psql", "create_db_system", details, opc_retry_token=token)
+            if await self._is_there(made.data.id):
+                await work_done(self.cloud, str(database.id), made.work_request)
+                await self.active(database.id, made.data.id)
+                return str(made.data.id)
+            # A token may bring the answer of a day ago, about one that was deleted since.
+            former.append(made.data.id)
+
+    async def _is_there(self, system: str) -> bool:
+        try:
+            found = await self.get(system)
+        except NotFound:
+            return False
+        return found.data.lifecycle_state not in ("DELETING", *GONE)
 
     async def active(self, id: DatabaseId, system: str) -> Answer:
         """The system, serving; started where it was stopped. NeedsHuman where it is broken."""
