@@ -34,6 +34,8 @@ class Route:
     port: int
     reader: Endpoint | None
     pool: int
+    was: str | None = None
+    """The service whose data it was restored from: its database still bears that name inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,12 @@ def _route(found: Mapping[str, Any]) -> Route:
         port=found["port"],
         reader=Endpoint(**reader) if reader else None,
         pool=found["pool"],
+        was=found.get("was"),
     )
 
 
-def route(details: Any, ocpus: int) -> Route:
-    """From a system's `get_connection_details`."""
+def route(details: Any, ocpus: int, was: str | None = None) -> Route:
+    """From a system's `get_connection_details`; `was` is what it was restored from, if anything."""
     primary, reader = details.primary_db_endpoint, details.reader_endpoint
     return Route(
         host=primary.ip_address,
@@ -107,4 +110,5 @@ def route(details: Any, ocpus: int) -> Route:
         port=primary.port,
         reader=Endpoint(reader.ip_address, reader.fqdn) if reader else None,
         pool=POOL_PER_OCPU * ocpus,
+        was=was,
     )
