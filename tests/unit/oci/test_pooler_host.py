@@ -29,6 +29,7 @@ from pgherd.engines.oci.pooler_host import (
     parse_wanted,
     role_password,
 )
+from pgherd.engines.oci.routes import Route, Routes
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair
 
@@ -45,6 +46,7 @@ AUTH = Database(
     40,
 )
 ORDER = Database("order", Endpoint("10.0.0.9", None, 5432), None, 20)
+COPY = replace(ORDER, service="order-copy", was="order")
 WANTED = Wanted((AUTH, ORDER), SERVERS.pair.certificate.decode(), "10.0.0.0/16")
 SECRETS = Secrets("pem", "ca", SEED, ADMIN_PASSWORD)
 
@@ -65,6 +67,7 @@ def entry(database: Database) -> dict[str, object]:
         "port": primary.port,
         "reader": reader and {"host": reader.host, "name": reader.name},
         "pool": database.pool,
+        "was": database.was,
     }
 
 
@@ -142,6 +145,31 @@ def test_an_entry_that_would_change_the_configurations_meaning_is_refused(
 def test_a_name_that_is_no_services_is_refused(name: str) -> None:
     with pytest.raises(Trouble, match="is no service's name"):
         parse_wanted(json.dumps(metadata(**{name: entry(AUTH)})), {"pgherd"})
+
+
+def test_what_a_database_was_restored_from_is_read_and_may_be_missing() -> None:
+    text = json.dumps(metadata(**{"order-copy": entry(COPY)}))
+    assert parse_wanted(text, ()).databases == (COPY,)
+    without = {key: value for key, value in entry(ORDER).items() if key != "was"}
+    assert parse_wanted(json.dumps(metadata(order=without)), ()).databases == (ORDER,)
+
+
+def test_it_is_read_as_the_operator_writes_it() -> None:
+    route = Route("10.0.0.9", "primary.order.example", 5432, None, 20, was="order")
+    text = Routes("10.0.0.0/16", {"order-copy": route}, SERVERS.pair.certificate.decode()).text()
+    (found,) = parse_wanted(text, ()).databases
+    assert (found.service, found.was) == ("order-copy", "order")
+
+
+def test_a_database_restored_under_its_own_name_is_like_any_other() -> None:
+    text = json.dumps(metadata(order=entry(replace(ORDER, was="order"))))
+    assert parse_wanted(text, ()).databases == (ORDER,)
+
+
+@pytest.mark.parametrize("was", ["pgherd", "order-ro", "o'; DROP", 'o"', "Order", "", 1, False, []])
+def test_a_name_that_it_cannot_have_been_is_refused(was: object) -> None:
+    with pytest.raises(Trouble, match="the metadata cannot be used: "):
+        parse_wanted(json.dumps(metadata(order=entry(ORDER) | {"was": was})), {"pgherd"})
 
 
 @pytest.mark.parametrize(
@@ -358,6 +386,28 @@ def test_a_service_may_be_called_as_sql_calls_its_own_things() -> None:
     sql = pooler_host.preparation(ORDER, SEED)
     assert '\\connect "order"\n' in sql
     assert 'CREATE DATABASE "order" OWNER "order"\' WHERE NOT EXISTS' in sql
+
+
+def test_what_was_not_restored_is_never_renamed() -> None:
+    assert "RENAME" not in pooler_host.preparation(ORDER, SEED)
+
+
+def test_a_restored_database_differs_in_nothing_but_its_renaming() -> None:
+    plain = pooler_host.preparation(replace(COPY, was=None), SEED)
+    found = pooler_host.preparation(COPY, SEED)
+    head, rest = found.split("DO $$\n", 1)
+    renaming, tail = rest.split("END $$;\n", 1)
+    assert head + tail == plain
+    assert [line.strip() for line in renaming.splitlines() if "RENAME" in line] == [
+        'ALTER ROLE "order" RENAME TO "order-copy";',
+        'ALTER ROLE "order_ro" RENAME TO "order-copy_ro";',
+        'ALTER DATABASE "order" RENAME TO "order-copy";',
+    ]
+
+
+def test_it_is_renamed_before_anything_is_made_under_its_new_name() -> None:
+    sql = pooler_host.preparation(COPY, SEED)
+    assert sql.index("pg_advisory_lock") < sql.index("ALTER DATABASE") < sql.index("CREATE ROLE")
 
 
 def test_roles_are_called_as_by_the_local_engine() -> None:
@@ -619,6 +669,15 @@ def test_a_database_that_moved_is_prepared_where_it_is_now(world: World) -> None
     text = json.dumps(metadata(auth=entry(AUTH), order=entry(moved)))
     world.metadata = lambda: text
     assert world.since(host, 15)[1] == ["RELOAD", "10.0.0.77"]
+
+
+def test_a_database_is_prepared_again_when_it_is_known_what_it_was(world: World) -> None:
+    host = world.host()
+    host.round(0)
+    text = json.dumps(metadata(auth=entry(AUTH), order=entry(replace(ORDER, was="till"))))
+    world.metadata = lambda: text
+    assert world.since(host, 15)[1] == ["10.0.0.9"]
+    assert world.since(host, 30)[1] == []
 
 
 def test_a_database_that_left_and_came_back_is_prepared_again(world: World) -> None:

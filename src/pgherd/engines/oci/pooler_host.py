@@ -76,6 +76,8 @@ class Database:
     primary: Endpoint
     reader: Endpoint | None
     pool: int
+    was: str | None = None
+    """The service whose data it was restored from: its database may still bear that name."""
 
     @property
     def read_only_role(self) -> str:
@@ -139,14 +141,23 @@ def parse_secrets(pooler: str, admin: str) -> Secrets:
 
 
 def _database(service: str, entry: Mapping[str, Any], reserved: Container[str]) -> Database:
+    reader, was = entry.get("reader"), entry.get("was")
+    for name in (service,) if was is None else (service, was):
+        _check_name(name, reserved)
+    port, pool = int(entry["port"]), int(entry["pool"])
+    return Database(
+        service,
+        _endpoint(entry, port),
+        _endpoint(reader, port) if reader else None,
+        max(1, pool),
+        was if was != service else None,
+    )
+
+
+def _check_name(service: str, reserved: Container[str]) -> None:
     is_name = re.fullmatch(r"[a-z][a-z0-9-]{0,30}", service) and not service.endswith("-ro")
     if not is_name or service in reserved:
         raise ValueError(f"{service!r} is no service's name")
-    reader = entry.get("reader")
-    port, pool = int(entry["port"]), int(entry["pool"])
-    return Database(
-        service, _endpoint(entry, port), _endpoint(reader, port) if reader else None, max(1, pool)
-    )
 
 
 def _endpoint(entry: Mapping[str, Any], port: int) -> Endpoint:
@@ -331,7 +342,7 @@ SET lock_timeout = '30s';
 \\o /dev/null
 SELECT pg_advisory_lock(hashtext('pgherd'));
 \\o
-{create_roles}
+{_renaming(database)}{create_roles}
 GRANT {service} TO CURRENT_USER;
 ALTER ROLE {read_only} SET default_transaction_read_only = on;
 {create_database}
@@ -370,6 +381,43 @@ ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON SEQUENCES TO {read_o
 {passwords}
 COMMIT;
 """  # noqa: S608 - names were checked
+
+
+def _renaming(database: Database) -> str:
+    """Gives a restored database and its roles their service's names; nothing for any other.
+
+    It is one transaction, so it is done whole or tried again. The database comes last all the
+    same: while it bears the old name, what is left of the roles' old names is changed. Whatever
+    belongs to a role, or was granted to it, stays so.
+    """
+    if database.was is None:
+        return ""
+    service, was = database.service, database.was
+    rename_roles = _rename_role(was, service) + _rename_role(f"{was}_ro", database.read_only_role)
+    return f"""\
+DO $$
+DECLARE
+    has_new boolean := EXISTS (SELECT FROM pg_database WHERE datname = '{service}');
+    has_old boolean := EXISTS (SELECT FROM pg_database WHERE datname = '{was}');
+BEGIN
+    IF has_new AND has_old THEN
+        RAISE WARNING 'database {was} is left alone, as {service} is there too';
+    ELSIF has_old THEN
+{rename_roles}        GRANT {_quoted(service)} TO CURRENT_USER;
+        ALTER DATABASE {_quoted(was)} RENAME TO {_quoted(service)};
+    ELSIF NOT has_new THEN
+        RAISE WARNING 'database {was} is not in what was restored: {service} begins empty';
+    END IF;
+END $$;
+"""  # noqa: S608 - names were checked
+
+
+def _rename_role(old: str, new: str) -> str:
+    return f"""\
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{old}') THEN
+            ALTER ROLE {_quoted(old)} RENAME TO {_quoted(new)};
+        END IF;
+"""
 
 
 def _unless_there(table: str, column: str, name: str, command: str, more: str = "") -> str:
@@ -594,7 +642,7 @@ class Host:
         self._say("pgbouncer: it was reloaded")
 
     def _prepare(self, database: Database, secrets: Secrets) -> None:
-        done = (database.primary, secrets.seed, secrets.admin_password)
+        done = (database.primary, database.was, secrets.seed, secrets.admin_password)
         if self._prepared.get(database.service) == done:
             return
         login = admin_login(self._settings, database, secrets)
