@@ -251,6 +251,12 @@ class Played:
             "network": "127.0.0.0/8",
         }
 
+    def tell_restored(self, service: str, was: str) -> None:
+        """Of one database more, which was restored from another."""
+        self.tell("auth", "order", service)
+        databases = self.metadata.content["databases"]
+        databases[service] = databases[service] | {"was": was}
+
     def renew(self) -> KeyPair:
         """A new server certificate of the pooler, in the vault."""
         identity = Identity("pooler", server_addresses=(LOOPBACK,))
@@ -520,6 +526,197 @@ def test_a_service_without_schema_public_can_be_prepared_again(running: Running)
             assert "auth: it is prepared" in journal
         finally:
             connection.execute("CREATE SCHEMA public")
+
+
+# A database that was restored
+
+# Here it lies on the same server as the others; its copy is played by itself, under its old name.
+
+
+def make_restored(running: Running, was: str) -> None:
+    """What a restored system has in it: all under the name of the service that it was."""
+    prepare(running, was)
+    objects = "CREATE TABLE item AS SELECT 1 AS id; CREATE VIEW items AS SELECT count(*) AS many"
+    running.played.superuser(f'SET ROLE "{was}"; {objects} FROM item', was)
+
+
+def prepare(running: Running, service: str, was: str | None = None, stop: int | None = None) -> str:
+    """As a host does it, up to a line of it; the warnings."""
+    here = Endpoint(str(LOOPBACK), "localhost", running.played.postgresql_port)
+    database = Database(service, here, None, 4, was)
+    secrets = pooler_host.Secrets("", "", SEED, ADMIN_PASSWORD)
+    login = pooler_host.admin_login(running.settings, database, secrets)
+    script = pooler_host.preparation(database, SEED).splitlines(keepends=True)
+    return pooler_host.psql(login, "".join(script[:stop]))
+
+
+def names_from(running: Running, start: str) -> tuple[list[str], list[str]]:
+    """Databases and roles."""
+    databases = running.played.superuser("SELECT datname FROM pg_database ORDER BY 1")
+    roles = running.played.superuser("SELECT rolname FROM pg_roles ORDER BY 1")
+    return (
+        [name for (name,) in databases if name.startswith(start)],
+        [name for (name,) in roles if name.startswith(start)],
+    )
+
+
+def assert_whole(running: Running, service: str, rows: int = 1) -> None:
+    """The service and its reader find what the old ones had, as their own; no old name is left."""
+    (stem, _, _) = service.partition("-")
+    assert names_from(running, stem) == ([service], [service, f"{service}_ro"])
+    with running.connect(service, service) as connection:
+        assert connection.execute("SELECT many FROM items").fetchone() == (rows,)
+        connection.execute("INSERT INTO item VALUES (2)")
+        connection.execute("ALTER TABLE item ADD COLUMN note text")
+        connection.execute("CREATE TABLE later AS SELECT 3 AS id")
+    with running.connect(f"{service}_ro", f"{service}-ro") as connection:
+        assert connection.execute("SELECT many FROM items").fetchone() == (rows + 1,)
+        assert connection.execute("SELECT id FROM later").fetchone() == (3,)
+        with pytest.raises(errors.ReadOnlySqlTransaction):
+            connection.execute("DELETE FROM item")
+
+
+def drop(running: Running, *services: str) -> None:
+    running.played.tell("auth", "order")
+    running.host.round()
+    for service in services:
+        running.played.superuser(f'DROP DATABASE IF EXISTS "{service}" WITH (FORCE)')
+        for role in (service, f"{service}_ro"):
+            running.played.superuser(f'DROP ROLE IF EXISTS "{role}"')
+
+
+def test_a_restored_database_answers_under_its_own_name(running: Running) -> None:
+    make_restored(running, "till")
+    try:
+        running.played.tell_restored("till-copy", "till")
+        assert running.host.round() == [
+            "metadata: databases auth, order, till-copy are wanted",
+            "files: users.txt was written",
+            "files: hba.conf was written",
+            "files: pgbouncer.ini was written",
+            "pgbouncer: it was reloaded",
+            "till-copy: it is prepared",
+        ]
+        assert_whole(running, "till-copy")
+        assert_refused(running.played.parameters("till", "till-copy"))
+        assert running.host.round() == []
+        started_again = running.played.host(running.settings).round()
+        assert started_again[-1] == "till-copy: it is prepared"
+        assert names_from(running, "till") == (["till-copy"], ["till-copy", "till-copy_ro"])
+        with running.connect("till-copy", "till-copy") as connection:
+            assert connection.execute("SELECT many FROM items").fetchone() == (2,)
+    finally:
+        drop(running, "till", "till-copy")
+
+
+def test_both_hosts_may_rename_at_once(running: Running) -> None:
+    other = running.played.host(replace_folder(running, "other"))
+    other.round()
+    make_restored(running, "till")
+    try:
+        running.played.tell_restored("till-copy", "till")
+        for host in (running.host, other):
+            host.start_round()
+        for journal in (running.host.journal(), other.journal()):
+            assert "till-copy: it is prepared" in journal, journal
+        assert_whole(running, "till-copy")
+    finally:
+        drop(running, "till", "till-copy")
+
+
+def replace_folder(running: Running, name: str) -> Settings:
+    return replace(running.settings, folder=str(running.played.folder / name))
+
+
+def test_a_renaming_that_was_cut_off_anywhere_is_completed(running: Running) -> None:
+    database = Database("till-copy", Endpoint("", None, 0), None, 4, "till")
+    lines = pooler_host.preparation(database, SEED).splitlines()
+    there = lines.index('\\connect "till-copy"')
+    stops = [n for n, line in enumerate(lines[:there], 1) if line.endswith((";", "\\gexec"))]
+    old, new = (([name], [name, f"{name}_ro"]) for name in ("till", "till-copy"))
+    seen = []
+    try:
+        for stop in stops:
+            make_restored(running, "till")
+            with suppress(pooler_host.Trouble):  # a statement that was cut
+                prepare(running, "till-copy", "till", stop)
+            seen.append(names_from(running, "till"))
+            assert prepare(running, "till-copy", "till") == ""
+            assert names_from(running, "till") == new
+            query = "SELECT pg_get_userbyid(relowner), many FROM items, pg_class"
+            rows = running.played.superuser(f"{query} WHERE relname = 'item'", "till-copy")
+            assert rows == [("till-copy", 1)]
+            drop(running, "till-copy")
+    finally:
+        drop(running, "till", "till-copy")
+    assert seen == sorted(seen), "nothing is ever renamed by halves, or back"
+    assert [names for names in seen if names not in (old, new)] == []
+    assert old in seen
+    assert new in seen
+
+
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_what_bears_its_new_name_already_keeps_it(running: Running, done: int) -> None:
+    make_restored(running, "till")
+    try:
+        for old, new in [("till", "till-copy"), ("till_ro", "till-copy_ro")][:done]:
+            running.played.superuser(f'ALTER ROLE "{old}" RENAME TO "{new}"')
+        if done == 3:
+            running.played.superuser('ALTER DATABASE "till" RENAME TO "till-copy"')
+        running.played.tell_restored("till-copy", "till")
+        assert running.host.round()[-1] == "till-copy: it is prepared"
+        assert_whole(running, "till-copy")
+    finally:
+        drop(running, "till", "till-copy")
+
+
+def test_nothing_is_renamed_under_somebodys_feet(running: Running) -> None:
+    """PostgreSQL does not rename a database that is in use; the roles wait for it."""
+    make_restored(running, "till")
+    inside = connect(running.played.past_pooler() | {"dbname": "till"})
+    try:
+        running.played.tell_restored("till-copy", "till")
+        said = running.host.round()[-1]
+        assert said == 'till-copy: ERROR:  database "till" is being accessed by other users'
+        assert names_from(running, "till") == (["till"], ["till", "till_ro"])
+        inside.close()
+        assert running.host.round() == [
+            "till-copy: it is prepared",
+            "till-copy: works again",
+        ]
+        assert_whole(running, "till-copy")
+    finally:
+        inside.close()
+        drop(running, "till", "till-copy")
+
+
+def test_a_database_of_the_old_name_beside_it_is_left_alone(running: Running) -> None:
+    make_restored(running, "till")
+    prepare(running, "till-copy")
+    try:
+        running.played.tell_restored("till-copy", "till")
+        assert running.host.round()[-1] == (
+            "till-copy: it is prepared;"
+            " WARNING:  database till is left alone, as till-copy is there too"
+        )
+        everything = ["till", "till-copy"], ["till", "till-copy", "till-copy_ro", "till_ro"]
+        assert names_from(running, "till") == everything
+        assert running.played.superuser("SELECT many FROM items", "till") == [(1,)]
+    finally:
+        drop(running, "till", "till-copy")
+
+
+def test_a_copy_without_the_database_begins_empty_and_says_so(running: Running) -> None:
+    try:
+        running.played.tell_restored("till-copy", "till")
+        assert running.host.round()[-1] == (
+            "till-copy: it is prepared;"
+            " WARNING:  database till is not in what was restored: till-copy begins empty"
+        )
+        with running.connect("till-copy", "till-copy") as connection:
+            connection.execute("SELECT 1")
+    finally:
+        drop(running, "till", "till-copy")
 
 
 # Who gets in
