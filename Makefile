@@ -1,6 +1,6 @@
 # The verbs of the project; each sets up what it needs first, which is quick when that is done.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down test test-unit check format docs bench lock
+.PHONY: help setup setup-oci setup-dev up down test test-unit check format docs bench lock
 
 PYTEST_FLAGS ?=
 
@@ -9,6 +9,9 @@ help: ## show this list
 
 setup: ## install what is missing: packages, PgBouncer, Python environment
 	@scripts/setup
+
+setup-oci: ## the same, with what engine oci needs
+	@scripts/setup --oci
 
 setup-dev: ## the same, with what tests and checks need
 	@scripts/setup --dev
