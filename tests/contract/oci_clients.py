@@ -1,4 +1,4 @@
-"""Clients of the official SDK, pointed to the local OCI; without the SDK, its tests are skipped."""
+"""Clients of the official SDK, pointed to the local OCI."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import pytest
+import oci
 
 from pgherd.testing.oci.server import LocalOci
 
-oci = pytest.importorskip("oci")
 NoCircuitBreakerStrategy = oci.circuit_breaker.NoCircuitBreakerStrategy
 RequestException = oci.exceptions.RequestException
 ServiceError = oci.exceptions.ServiceError

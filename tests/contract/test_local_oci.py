@@ -13,6 +13,8 @@ from oci_clients import CORE, PSQL, RequestException, ServiceError, Tenant, oci,
 from pgherd.testing.oci import signatures
 from pgherd.testing.oci.server import Call, LocalOci
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def cloud() -> Iterator[LocalOci]:

@@ -13,6 +13,8 @@ from pgherd.testing.oci.server import LocalOci
 
 DAY = 86_400
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def cloud() -> Iterator[LocalOci]:

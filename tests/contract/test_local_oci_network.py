@@ -11,6 +11,8 @@ from oci_clients import CORE, ServiceError, Tenant, settled
 
 from pgherd.testing.oci.server import LocalOci
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def cloud() -> Iterator[LocalOci]:

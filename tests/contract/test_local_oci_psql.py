@@ -12,6 +12,8 @@ from oci_clients import PSQL, ServiceError, Tenant
 from pgherd.testing.oci.server import LocalOci
 from pgherd.testing.oci.shapes import Shape
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def cloud() -> Iterator[LocalOci]:

@@ -17,6 +17,8 @@ KEYS = oci.key_management.models
 SECRETS = oci.vault.models
 DAY = 86_400
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def cloud() -> Iterator[LocalOci]:

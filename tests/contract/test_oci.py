@@ -13,11 +13,10 @@ from pgherd.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.fleet.desired import Concession, DatabaseId, Environment, OciSettings, PoolerTier
 from pgherd.testing.fleets import environment
+from pgherd.testing.oci.__main__ import write_configuration
+from pgherd.testing.oci.server import LocalOci
 
-pytest.importorskip("oci")
-
-from pgherd.testing.oci.__main__ import write_configuration  # noqa: E402 - needs the SDK
-from pgherd.testing.oci.server import LocalOci  # noqa: E402
+pytestmark = pytest.mark.integration
 
 ASHBURN = "us-ashburn-1"
 

@@ -12,6 +12,7 @@ import click
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.engine import Access, AccessRole
+from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Fleet
 
 role_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
@@ -45,7 +46,11 @@ def url(
 
 
 def access_to(surroundings: Surroundings, fleet: Fleet, database: str, role: str) -> Access:
-    """How to open a database that the fleet file has."""
-    wanted = fleet.database(DatabaseId.parse(database))
-    engine = surroundings.open_engines(fleet)[wanted.environment.engine]
-    return asyncio.run(engine.access(wanted.id, AccessRole(role)))
+    """How to open a database. One that was restored need not be in the fleet file."""
+    id = DatabaseId.parse(database)
+    engine = surroundings.open_engines(fleet)[fleet.environment(id.environment).engine]
+    try:
+        return asyncio.run(engine.access(id, AccessRole(role)))
+    except InputError:
+        fleet.database(id)  # what may be written instead
+        raise

@@ -423,6 +423,7 @@ class MemoryEngine:
                     database.durability,
                     version,
                     retention_days=database.backup.retention_days,
+                    created_at=world.now(),
                 )
         stored = world.databases[id]
         if not stored.instances:

@@ -40,7 +40,8 @@ class Shop:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "fleet.yaml"
         self.lock = folder / "shop.lock"
-        self.world = World()
+        self.now = NOW
+        self.world = World(now=lambda: self.now)
         self.heads: dict[DatabaseId, str] = {}
         self.started: list[tuple[str, Sequence[str], Mapping[str, str]]] = []
         self.is_interactive = False
@@ -55,7 +56,7 @@ class Shop:
             open_engine=lambda name, fleet, environments: MemoryEngine(self.world, name=name),
             migrations=lambda: MemoryMigrations(self.world, self.heads),
             clock=FakeClock,
-            now=lambda: NOW,
+            now=lambda: self.now,
             lock_path=lambda fleet: self.lock,
             replace_process=lambda *call: self.started.append(call),
             is_interactive=lambda: self.is_interactive,

@@ -20,6 +20,8 @@ DESTROYED = "pgherd-destroyed"
 """On a compartment: nothing of the environment is left in it."""
 REGIONS = "pgherd-regions"
 """On a compartment: where the environment has things; the first is its own region."""
+WAS = "pgherd-was"
+"""On a database: the service that it was restored from; its poolers give it its own name."""
 MADE_FROM = "pgherd-made-from"
 """On a database: what it was restored from."""
 _TOKEN_LENGTH = 32

@@ -12,7 +12,6 @@ from pgherd.engine import (
     ObservedDatabase,
     ObservedInstance,
     Role,
-    Unknown,
 )
 from pgherd.fleet.desired import Database, DatabaseId
 
@@ -126,8 +125,3 @@ def retention_days(system: Any) -> int | None:
     """For how long its backups are kept."""
     policy = system.management_policy
     return policy.backup_policy.retention_days if policy and policy.backup_policy else None
-
-
-def duplicates(count: int) -> Unknown:
-    """Several systems claim to be one database: which is it?"""
-    return Unknown(f"{count} systems on oci carry its tags")

@@ -28,7 +28,7 @@ TIMEOUT = (10, 60)
 ATTEMPTS = 4
 FIRST_DELAY = 0.2
 PAGE = 100
-THREADS = 16
+THREADS = 10
 
 Sleep = Callable[[float], Awaitable[Any]]
 

@@ -17,7 +17,7 @@ from pgherd.engines.oci import blueprint, poolers, routes
 from pgherd.engines.oci.blueprint import ADMIN, Kind
 from pgherd.engines.oci.clients import Clients, due
 from pgherd.engines.oci.estate import Estate
-from pgherd.engines.oci.names import Owner
+from pgherd.engines.oci.names import WAS, Owner
 from pgherd.engines.oci.routes import Routes
 from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.secrets import (
@@ -177,7 +177,8 @@ class Site:
         self, service: str, system: Any, connection: Any, network: IPv4Network
     ) -> None:
         """The poolers know where a database is."""
-        route = routes.route(connection, system.instance_ocpu_count)
+        was = (system.freeform_tags or {}).get(WAS)
+        route = routes.route(connection, system.instance_ocpu_count, was)
         initial = Routes(str(network))
         await self._tell(
             initial, lambda known: known.including(service, route, connection.ca_certificate)

@@ -15,7 +15,7 @@ from pgherd.engines.oci.names import Owner, retry_token
 from pgherd.engines.oci.sdk import Answer, Cloud, NotFound, body
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.waiting import until, work_done
-from pgherd.errors import InputError, NeedsHuman
+from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import Database, DatabaseId
 
 GONE = ("DELETED",)
@@ -35,16 +35,25 @@ class Systems:
         found = await self.cloud.all("psql", "list_db_systems", compartment_id=self.compartment)
         return [s for s in found if self.owner.database(s) is not None]
 
+    async def live(self) -> list[Any]:
+        """The same, but for those that are deleted."""
+        return [s for s in await self.all() if self.is_live(s)]
+
+    @staticmethod
+    def is_live(system: Any) -> bool:
+        """It is there, be it on its way out."""
+        return system.lifecycle_state not in GONE
+
     async def find(self, id: DatabaseId) -> Any | None:
         """The summary of a database's system. NeedsHuman where there are several."""
-        return only(id, [s for s in await self.all() if self.owner.database(s) == id])
-
-    async def existing(self, id: DatabaseId) -> Any:
-        """The same; InputError where there is none."""
-        found = await self.find(id)
-        if found is None:
-            raise InputError(f"{id} does not exist on oci", "run `pgherd up`")
-        return found
+        found = [s for s in await self.live() if self.owner.database(s) == id]
+        if len(found) > 1:
+            ids = ", ".join(sorted(s.id for s in found))
+            raise NeedsHuman(
+                f"{id} is {len(found)} systems on oci: {ids}",
+                "delete all but one, or take the tag pgherd-service from the others",
+            )
+        return found[0] if found else None
 
     async def get(self, system: str) -> Answer:
         """A system, with its etag."""
@@ -224,15 +233,3 @@ _WITH_TOKEN = frozenset(
         "restore_db_system",
     }
 )
-
-
-def only(id: DatabaseId, summaries: list[Any]) -> Any | None:
-    """The one of these that is there. NeedsHuman where there are several."""
-    live = [s for s in summaries if s.lifecycle_state not in GONE]
-    if len(live) > 1:
-        ids = ", ".join(sorted(s.id for s in live))
-        raise NeedsHuman(
-            f"{id} is {len(live)} systems on oci: {ids}",
-            "delete all but one, or take the tag pgherd-service from the others",
-        )
-    return live[0] if live else None

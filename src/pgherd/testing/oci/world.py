@@ -43,7 +43,7 @@ GONE = frozenset({"DELETED", "TERMINATED", "DETACHED"})
 
 
 # How long an unseen change takes at most.
-UNSEEN = timedelta(seconds=5)
+UNSEEN = timedelta(seconds=1)
 
 
 @dataclass(slots=True)

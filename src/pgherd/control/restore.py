@@ -1,0 +1,59 @@
+"""`restore`: a database as it was at a time, in its own place or as a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from pgherd.control.clock import Clock, Patience
+from pgherd.engine import Engine
+from pgherd.errors import InputError, TryLater
+from pgherd.fleet.desired import Database, DatabaseId, Fleet
+from pgherd.fleet.names import check_name, resource_name
+
+
+def restored(fleet: Fleet, source: DatabaseId, name: str | None) -> Database:
+    """What a database is restored to: itself, or one of that name with the same profile.
+
+    Raises InputError where the source is not in the fleet file, or the name does not fit.
+    """
+    wanted = fleet.database(source)
+    if name is None:
+        return wanted
+    check_name("service", name)
+    id = DatabaseId(source.environment, name)
+    if id == source:
+        raise InputError(f"{id} is itself", "leave --as out to restore it in place")
+    return replace(
+        wanted,
+        id=id,
+        name=resource_name(fleet.name, id.environment, name),
+        deletion_protection=False,
+    )
+
+
+async def restore(
+    engines: Mapping[str, Engine],
+    source: DatabaseId,
+    target: Database,
+    moment: datetime,
+    *,
+    region: str | None,
+    clock: Clock,
+    patience: Patience,
+) -> None:
+    """The target is there and serves. What passes by itself is waited for."""
+    engine = engines[target.environment.engine]
+    for offer in await engine.offers([target]):
+        if offer.objections:
+            raise offer.objections[0]
+        target = offer.database
+    for failures in range(1, patience.attempts + 1):
+        try:
+            await engine.restore(source, target, moment, region=region)
+            break
+        except TryLater:
+            if failures == patience.attempts:
+                raise
+            await clock.sleep(patience.delay(failures))

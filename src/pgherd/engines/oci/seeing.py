@@ -1,0 +1,134 @@
+"""Looking at all of a fleet's databases on OCI with as few calls as there can be.
+
+One list of compartments for each parent, one of systems and one of instances for each
+compartment, and one get for each database; one more for who is the primary, where that is asked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pgherd.engine import Observation, ObservedDatabase, Unknown
+from pgherd.engines.oci import observation, poolers
+from pgherd.engines.oci.blueprint import Kind
+from pgherd.engines.oci.sdk import NotFound
+from pgherd.engines.oci.site import Site
+from pgherd.engines.oci.tenancy import Held, Tenancy
+from pgherd.engines.oci.waiting import together
+from pgherd.errors import TryLater
+from pgherd.fleet.desired import DatabaseId
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One environment in one region."""
+
+    environment: str
+    databases: Mapping[DatabaseId, ObservedDatabase | Unknown]
+    is_home: bool
+    is_stopped: bool
+    trouble: str
+
+
+class Eye:
+    """Looks, and keeps the lists of a glance for the look that follows at once."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._tenancy = tenancy
+        self._held: list[Held] | None = None
+        self._summaries: dict[Site, list[Any]] = {}
+
+    async def glance(self) -> set[DatabaseId]:
+        """Which databases are there."""
+        self._held = await self._tenancy.held()
+        sites = [site for held in self._held for site in self._tenancy.sites(held)]
+        lists = await together(*(site.systems.live() for site in sites))
+        self._summaries = dict(zip(sites, lists, strict=True))
+        return {
+            id
+            for site, summaries in self._summaries.items()
+            for s in summaries
+            if (id := site.systems.owner.database(s)) is not None
+        }
+
+    async def look(self, *, roles: bool) -> Observation:
+        """Everything that carries the fleet's tags."""
+        held, self._held = self._held or await self._tenancy.held(), None
+        kept, self._summaries = self._summaries, {}
+        views = await together(
+            *(
+                self._view(one, site, kept.get(site), roles=roles)
+                for one in held
+                for site in self._tenancy.sites(one)
+            )
+        )
+        databases: dict[DatabaseId, ObservedDatabase | Unknown] = {}
+        for view in views:
+            databases |= view.databases
+        homes = [view for view in views if view.is_home]
+        return Observation(
+            frozenset(one.name for one in held),
+            databases,
+            {v.environment: v.trouble for v in homes if v.trouble and not v.is_stopped},
+            frozenset(v.environment for v in homes if v.is_stopped),
+        )
+
+    async def _view(self, held: Held, site: Site, kept: list[Any] | None, *, roles: bool) -> _View:
+        site.estate.forget(Kind.INSTANCE)
+        summaries, instances = await together(_kept_or(site, kept), poolers.found(site.estate))
+        known = await poolers.known_routes(site.estate)
+        by_id: dict[DatabaseId, list[Any]] = defaultdict(list)
+        for summary in summaries:
+            id = site.systems.owner.database(summary)
+            if id is not None:
+                by_id[id].append(summary)
+        routed = set(known.databases) if known else set()
+        looks = await together(
+            *(_database(site, id, found, routed, roles=roles) for id, found in by_id.items())
+        )
+        states = {i.lifecycle_state for i in instances}
+        return _View(
+            held.name,
+            {id: seen for id, seen in zip(by_id, looks, strict=True) if seen is not None},
+            is_home=site.cloud.region == held.regions[0],
+            is_stopped=states == {"STOPPED"},
+            trouble=_trouble(states, known.certificate_due if known else None),
+        )
+
+
+async def _kept_or(site: Site, kept: list[Any] | None) -> list[Any]:
+    return await site.systems.live() if kept is None else kept
+
+
+async def _database(
+    site: Site, id: DatabaseId, found: list[Any], routed: set[str], *, roles: bool
+) -> ObservedDatabase | Unknown | None:
+    if len(found) > 1:
+        return Unknown(f"{len(found)} systems on oci carry its tags")
+    try:
+        system = (await site.systems.get(found[0].id)).data
+        if not site.systems.is_live(system):
+            return None
+        several = len(system.instances or ()) > 1
+        is_up = system.lifecycle_state in ("ACTIVE", "UPDATING")
+        primary = await site.systems.primary(system.id) if roles and several and is_up else None
+    except NotFound:
+        return None
+    except TryLater as error:
+        return Unknown(error.message)
+    return observation.database(id, system, primary, is_routed=id.service in routed)
+
+
+def _trouble(states: set[str], due: datetime | None) -> str:
+    """Why the poolers of an environment need a hand, empty where they do not."""
+    if not states:
+        return "no pooler is there"
+    if states != {"RUNNING"}:
+        return f"a pooler is {min(states - {'RUNNING'})}"
+    if due is not None and datetime.now(UTC) > due:
+        return "its poolers' certificate is to be renewed"
+    return ""

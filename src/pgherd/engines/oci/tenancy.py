@@ -1,0 +1,209 @@
+"""Where a fleet's environments are: which compartments hold them, and a site for each region.
+
+Found by tags each time, since nothing is written down anywhere else. What a site has learnt of
+its environment (OCIDs) is kept while this process lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgherd.engines.oci import compartments, shapes
+from pgherd.engines.oci.blueprint import Kind
+from pgherd.engines.oci.clients import Clients
+from pgherd.engines.oci.names import ENVIRONMENT, FLEET, REGIONS, Owner
+from pgherd.engines.oci.sdk import THREADS, Cloud, Sleep
+from pgherd.engines.oci.shapes import Shape
+from pgherd.engines.oci.site import Site
+from pgherd.engines.oci.waiting import together
+from pgherd.errors import InputError, TryLater
+from pgherd.fleet.desired import DatabaseId, Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A compartment that holds one of the fleet's environments. The first region is its own."""
+
+    owner: Owner
+    profile: str
+    parent: str
+    compartment: str
+    regions: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The environment's."""
+        return self.owner.environment
+
+
+class Tenancy:
+    """All that a fleet has on OCI."""
+
+    def __init__(
+        self, fleet: str, environments: Collection[Environment], root: Path, sleep: Sleep
+    ) -> None:
+        self.fleet = fleet
+        self.root = root
+        self.environments = {e.name: e for e in environments}
+        for environment in self.environments.values():
+            _require_settings(environment)
+        self._sleep = sleep
+        self._threads = ThreadPoolExecutor(THREADS, "oci")
+        self._clouds: dict[tuple[str, str], Cloud] = {}
+        self._sites: dict[tuple[str, str], Site] = {}
+        self._shapes: dict[str, tuple[Shape, ...]] = {}
+        self._ready: set[str] = set()
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    # Regions
+
+    def cloud(self, profile: str, region: str) -> Cloud:
+        """A region, seen with a profile."""
+        if (profile, region) not in self._clouds:
+            self._clouds[profile, region] = Cloud(profile, region, self._threads, sleep=self._sleep)
+        return self._clouds[profile, region]
+
+    def cloud_of(self, environment: Environment) -> Cloud:
+        """The region of an environment."""
+        return self.cloud(environment.oci.profile, environment.oci.region or "")
+
+    async def home(self, profile: str, cloud: Cloud) -> Cloud:
+        """The tenancy's home region, where compartments are changed."""
+        return self.cloud(profile, await compartments.home(cloud))
+
+    async def shapes(self, cloud: Cloud) -> tuple[Shape, ...]:
+        """What a region has for databases; asked once."""
+        if cloud.region not in self._shapes:
+            found = await cloud.all("psql", "list_shapes", compartment_id=cloud.tenancy)
+            self._shapes[cloud.region] = shapes.read(found)
+        return self._shapes[cloud.region]
+
+    # Environments
+
+    async def held(self) -> list[Held]:
+        """All environments of the fleet that exist, those that left the fleet file too."""
+        places = {
+            (e.oci.profile, e.oci.parent or ""): e.oci.region or ""
+            for e in self.environments.values()
+        }
+        found = await together(
+            *(
+                compartments.below(self.cloud(profile, region), parent)
+                for (profile, parent), region in places.items()
+            )
+        )
+        return [
+            Held(owner, profile, parent, compartment.id, regions)
+            for (profile, parent), below in zip(places, found, strict=True)
+            for compartment in below
+            for owner, regions in self._ownership(compartment)
+        ]
+
+    def _ownership(self, compartment: Any) -> Iterator[tuple[Owner, tuple[str, ...]]]:
+        tags = compartment.freeform_tags or {}
+        regions = _regions(compartment)
+        is_ours = tags.get(FLEET) == self.fleet and ENVIRONMENT in tags and regions
+        if is_ours and compartments.in_use(compartment):
+            yield Owner(self.fleet, tags[ENVIRONMENT]), regions
+
+    async def holding(self, environment: str) -> Held:
+        """The compartment of an environment; InputError where there is none."""
+        for held in await self.held():
+            if held.name == environment:
+                return held
+        raise InputError(f"{environment} does not exist on oci", "run `pgherd up`")
+
+    def known(self, environment: str) -> Environment:
+        """As the fleet file has it; InputError where it has it not."""
+        if environment not in self.environments:
+            raise InputError(f"{environment} is not in the fleet file", "write it there again")
+        return self.environments[environment]
+
+    async def ensure(self, environment: Environment) -> None:
+        """Its compartment is there, and everything in it that databases need."""
+        async with self._opening[environment.name]:
+            site = await self._claim(environment)
+            await site.ensure(environment)
+            self._ready.add(environment.name)
+
+    async def _claim(self, environment: Environment) -> Site:
+        oci = environment.oci
+        owner = Owner(self.fleet, environment.name)
+        cloud = self.cloud_of(environment)
+        seen = await compartments.below(cloud, oci.parent or "")
+        regions: tuple[str, ...] = (cloud.region,)
+        for compartment in seen:
+            if owner.owns(compartment) and compartments.in_use(compartment):
+                regions = _regions(compartment) or regions
+        home = await self.home(oci.profile, cloud)
+        ocid = await compartments.ensure(home, environment, owner, seen, regions)
+        return self.site(Held(owner, oci.profile, oci.parent or "", ocid, regions), regions[0])
+
+    async def open(self, environment: Environment) -> Site:
+        """The site of an environment that is complete. TryLater where it is not."""
+        try:
+            held = await self.holding(environment.name)
+        except InputError:
+            raise TryLater(f"environment {environment.name} does not exist yet") from None
+        site = self.site(held, held.regions[0])
+        async with self._opening[environment.name]:
+            if environment.name not in self._ready:
+                for kind in Kind:
+                    site.estate.forget(kind)
+                await site.look_up(environment)
+                self._ready.add(environment.name)
+        return site
+
+    def distrust(self, environment: str) -> None:
+        """What is known of an environment does not hold any more."""
+        self._ready.discard(environment)
+
+    def forget(self, held: Held) -> None:
+        """An environment is gone."""
+        self.distrust(held.name)
+        for region in held.regions:
+            self._sites.pop((held.compartment, region), None)
+
+    # Sites
+
+    def site(self, held: Held, region: str) -> Site:
+        """What an environment has in a region."""
+        key = (held.compartment, region)
+        if key not in self._sites:
+            cloud = self.cloud(held.profile, region)
+            clients = Clients(held.name, self.root / held.name)
+            self._sites[key] = Site(cloud, held.owner, held.compartment, clients)
+        return self._sites[key]
+
+    def sites(self, held: Held) -> list[Site]:
+        """All of an environment's, its own region's first."""
+        return [self.site(held, region) for region in held.regions]
+
+    async def find(self, id: DatabaseId) -> tuple[Site, Any]:
+        """The site of a database, and the summary of its system. InputError where it is not."""
+        for held in await self.held():
+            for site in self.sites(held) if held.name == id.environment else ():
+                if (found := await site.systems.find(id)) is not None:
+                    return site, found
+        raise InputError(f"{id} does not exist on oci", "run `pgherd up`")
+
+
+def _regions(compartment: Any) -> tuple[str, ...]:
+    return tuple((compartment.freeform_tags or {}).get(REGIONS, "").split())
+
+
+def _require_settings(environment: Environment) -> None:
+    """InputError where the fleet file does not say where on OCI an environment is."""
+    oci = environment.oci
+    missing = [n for n, v in (("region", oci.region), ("parent", oci.parent)) if v is None]
+    if missing:
+        raise InputError(
+            f"{environment.name} is on engine oci and has no {' and no '.join(missing)}",
+            "write oci: {region: us-ashburn-1, parent: OCID of a compartment}",
+        )

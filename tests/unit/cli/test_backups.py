@@ -1,0 +1,94 @@
+"""`pgherd backup` and `pgherd restore` as a user meets them."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from shop import AUTH, Shop
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    shop = Shop(tmp_path)
+    shop.out("up")
+    shop.world.write(AUTH, "one")
+    shop.now += MINUTE
+    shop.world.write(AUTH, "two")
+    shop.now += MINUTE
+    return shop
+
+
+def test_a_backup_is_taken_and_listed(shop: Shop) -> None:
+    assert "production/auth: backup auth-1 is complete" in shop.out(
+        "backup", "now", "production/auth"
+    )
+    lines = shop.out("backup", "list", "production/auth")
+    assert "auth-1  manual  available  2026-05-04 12:05:04" in lines
+    assert "any second from 2026-05-04 12:03:04 to 2026-05-04 12:05:04" in lines
+    found = shop.json("backup", "list", "production/auth")
+    assert found["database"] == "production/auth"
+    assert [b["name"] for b in found["backups"]] == ["auth-1"]
+    assert found["windows"] == [
+        {"begin": "2026-05-04T12:03:04+00:00", "end": "2026-05-04T12:05:04+00:00"}
+    ]
+
+
+def test_a_copy_of_a_moment_is_a_new_database(shop: Shop) -> None:
+    at = "2026-05-04T12:03:30"
+    told = shop.out("restore", "production/auth", "--to", at, "--as", "auth-old")
+    assert "production/auth-old: as production/auth was at 2026-05-04 12:03:30 UTC" in told
+    assert "delete it with pgherd destroy production/auth-old" in told
+    (copy,) = [id for id in shop.world.databases if id.service == "auth-old"]
+    assert shop.world.rows(copy) == ["one"]
+    assert shop.world.rows(AUTH) == ["one", "two"]
+    assert "auth-old" in shop.out("url", "production/auth-old")
+    shop.out("restore", "production/auth", "--to", at, "--as", "auth-old")
+
+
+def test_in_its_own_place_it_asks_for_the_name(shop: Shop) -> None:
+    call = ("restore", "production/auth", "--to", "2026-05-04T14:03:30+02:00")
+    assert "nobody is there to confirm" in shop.err(*call, exit_code=2)
+    shop.is_interactive = True
+    assert "nothing was restored" in shop.err(*call, exit_code=2, typed="production\n")
+    assert "names staging/auth" in shop.err(
+        *call, "--yes-overwrite", "staging/auth", exit_code=2
+    )
+    assert shop.world.rows(AUTH) == ["one", "two"]
+    assert shop.run(*call, typed="production/auth\n").exit_code == 0
+    assert shop.world.rows(AUTH) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("production/auth", "--to", "yesterday"), "'yesterday' is not a time"),
+        (("production/auth", "--to", "2026-05-04T12:06:00"), "12:06:00 UTC is in the future"),
+        (("production/auth", "--to", "2026-05-01", "--as", "auth"), "production/auth is itself"),
+        (("production/auth", "--to", "2026-05-01", "--as", "a b"), "'a b' is not a name"),
+        (("production/auth", "--to", "2026-05-01", "--as", "x"), "cannot be restored to"),
+        (("production/nobody", "--to", "2026-05-01"), "'nobody' is not a service"),
+        (
+            ("production/auth", "--to", "2026-05-04T12:04", "--as", "order"),
+            "production/order is there already",
+        ),
+        (
+            ("production/auth", "--to", "2026-05-04T12:04", "--as", "x", "--from-region", "moon"),
+            "moon has no copies",
+        ),
+    ],
+)
+def test_what_cannot_be_restored_is_one_clear_line(
+    shop: Shop, arguments: tuple[str, ...], message: str
+) -> None:
+    assert message in shop.err("restore", *arguments, exit_code=2)
+
+
+def test_a_database_that_is_not_there_has_no_backups(shop: Shop) -> None:
+    assert "production/nobody is not here" in shop.err(
+        "backup", "list", "production/nobody", exit_code=2
+    )
+    assert "'nowhere' is not an environment" in shop.err(
+        "backup", "list", "nowhere/auth", exit_code=2
+    )
