@@ -85,6 +85,7 @@ def _keys(environment: Environment) -> dict[str, dict[str, Any]]:
                 "private_key_pem": "${tls_private_key.authority.private_key_pem}",
                 "subject": {"common_name": f"pgherd {environment.name}"},
                 "is_ca_certificate": True,
+                "max_path_length": 0,
                 "set_subject_key_id": True,
                 "allowed_uses": ["cert_signing", "crl_signing"],
                 "validity_period_hours": AUTHORITY_DAYS * 24,
