@@ -36,17 +36,21 @@ def code(page: Path) -> list[str]:
     return [found.group() for found in CODE.finditer(page.read_text())]
 
 
-def calls(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Each `pgherd VERB` with its options; what comes after -- is another program's."""
+def calls(text: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each `pgherd VERB` with its words and options; what comes after -- is another program's."""
     for verb, rest in CALL.findall(text):
         own = rest.split(" -- ")[0].split()
-        yield verb, [word for word in own if word.startswith("-")]
+        options = [word for word in own if word.startswith("-")]
+        yield verb, [word for word in own if word not in options], options
 
 
-def command(verb: str) -> click.Command:
-    """The command of that verb."""
+def command(verb: str, words: list[str]) -> click.Command:
+    """The command of that verb, or the one in its group that the next word names."""
     module, _, name = VERBS[verb].partition(":")
     found: click.Command = getattr(import_module(module), name)
+    if isinstance(found, click.Group) and words:
+        assert words[0] in found.commands, f"pgherd {verb} {words[0]} does not exist"
+        return found.commands[words[0]]
     return found
 
 
@@ -68,9 +72,9 @@ def test_links_resolve(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_and_options_exist(page: Path) -> None:
     for text in code(page):
-        for verb, options in calls(text):
+        for verb, words, options in calls(text):
             assert verb in VERBS, f"pgherd {verb} does not exist"
-            known = {o for p in command(verb).params for o in (*p.opts, *p.secondary_opts)}
+            known = {o for p in command(verb, words).params for o in (*p.opts, *p.secondary_opts)}
             assert set(options) <= known | {"--help"}, f"pgherd {verb} {options}"
 
 
@@ -83,5 +87,8 @@ def test_make_targets_exist(page: Path) -> None:
 
 def test_calls_are_recognised() -> None:
     text = 'psql "$(pgherd url a/b --variables)"; pgherd connect a/b --role operator -- -c x'
-    assert list(calls(text)) == [("url", ["--variables"]), ("connect", ["--role"])]
-    assert list(calls("`pgherd nonsense --wrong`")) == [("nonsense", ["--wrong"])]
+    assert list(calls(text)) == [
+        ("url", ["a/b"], ["--variables"]),
+        ("connect", ["a/b", "operator"], ["--role"]),
+    ]
+    assert list(calls("`pgherd nonsense --wrong`")) == [("nonsense", [], ["--wrong"])]

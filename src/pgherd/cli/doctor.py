@@ -43,7 +43,7 @@ _UNNAMED = "fleet"
 def doctor(
     surroundings: Surroundings, *, file: Path | None, only: str | None, as_json: bool
 ) -> None:
-    """Show what this machine, or a tenancy of OCI, can and cannot do.
+    """Show what this machine or a tenancy can and cannot do.
 
     And what to do about it. Exits with 2 where something is missing that pgherd cannot do without.
     """

@@ -115,11 +115,11 @@ class PoolerTier(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OciSettings:
-    """Where on OCI an environment is. `region` and `parent` are stated where the engine is oci.
+    """Where on OCI an environment is. `region` is stated where the engine is oci.
 
     `profile` is one of the SDK's configuration file. `parent` is the compartment in which
-    `Environment.compartment` is made. `vcn`, `vault` and `key` are those of the user, None
-    where pgherd makes its own. `pooler` is None where nothing is said.
+    `Environment.compartment` is made, None for the tenancy's root. `vcn`, `vault` and `key` are
+    those of the user, None where pgherd makes its own. `pooler` is None where nothing is said.
     """
 
     profile: str = "DEFAULT"

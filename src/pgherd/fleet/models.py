@@ -91,8 +91,8 @@ class OciProfile(Section):
     )
     parent: CompartmentOcid | None = Field(
         None,
-        description="Compartment (or tenancy) in which the environment's own compartment is made, "
-        "needed where the engine is oci.",
+        description="Compartment in which the environment's own compartment is made. Without it: "
+        "the tenancy's root.",
         examples=["ocid1.compartment.oc1..aaaa"],
     )
     vcn: VcnOcid | None = Field(
@@ -226,7 +226,7 @@ class Profile(Override):
     oci: OciProfile | None = Field(
         None,
         description="Where on OCI it is, for the oci engine.",
-        examples=[{"region": "us-ashburn-1", "parent": "ocid1.compartment.oc1..aaaa"}],
+        examples=[{"region": "us-ashburn-1", "pooler": "create"}],
     )
 
 

@@ -52,9 +52,7 @@ def test_in_its_own_place_it_asks_for_the_name(shop: Shop) -> None:
     assert "nobody is there to confirm" in shop.err(*call, exit_code=2)
     shop.is_interactive = True
     assert "nothing was restored" in shop.err(*call, exit_code=2, typed="production\n")
-    assert "names staging/auth" in shop.err(
-        *call, "--yes-overwrite", "staging/auth", exit_code=2
-    )
+    assert "names staging/auth" in shop.err(*call, "--yes-overwrite", "staging/auth", exit_code=2)
     assert shop.world.rows(AUTH) == ["one", "two"]
     assert shop.run(*call, typed="production/auth\n").exit_code == 0
     assert shop.world.rows(AUTH) == ["one"]

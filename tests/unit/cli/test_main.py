@@ -118,7 +118,7 @@ def test_an_engine_that_is_not_there_yet_is_refused() -> None:
 
 
 def test_an_environment_on_oci_says_where_it_is() -> None:
-    with pytest.raises(InputError, match="production is on engine oci and has no region and no"):
+    with pytest.raises(InputError, match="production is on engine oci and has no region"):
         open_engine("oci", "shop", [environment("production", engine="oci")])
 
 

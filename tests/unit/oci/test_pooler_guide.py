@@ -12,6 +12,7 @@ from pgherd.engines.oci.names import DESTROYED, KEY, Owner
 from pgherd.engines.oci.pooler_guide import pooler_guide
 from pgherd.engines.oci.sdk import Cloud
 from pgherd.errors import InputError
+from pgherd.fleet.desired import Environment
 
 OWNER = Owner("shop", "production")
 PRODUCTION = fleet(OWN_KEY).environment("production")
@@ -40,6 +41,9 @@ class Remembered:
             "list_subnets": [thing("ocid1.subnet", "poolers")],
             "list_network_security_groups": [thing("ocid1.group", "pooler-door")],
         }
+
+    def parent(self, environment: Environment) -> str:
+        return environment.oci.parent or "ocid1.tenancy"
 
     async def all(self, service: str, operation: str, **options: Any) -> list[Any]:
         return self.lists[operation]

@@ -71,7 +71,7 @@ async def _create(
         "identity",
         "CreateCompartmentDetails",
         {
-            "compartment_id": environment.oci.parent,
+            "compartment_id": cloud.parent(environment),
             "name": environment.compartment,
             "description": f"Databases of {owner.environment} of {owner.fleet}",
             "freeform_tags": owner.tags | {REGIONS: " ".join(regions)},

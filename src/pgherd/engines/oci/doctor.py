@@ -65,7 +65,7 @@ async def _checks(environment: Environment, cloud: Cloud) -> AsyncIterator[Capab
     yield Capability(f"region {region}", True, "subscribed")
     yield await _domains(cloud, environment)
     yield await _shapes(cloud)
-    async for check in _rights(cloud, name, environment.oci.parent or ""):
+    async for check in _rights(cloud, name, cloud.parent(environment)):
         yield check
 
 

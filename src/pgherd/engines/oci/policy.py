@@ -148,7 +148,7 @@ def _compartments(fleet: Fleet, environments: Iterable[Environment]) -> Iterator
         members = ", ".join(f'"{name}": "{value}"' for name, value in tags.items())
         yield "#"
         yield f"#   oci iam compartment create --name {environment.compartment} \\"
-        yield f"#     --compartment-id {environment.oci.parent} \\"
+        yield f"#     --compartment-id {environment.oci.parent or 'OCID-OF-THE-TENANCY'} \\"
         yield f"#     --description 'Databases of {environment.name} of {fleet.name}' \\"
         yield f"#     --freeform-tags '{{{members}}}'"
 
@@ -271,7 +271,8 @@ def _pooler_group(fleet: Fleet, environment: Environment) -> str:
 
 
 def _place(parent: str | None) -> str:
-    return "tenancy" if parent and parent.startswith(_TENANCY) else f"compartment id {parent}"
+    is_root = parent is None or parent.startswith(_TENANCY)
+    return "tenancy" if is_root else f"compartment id {parent}"
 
 
 def _part(title: str, rights: Iterable[Right]) -> Iterator[str]:

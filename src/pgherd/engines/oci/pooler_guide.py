@@ -47,7 +47,7 @@ async def pooler_guide(environment: Environment, owner: Owner, cloud: Cloud) -> 
 
 
 async def _estate(environment: Environment, owner: Owner, cloud: Cloud) -> Estate:
-    for compartment in await compartments.below(cloud, environment.oci.parent or ""):
+    for compartment in await compartments.below(cloud, cloud.parent(environment)):
         if owner.owns(compartment) and compartments.in_use(compartment):
             return Estate(cloud, owner, compartment.id)
     raise InputError(

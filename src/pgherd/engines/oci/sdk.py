@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
+from pgherd.fleet.desired import Environment
 
 ENDPOINT_VARIABLE = "PGHERD_OCI_ENDPOINT"
 """Where a local OCI listens, in place of the services of a region."""
@@ -150,6 +151,10 @@ class Cloud:
     def tenancy(self) -> str:
         """The OCID of the tenancy."""
         return str(self.config["tenancy"])
+
+    def parent(self, environment: Environment) -> str:
+        """Where an environment's compartment is made: as the fleet file says, or in the root."""
+        return environment.oci.parent or self.tenancy
 
     async def call(
         self, service: str, operation: str, *arguments: Any, at: str | None = None, **options: Any

@@ -32,7 +32,6 @@ class Held:
 
     owner: Owner
     profile: str
-    parent: str
     compartment: str
     regions: tuple[str, ...]
 
@@ -88,19 +87,14 @@ class Tenancy:
 
     async def held(self) -> list[Held]:
         """All environments of the fleet that exist, those that left the fleet file too."""
-        places = {
-            (e.oci.profile, e.oci.parent or ""): e.oci.region or ""
-            for e in self.environments.values()
-        }
+        clouds = [(self.cloud_of(e), e) for e in self.environments.values()]
+        places = {(cloud.profile, cloud.parent(e)): cloud for cloud, e in clouds}
         found = await together(
-            *(
-                compartments.below(self.cloud(profile, region), parent)
-                for (profile, parent), region in places.items()
-            )
+            *(compartments.below(cloud, parent) for (_, parent), cloud in places.items())
         )
         return [
-            Held(owner, profile, parent, compartment.id, regions)
-            for (profile, parent), below in zip(places, found, strict=True)
+            Held(owner, profile, compartment.id, regions)
+            for (profile, _), below in zip(places, found, strict=True)
             for compartment in below
             for owner, regions in self._ownership(compartment)
         ]
@@ -136,14 +130,14 @@ class Tenancy:
         oci = environment.oci
         owner = Owner(self.fleet, environment.name)
         cloud = self.cloud_of(environment)
-        seen = await compartments.below(cloud, oci.parent or "")
+        seen = await compartments.below(cloud, cloud.parent(environment))
         regions: tuple[str, ...] = (cloud.region,)
         for compartment in seen:
             if owner.owns(compartment) and compartments.in_use(compartment):
                 regions = _regions(compartment) or regions
         home = await self.home(oci.profile, cloud)
         ocid = await compartments.ensure(home, environment, owner, seen, regions)
-        return self.site(Held(owner, oci.profile, oci.parent or "", ocid, regions), regions[0])
+        return self.site(Held(owner, oci.profile, ocid, regions), regions[0])
 
     async def open(self, environment: Environment) -> Site:
         """The site of an environment that is complete. TryLater where it is not."""
@@ -200,10 +194,8 @@ def _regions(compartment: Any) -> tuple[str, ...]:
 
 def _require_settings(environment: Environment) -> None:
     """InputError where the fleet file does not say where on OCI an environment is."""
-    oci = environment.oci
-    missing = [n for n, v in (("region", oci.region), ("parent", oci.parent)) if v is None]
-    if missing:
+    if environment.oci.region is None:
         raise InputError(
-            f"{environment.name} is on engine oci and has no {' and no '.join(missing)}",
-            "write oci: {region: us-ashburn-1, parent: OCID of a compartment}",
+            f"{environment.name} is on engine oci and has no region",
+            "write oci: {region: us-ashburn-1}",
         )

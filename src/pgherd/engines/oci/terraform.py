@@ -22,6 +22,7 @@ from pgherd.engines.oci.terraform_resources import (
     COMPARTMENT,
     escaped,
     label,
+    parent,
     resources,
 )
 from pgherd.errors import InputError
@@ -93,12 +94,12 @@ def _user_data(environment: Environment, owner: Owner) -> str:
 def _data(environment: Environment) -> dict[str, Any]:
     oci = environment.oci
     found: dict[str, Any] = {
-        "oci_identity_availability_domains": {"region": {"compartment_id": oci.parent}}
+        "oci_identity_availability_domains": {"region": {"compartment_id": parent(environment)}}
     }
     if oci.pooler is PoolerTier.CREATE:
         found["oci_core_images"] = {
             "pooler": {
-                "compartment_id": oci.parent,
+                "compartment_id": parent(environment),
                 "operating_system": OPERATING_SYSTEM,
                 "operating_system_version": VERSION,
                 "shape": blueprint.POOLER_SHAPE,
@@ -129,7 +130,11 @@ def _providers(environment: Environment) -> dict[str, Any]:
 
 
 def _variables(environment: Environment) -> dict[str, Any]:
+    tenancy = {
+        "tenancy": {"type": "string", "description": "OCID of the tenancy, whose root it is in."}
+    }
     return {
+        **({} if environment.oci.parent else tenancy),
         "home_region": {
             "type": "string",
             "default": environment.oci.region,

@@ -88,11 +88,16 @@ def _add(resources: Resources, thing: Thing, content: Mapping[str, Any]) -> None
     resources.setdefault(_TYPES[thing.kind], {})[label(thing.key)] = content
 
 
+def parent(environment: Environment) -> str:
+    """Where the compartment is made: as the fleet file says, or in the root."""
+    return environment.oci.parent or "${var.tenancy}"
+
+
 def _compartment(environment: Environment, owner: Owner) -> dict[str, Any]:
     return {
         "//": "Terraform does not delete it, since enable_delete is not set.",
         "provider": "oci.home",
-        "compartment_id": environment.oci.parent,
+        "compartment_id": parent(environment),
         "name": environment.compartment,
         "description": f"Databases of {owner.environment} of {owner.fleet}",
         "freeform_tags": owner.tags | {REGIONS: environment.oci.region},
