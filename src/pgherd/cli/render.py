@@ -112,21 +112,15 @@ def _on_oci(fleet: Fleet, names: Sequence[str]) -> list[Environment]:
     if not found:
         raise InputError(
             f"no environment of {fleet.name} is on engine {OCI}",
-            f"write engine: {OCI} and oci: {{region: ..., parent: ...}} for one",
+            f"write engine: {OCI} and oci: {{region: us-ashburn-1}} for one",
         )
     for environment in found:
-        _require_place(environment)
+        if environment.oci.region is None:
+            raise InputError(
+                f"{environment.name} is on engine {OCI} and has no region",
+                "write oci: {region: us-ashburn-1}",
+            )
     return found
-
-
-def _require_place(environment: Environment) -> None:
-    oci = environment.oci
-    missing = [n for n, v in (("region", oci.region), ("parent", oci.parent)) if v is None]
-    if missing:
-        raise InputError(
-            f"{environment.name} is on engine {OCI} and has no {' and no '.join(missing)}",
-            "write oci: {region: us-ashburn-1, parent: OCID of a compartment}",
-        )
 
 
 def _write(files: Mapping[Path, str], *, force: bool) -> None:

@@ -102,11 +102,19 @@ def test_a_fleet_without_oci_is_refused(shop: Shop, what: str) -> None:
     assert "write engine: oci" in error
 
 
-@pytest.mark.parametrize("what", ["terraform", "policy"])
-def test_a_place_is_needed(cloud: Shop, what: str) -> None:
-    cloud.write(OCI.replace("parent: ocid1.tenancy.oc1..root, ", ""))
+@pytest.mark.parametrize("what", ["terraform", "policy", "cloud-init"])
+def test_a_region_is_needed(cloud: Shop, what: str) -> None:
+    cloud.write(OCI.replace("region: us-ashburn-1, ", ""))
     error = cloud.err("render", what, "production", exit_code=2)
-    assert "production is on engine oci and has no parent" in error
+    assert "production is on engine oci and has no region" in error
+
+
+def test_without_a_parent_it_is_the_root(cloud: Shop) -> None:
+    cloud.write(OCI.replace("parent: ocid1.tenancy.oc1..root, ", ""))
+    found = json.loads(cloud.out("render", "terraform", "production"))
+    compartment = found["resource"]["oci_identity_compartment"]["environment"]
+    assert compartment["compartment_id"] == "${var.tenancy}"
+    assert "manage compartments in tenancy where" in cloud.out("render", "policy")
 
 
 def test_all_objections_are_said(cloud: Shop) -> None:

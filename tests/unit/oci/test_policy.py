@@ -159,3 +159,13 @@ def test_the_group_is_named() -> None:
     for bad in ("", "a'b", "a\nb"):
         with pytest.raises(InputError):
             written(group=bad)
+
+
+def test_the_root_is_one_place_however_it_is_named() -> None:
+    one, two = "ocid1.tenancy.oc1..root", f"parent: {PARENT}, "
+    mixed = SHOP.replace(two, "").replace(
+        "  production:\n", f"  production:\n    oci: {{parent: {one}}}\n"
+    )
+    text = written(mixed)
+    assert text.count("## A policy in the root compartment, for the environments") == 1
+    assert f"--compartment-id {one}" in text and "--compartment-id OCID-OF-THE-TENANCY" in text

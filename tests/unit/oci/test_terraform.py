@@ -34,10 +34,11 @@ from pgherd.engines.oci.terraform_schema_check import expressions, problems
 from pgherd.errors import InputError
 
 GOLDEN = Path(__file__).parents[2] / "golden/oci"
+ROOT = SHOP.replace(f"parent: {PARENT}, ", "")
 EXAMPLES = [
     (environment, shop)
     for environment in ("production", "development")
-    for shop in (SHOP, OWN, OWN_KEY)
+    for shop in (SHOP, OWN, OWN_KEY, ROOT)
 ]
 SYSTEM = "oci_psql_db_system"
 

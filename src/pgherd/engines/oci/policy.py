@@ -20,6 +20,7 @@ from pgherd.fleet.desired import Environment, Fleet, PoolerTier
 NOT_VERIFIED = "# not verified"
 _WIDTH = 94
 _TENANCY = "ocid1.tenancy."
+_ROOT = "tenancy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,14 @@ class Right:
 def policy(fleet: Fleet, environments: Sequence[Environment], group: str) -> str:
     """All policies and dynamic groups that these environments need."""
     _require_name(group)
-    parents = list(dict.fromkeys(e.oci.parent for e in environments))
     lines = [*_head(fleet, environments, group)]
     lines += _part(
         "A policy in the root compartment, for the tenancy", _of_tenancy(environments, group)
     )
-    for parent in parents:
-        there = [e for e in environments if e.oci.parent == parent]
-        title = "the root compartment" if _place(parent) == "tenancy" else f"compartment {parent}"
-        lines += _part(f"A policy in {title}, for the environments", [_of_parent(parent, group)])
+    for place in dict.fromkeys(_place(e.oci.parent) for e in environments):
+        there = [e for e in environments if _place(e.oci.parent) == place]
+        title = "the root compartment" if place == _ROOT else place.replace(" id", "")
+        lines += _part(f"A policy in {title}, for the environments", [_of_parent(place, group)])
         lines += ["", *_compartments(fleet, there)]
         lines += _paragraphs(chain(_of_each(there, group), [_of_poolers(fleet, there)]))
     lines += ["", "## Dynamic groups: the poolers, as the instances that they are"]
@@ -127,12 +127,12 @@ def _of_own(environment: Environment, allow: str) -> Iterator[Right]:
         )
 
 
-def _of_parent(parent: str | None, group: str) -> Right:
+def _of_parent(place: str, group: str) -> Right:
     return Right(
         "makes a compartment for each environment and notes in its tags what is in it; pgherd "
         "deletes none",
         (
-            f"Allow group {group} to manage compartments in {_place(parent)} "
+            f"Allow group {group} to manage compartments in {place} "
             "where request.permission != 'COMPARTMENT_DELETE'",
         ),
     )
@@ -272,7 +272,7 @@ def _pooler_group(fleet: Fleet, environment: Environment) -> str:
 
 def _place(parent: str | None) -> str:
     is_root = parent is None or parent.startswith(_TENANCY)
-    return "tenancy" if is_root else f"compartment id {parent}"
+    return _ROOT if is_root else f"compartment id {parent}"
 
 
 def _part(title: str, rights: Iterable[Right]) -> Iterator[str]:
