@@ -80,7 +80,7 @@ class ObservedDatabase:
     `schema_revision` is the newest migration applied, None for none; it is only known
     while the database serves. `restart_pending` names the instances whose settings wait
     for a restart. `settings` are what else is applied, as `Engine.settings` names it; what is
-    unknown is left out.
+    unknown is left out. `resize_ends_connections`: another size restarts it without a switchover.
     """
 
     id: DatabaseId
@@ -93,6 +93,7 @@ class ObservedDatabase:
     restart_pending: tuple[str, ...] = ()
     detail: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
+    resize_ends_connections: bool = False
 
     @property
     def primary(self) -> ObservedInstance | None:
@@ -286,6 +287,8 @@ class Engine(Protocol):
     name: str
     concurrency: int
     """How many databases may be worked on at once."""
+    deadline: float | None
+    """Seconds after which work on one database is late, None for as long as everywhere."""
     reaches_databases: bool
     """pgherd itself can connect to the databases from where it runs; migrations need that."""
 

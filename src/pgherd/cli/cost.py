@@ -10,17 +10,29 @@ from dataclasses import replace
 import click
 
 from pgherd.cli.cost_tables import cost_json, cost_notes, cost_tables
+from pgherd.cli.engines import OCI
 from pgherd.cli.failures import print_error
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.cli.words import few
-from pgherd.decide.cost import FleetCost, fleet_cost
+from pgherd.decide.cost import FleetCost, Poolers, fleet_cost
 from pgherd.decide.prices import PriceTable
 from pgherd.engine import Engine, Observation, Unknown
 from pgherd.errors import PgherdError
-from pgherd.fleet.desired import Fleet
+from pgherd.fleet.desired import Fleet, PoolerTier
+
+
+def _poolers(fleet: Fleet) -> Mapping[str, Poolers]:
+    """The machines in front of databases, where pgherd makes any."""
+    from pgherd.engines.oci.blueprint import POOLER_GIB, POOLER_OCPUS, pooler_addresses
+
+    return {
+        e.name: Poolers(len(pooler_addresses(e)), POOLER_OCPUS, POOLER_GIB)
+        for e in fleet.environments
+        if e.engine == OCI and e.oci.pooler is PoolerTier.CREATE
+    }
 
 
 @click.command()
@@ -56,7 +68,7 @@ def cost(
     """
     shown = _only(fleet, environments)
     seen = _look(surroundings, shown) if current else None
-    found = fleet_cost(shown, prices, seen)
+    found = fleet_cost(shown, prices, seen, _poolers(shown))
     if as_json:
         click.echo(json.dumps(cost_json(found, prices, current=current), indent=2))
     else:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from pgherd.control.act import Actor
 from pgherd.control.clock import Clock, Patience
@@ -72,7 +73,7 @@ class Work:
             await self._ensured(part, part.after)
 
     async def _ensured(self, part: EnvironmentPlan, steps: tuple[Action, ...]) -> bool:
-        with self._effort(part.name) as effort:
+        with self._effort(part.name, part.engine) as effort:
             for step in steps:
                 while not await self._attempt(part.engine, (step,), effort):
                     pass
@@ -81,7 +82,7 @@ class Work:
 
     async def _database(self, part: EnvironmentPlan, planned: DatabasePlan, rank: int) -> bool:
         steps: tuple[Action, ...] = planned.steps
-        with self._effort(str(planned.id)) as effort:
+        with self._effort(str(planned.id), part.engine) as effort:
             while steps:
                 # Its environment is ensured on each retry, which says nothing about headway.
                 own = (s for s in steps if not isinstance(s, EnsureEnvironment))
@@ -139,7 +140,9 @@ class Work:
         now = self._clock.now()
         self._emit(Finished(step, now, now - started))
 
-    def _effort(self, subject: str) -> Effort:
+    def _effort(self, subject: str, engine: str) -> Effort:
         if subject not in self._efforts:
-            self._efforts[subject] = Effort(subject, self._clock, self._patience, self._emit)
+            deadline = self._engines[engine].deadline or self._patience.deadline
+            patience = replace(self._patience, deadline=deadline)
+            self._efforts[subject] = Effort(subject, self._clock, patience, self._emit)
         return self._efforts[subject]

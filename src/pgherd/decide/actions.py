@@ -22,6 +22,7 @@ class Interruption(StrEnum):
     REPLICA_RESTART = "a restart of a replica"
     ROLLING_RESTART = "restarts one by one, a pause of under a second"
     RESTART = "a restart: a few seconds"
+    SERVICE_RESTART = "restarts by the service: connections end, maybe for minutes"
     STOP = "it does not serve until it is started again"
     DATA_LOSS = "the data is lost"
 

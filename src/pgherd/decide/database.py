@@ -157,8 +157,12 @@ def _ocpus(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseActio
     if seen.ocpus != target:
         reason = f"the fleet file says {_range(bounds.initial, bounds.max)} OCPUs"
         # Shared memory follows the size, and PostgreSQL allots it at its start.
-        is_alone = database.replicas.min == 0 and len(seen.instances) <= 1
-        interruption = Interruption.RESTART if is_alone else Interruption.ROLLING_RESTART
+        if seen.resize_ends_connections:
+            interruption = Interruption.SERVICE_RESTART
+        elif database.replicas.min == 0 and len(seen.instances) <= 1:
+            interruption = Interruption.RESTART
+        else:
+            interruption = Interruption.ROLLING_RESTART
         yield SetOcpus(database.id, seen.ocpus, target, reason, interruption)
 
 

@@ -50,6 +50,7 @@ class MemoryEngine:
     def __init__(self, world: World, *, name: str = "memory", concurrency: int = 8) -> None:
         self.name = name
         self.concurrency = concurrency
+        self.deadline: float | None = None
         self.reaches_databases = True
         self.world = world
 

@@ -78,6 +78,7 @@ class LocalEngine:
     """Databases on this machine, with all of their state below `layout.root`."""
 
     name = "local"
+    deadline: float | None = None
     reaches_databases = True
 
     def __init__(self, fleet: str, layout: Layout, concurrency: int | None = None) -> None:

@@ -153,15 +153,17 @@ def _network(environment: Environment, owner: Owner) -> Iterator[Thing]:
     }
     yield _thing(Kind.ROUTE_TABLE, "routes-out", owner, {**vcn, "route_rules": [route]})
     cidrs = subnets(environment.network)
-    for key, cidr_block, routes in zip(
-        ("databases", "poolers"), cidrs, ("no-routes", "routes-out"), strict=True
+    # Unique in a VCN that several environments may share.
+    short = label(environment.name)[:13]
+    for key, cidr_block, routes, dns in zip(
+        ("databases", "poolers"), cidrs, ("no-routes", "routes-out"), ("db", "pb"), strict=True
     ):
         subnet = {
             "cidr_block": str(cidr_block),
             "route_table_id": Reference(routes),
             "security_list_ids": [Reference("nothing")],
             "prohibit_public_ip_on_vnic": True,
-            "dns_label": key,
+            "dns_label": f"{short}{dns}",
         }
         yield _thing(Kind.SUBNET, key, owner, vcn | subnet)
     for key in RULES:

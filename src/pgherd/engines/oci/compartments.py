@@ -58,7 +58,7 @@ async def ensure(
                     "write another name as compartment:, or give it the free-form tags "
                     + ", ".join(f"{k}={v}" for k, v in owner.tags.items()),
                 )
-            if not in_use(compartment):
+            if not in_use(compartment) or not compartment.freeform_tags.get(REGIONS):
                 await note_regions(cloud, compartment.id, owner, regions)
             return str(compartment.id)
     return await _create(cloud, environment, owner, regions)

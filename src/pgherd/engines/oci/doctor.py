@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from pgherd.engine import Capability
-from pgherd.engines.oci import sdk, shapes
+from pgherd.engines.oci import compartments, limits, sdk, shapes
 from pgherd.engines.oci.sdk import Cloud, NotFound
 from pgherd.engines.oci.site import domains
 from pgherd.errors import PgherdError
@@ -49,7 +49,7 @@ async def capabilities(
 
 
 async def _checks(environment: Environment, cloud: Cloud) -> AsyncIterator[Capability]:
-    region, name = cloud.region, environment.name
+    region = cloud.region
     try:
         regions = await cloud.call("identity", "list_region_subscriptions", cloud.tenancy)
     except PgherdError as error:
@@ -65,7 +65,8 @@ async def _checks(environment: Environment, cloud: Cloud) -> AsyncIterator[Capab
     yield Capability(f"region {region}", True, "subscribed")
     yield await _domains(cloud, environment)
     yield await _shapes(cloud)
-    async for check in _rights(cloud, name, cloud.parent(environment)):
+    yield await _limits(cloud)
+    async for check in _rights(cloud, environment):
         yield check
 
 
@@ -101,20 +102,44 @@ async def _shapes(cloud: Cloud) -> Capability:
     return Capability(name, bool(found), detail or "none", "" if found else "write another region")
 
 
-async def _rights(cloud: Cloud, name: str, parent: str) -> AsyncIterator[Capability]:
+async def _limits(cloud: Cloud) -> Capability:
+    name = f"DB systems in {cloud.region}"
+    try:
+        left = await limits.systems_left(cloud)
+    except PgherdError as error:
+        return Capability(name, False, error.message, error.hint, required=False)
+    if left is None:
+        return Capability(name, True, "oci does not say how many more there may be", required=False)
+    remedy = "" if left else "ask for a higher limit in the console (Governance, Limits)"
+    return Capability(name, left > 0, f"{left} more may be made", remedy, required=False)
+
+
+async def _rights(cloud: Cloud, environment: Environment) -> AsyncIterator[Capability]:
     """One line where everything can be seen, else one for each thing that cannot."""
-    what = f"rights in {name}"
+    what = f"rights in {environment.compartment}"
+    try:
+        found = await compartments.below(cloud, cloud.parent(environment))
+    except PgherdError as error:
+        yield _no_right(f"{what}: compartments", error)
+        return
+    there = [c.id for c in found if c.name == environment.compartment]
+    if not there:
+        yield Capability(what, True, "it is not there yet: `pgherd up` makes it", required=False)
+        return
     hidden = False
-    lists = (("compartments", "identity", "list_compartments"), *LISTS)
-    for words, service, operation in lists:
+    for words, service, operation in LISTS:
         try:
-            await cloud.all(service, operation, compartment_id=parent)
+            await cloud.all(service, operation, compartment_id=there[0])
         except PgherdError as error:
             hidden = True
-            remedy = _POLICY if isinstance(error, NotFound) else error.hint
-            yield Capability(f"{what}: {words}", False, error.message, remedy)
+            yield _no_right(f"{what}: {words}", error)
     if not hidden:
-        yield Capability(what, True, f"{', '.join(words for words, _, _ in lists)} can be seen")
+        yield Capability(what, True, f"{', '.join(words for words, _, _ in LISTS)} can be seen")
+
+
+def _no_right(what: str, error: PgherdError) -> Capability:
+    remedy = _POLICY if isinstance(error, NotFound) else error.hint
+    return Capability(what, False, error.message, remedy)
 
 
 def _service() -> list[Capability]:

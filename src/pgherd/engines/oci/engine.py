@@ -28,6 +28,7 @@ from pgherd.engines.oci import (
     backups,
     blueprint,
     compartments,
+    limits,
     observation,
     restoring,
     shapes,
@@ -47,7 +48,6 @@ from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
 
 CONCURRENCY = 4
 """Databases that are worked on at once: more makings in parallel and the service throttles."""
-LIMIT_SERVICE, LIMIT_WORD = "postgresql", "db-system"
 
 
 class OciEngine:
@@ -55,6 +55,7 @@ class OciEngine:
 
     name = "oci"
     concurrency = CONCURRENCY
+    deadline: float | None = 3600.0
     reaches_databases = False
 
     def __init__(
@@ -90,7 +91,7 @@ class OciEngine:
 
     async def _place(self, cloud: Cloud) -> Place:
         found, names, left = await together(
-            self._tenancy.shapes(cloud), domains(cloud), _systems_left(cloud)
+            self._tenancy.shapes(cloud), domains(cloud), limits.systems_left(cloud)
         )
         return Place(found, names, left)
 
@@ -180,13 +181,14 @@ class OciEngine:
                 "restore it to a new database, which gets a larger shape",
             )
         await site.systems.resize(database.id, system.id, ocpus, shape)
+        await reach(site, database, system.id)
 
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
         """Nothing to do: the storage has every commit several times before it is acknowledged."""
         await self._tenancy.find(database.id)
 
     async def ensure_settings(self, database: Database) -> None:
-        """Backups, then the storage's tier: one kind of thing a call."""
+        """Backups, the storage's tier, the reader endpoint: one kind of thing a call."""
         site, system = await self._tenancy.find(database.id)
         seen = observation.settings_seen((await site.systems.get(system.id)).data)
         wanted = observation.settings_wanted(database)
@@ -198,6 +200,10 @@ class OciEngine:
         if "oci.iops" in changed:
             tier = {"storage_details": {"iops": database.environment.oci.iops}}
             await site.systems.update(database.id, system.id, tier)
+        if observation.READER in changed:
+            reader = {"network_details": {"is_reader_endpoint_enabled": database.replicas.max > 0}}
+            await site.systems.update(database.id, system.id, reader)
+            await reach(site, database, system.id)
 
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """Nothing waits for a restart on OCI: the service restarts what has to be."""
@@ -348,23 +354,6 @@ class OciEngine:
             if not follow:
                 return
             await site.cloud.sleep(5)
-
-
-async def _systems_left(cloud: Cloud) -> int | None:
-    """How many more systems the limits allow, None where OCI does not say."""
-    try:
-        values = await cloud.all(
-            "limits", "list_limit_values", cloud.tenancy, service_name=LIMIT_SERVICE
-        )
-        for value in values:
-            if LIMIT_WORD in value.name:
-                answer = await cloud.call(
-                    "limits", "get_resource_availability", LIMIT_SERVICE, value.name, cloud.tenancy
-                )
-                return None if answer.data.available is None else int(answer.data.available)
-    except InputError:
-        return None
-    return None
 
 
 async def _work_log(site: Site, system: str) -> list[LogLine]:

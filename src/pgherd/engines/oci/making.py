@@ -70,7 +70,7 @@ async def reach(site: Site, database: Database, system: str) -> None:
     found = (await site.systems.active(database.id, system)).data
     connection = await site.systems.connection(system)
     service = database.id.service
-    await site.ensure_routed(service, found, connection, database.environment.network)
+    await site.ensure_routed(service, found, connection, database.environment)
     users = (service, read_only_role(service))
     if not all(site.clients.has(user) for user in users):
         authority = await site.authority()

@@ -15,6 +15,7 @@ from pgherd.engine import (
 )
 from pgherd.fleet.desired import Database, DatabaseId
 
+READER = "reader endpoint"
 NOT_ROUTED = "its poolers do not know it yet"
 _INSTANCE_STATES = {
     "CREATING": InstanceState.STARTING,
@@ -50,6 +51,7 @@ def database(
         schema_revision=None,
         detail=detail,
         settings=settings_seen(system),
+        resize_ends_connections=True,
     )
 
 
@@ -104,6 +106,7 @@ def settings_wanted(database: Database) -> dict[str, str]:
         "backup.retention": f"{backup.retention_days}d",
         "backup.copy_to": ", ".join(sorted(backup.copy_to)) or "none",
         "oci.iops": str(database.environment.oci.iops),
+        READER: "yes" if database.replicas.max > 0 else "no",
     }
 
 
@@ -112,6 +115,9 @@ def settings_seen(system: Any) -> Mapping[str, str]:
     seen = {}
     if system.storage_details and system.storage_details.iops:
         seen["oci.iops"] = str(system.storage_details.iops)
+    network = system.network_details
+    if network and network.is_reader_endpoint_enabled is not None:
+        seen[READER] = "yes" if network.is_reader_endpoint_enabled else "no"
     policy = system.management_policy
     if policy and policy.backup_policy:
         backup = policy.backup_policy

@@ -14,7 +14,8 @@ from typing import Any
 
 METADATA_KEY = "pgherd"
 POOL_PER_OCPU = 20
-"""Server connections that a pooler opens to a database for each OCPU of its primary."""
+"""Server connections to a database for each OCPU of its primary, shared by all poolers."""
+LEAST_POOL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def _route(found: Mapping[str, Any]) -> Route:
     )
 
 
-def route(details: Any, ocpus: int, was: str | None = None) -> Route:
+def route(details: Any, ocpus: int, poolers: int = 1, was: str | None = None) -> Route:
     """From a system's `get_connection_details`; `was` is what it was restored from, if anything."""
     primary, reader = details.primary_db_endpoint, details.reader_endpoint
     return Route(
@@ -109,6 +110,6 @@ def route(details: Any, ocpus: int, was: str | None = None) -> Route:
         name=primary.fqdn,
         port=primary.port,
         reader=Endpoint(reader.ip_address, reader.fqdn) if reader else None,
-        pool=POOL_PER_OCPU * ocpus,
+        pool=max(LEAST_POOL, POOL_PER_OCPU * ocpus // poolers),
         was=was,
     )

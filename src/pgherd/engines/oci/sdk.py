@@ -53,6 +53,10 @@ _PASSING = {"IncorrectState", "LockConflict", "ExternalServerIncorrectState", "C
 _USED_UP = {"LimitExceeded", "QuotaExceeded", "OutOfHostCapacity"}
 
 
+class Stale(TryLater):
+    """It changed since it was looked at; only another look helps."""
+
+
 class NotFound(InputError):
     """It is not there, or may not be seen: OCI gives the same answer to both."""
 
@@ -168,8 +172,9 @@ class Cloud:
         for attempt in range(ATTEMPTS):
             try:
                 return await self._once(service, operation, arguments, at, options)
-            except TryLater:
-                if not repeatable or attempt == ATTEMPTS - 1:
+            except TryLater as error:
+                is_last = attempt == ATTEMPTS - 1
+                if is_last or not repeatable or isinstance(error, Stale):
                     raise
                 await self.sleep(FIRST_DELAY * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("unreachable")
@@ -281,7 +286,9 @@ def _of_service(error: Any, what: str) -> PgherdError:
         return InputError(text, "check the profile's key and user, then `pgherd doctor`")
     if code in _USED_UP:
         return NeedsHuman(text, "ask for a higher limit in the console, then run it again")
-    if status == 429 or status >= 500 or status == 412 or code in _PASSING:
+    if status == 412:
+        return Stale(text)
+    if status == 429 or status >= 500 or code in _PASSING:
         return TryLater(f"oci is not ready for {what}: {_first_line(error.message) or code}")
     if status == 409:
         return TryLater(text)

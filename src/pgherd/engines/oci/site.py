@@ -174,12 +174,13 @@ class Site:
     # Routes
 
     async def ensure_routed(
-        self, service: str, system: Any, connection: Any, network: IPv4Network
+        self, service: str, system: Any, connection: Any, environment: Environment
     ) -> None:
         """The poolers know where a database is."""
         was = (system.freeform_tags or {}).get(WAS)
-        route = routes.route(connection, system.instance_ocpu_count, was)
-        initial = Routes(str(network))
+        count = len(blueprint.pooler_addresses(environment))
+        route = routes.route(connection, system.instance_ocpu_count, count, was)
+        initial = Routes(str(environment.network))
         await self._tell(
             initial, lambda known: known.including(service, route, connection.ca_certificate)
         )
