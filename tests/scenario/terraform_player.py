@@ -197,9 +197,7 @@ class Player:
         async def look() -> Any:
             return (await self.cloud.call(calls.service, calls.get, made.id, at=at)).data
 
-        seen = await until(
-            self.cloud, "terraform", look, lambda t: t.lifecycle_state in AVAILABLE
-        )
+        seen = await until(self.cloud, "terraform", look, lambda t: t.lifecycle_state in AVAILABLE)
         found = {"id": seen.id}
         for name in ("management_endpoint", "current_version_number"):
             if hasattr(seen, name):
@@ -207,9 +205,7 @@ class Player:
         return found
 
     async def image(self) -> str:
-        images = await self.cloud.all(
-            "compute", "list_images", compartment_id=self.cloud.tenancy
-        )
+        images = await self.cloud.all("compute", "list_images", compartment_id=self.cloud.tenancy)
         if not images:
             raise NotFound("no image")
         return str(images[0].id)

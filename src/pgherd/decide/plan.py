@@ -201,7 +201,9 @@ class _Wanted:
             else:
                 databases.append(found)
         wanted = tuple(d for d in databases if d.steps)
-        before = tuple(self._before(seen, wanted))
+        # Where everything is refused there is nothing to make a place for.
+        hopeless = bool(refused) and not databases
+        before = () if hopeless else tuple(self._before(seen, wanted))
         part = EnvironmentPlan(self.environment.name, self.environment.engine, before, wanted)
         return Plan((part,), tuple(refused), tuple(unknown))
 

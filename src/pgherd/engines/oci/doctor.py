@@ -44,7 +44,7 @@ async def capabilities(
     for environment in environments:
         cloud = open_cloud(environment.oci.profile, environment.oci.region or "")
         found += [check async for check in _checks(environment, cloud)]
-    found += _service()
+    found += _service(environments)
     return sorted(dict.fromkeys(found), key=lambda c: not c.required)
 
 
@@ -142,14 +142,15 @@ def _no_right(what: str, error: PgherdError) -> Capability:
     return Capability(what, False, error.message, remedy)
 
 
-def _service() -> list[Capability]:
+def _service(environments: Sequence[Environment]) -> list[Capability]:
     """What the service itself is like, so that nobody finds out half-way."""
+    has_poolers = bool(environments) and all(e.oci.pooler for e in environments)
     return [
         Capability(
             "client certificates",
-            False,
+            has_poolers,
             "the service asks for passwords; pgherd's pooler tier asks for certificates",
-            "write oci: {pooler: create}",
+            "" if has_poolers else "write oci: {pooler: create}",
             required=False,
         ),
         Capability(

@@ -47,6 +47,7 @@ async def make(
     shape = shapes.choose(await tenancy.shapes(site.cloud), database.ocpus.max)
     if shape is None:
         raise InputError(f"{site.cloud.region} has no shape for databases")
+    database = _copied_elsewhere(database, site.cloud.region)
     names = await site.domains()
     is_single = database.environment.availability_domains == 1 or len(names) == 1
     # What is made from another keeps the other's password.
@@ -63,6 +64,13 @@ async def make(
         thing = replace(thing, properties=properties, tags={**thing.tags, **origin.tags})
     system = await site.systems.create(database, thing, site.estate.ocids)
     await reach(site, database, system)
+
+
+def _copied_elsewhere(database: Database, region: str) -> Database:
+    """In another region than its own, a database is not copied to where it is."""
+    backup = database.backup
+    others = tuple(r for r in backup.copy_to if r != region)
+    return replace(database, backup=replace(backup, copy_to=others))
 
 
 async def reach(site: Site, database: Database, system: str) -> None:

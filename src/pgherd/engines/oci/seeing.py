@@ -7,14 +7,14 @@ compartment, and one get for each database; one more for who is the primary, whe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from pgherd.engine import Observation, ObservedDatabase, Unknown
 from pgherd.engines.oci import observation, poolers
-from pgherd.engines.oci.blueprint import Kind
+from pgherd.engines.oci.blueprint import Kind, pooler_addresses
 from pgherd.engines.oci.sdk import NotFound
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Held, Tenancy
@@ -90,14 +90,21 @@ class Eye:
         looks = await together(
             *(_database(site, id, found, routed, roles=roles) for id, found in by_id.items())
         )
-        states = {i.lifecycle_state for i in instances}
+        states = [i.lifecycle_state for i in instances]
         return _View(
             held.name,
             {id: seen for id, seen in zip(by_id, looks, strict=True) if seen is not None},
             is_home=site.cloud.region == held.regions[0],
-            is_stopped=states == {"STOPPED"},
-            trouble=_trouble(states, known.certificate_due if known else None),
+            is_stopped=set(states) == {"STOPPED"},
+            trouble=_trouble(
+                states, self._poolers_wanted(held), known.certificate_due if known else None
+            ),
         )
+
+    def _poolers_wanted(self, held: Held) -> int:
+        """How many there should be, as far as the fleet file says."""
+        environment = self._tenancy.environments.get(held.name)
+        return len(pooler_addresses(environment)) if environment else 1
 
 
 async def _kept_or(site: Site, kept: list[Any] | None) -> list[Any]:
@@ -123,12 +130,12 @@ async def _database(
     return observation.database(id, system, primary, is_routed=id.service in routed)
 
 
-def _trouble(states: set[str], due: datetime | None) -> str:
+def _trouble(states: Sequence[str], wanted: int, due: datetime | None) -> str:
     """Why the poolers of an environment need a hand, empty where they do not."""
-    if not states:
-        return "no pooler is there"
-    if states != {"RUNNING"}:
-        return f"a pooler is {min(states - {'RUNNING'})}"
+    if len(states) < wanted:
+        return f"{len(states)} of {wanted} poolers are there"
+    if ill := [state for state in states if state != "RUNNING"]:
+        return f"a pooler is {ill[0]}"
     if due is not None and datetime.now(UTC) > due:
         return "its poolers' certificate is to be renewed"
     return ""

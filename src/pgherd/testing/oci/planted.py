@@ -49,7 +49,11 @@ def _fitting(world: World, kind: str) -> Body:
             system = world.new_id("db_system", world.home)
             return {"sourceType": "MANUAL", "dbSystemId": system, "copyStatus": []}
         case "vcn":
-            return {"cidrBlock": "192.168.0.0/16", "cidrBlocks": ["192.168.0.0/16"]}
+            defaults = ("defaultRouteTableId", "defaultSecurityListId", "defaultDhcpOptionsId")
+            own = {name: world.new_id("route_table", world.home) for name in defaults}
+            return {"cidrBlock": "192.168.0.0/16", "cidrBlocks": ["192.168.0.0/16"], **own}
+        case "instance":
+            return {"metadata": {}}
         case "subnet":
             return {"cidrBlock": "192.168.1.0/24"}
         case "db_system":

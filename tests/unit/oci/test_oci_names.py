@@ -1,0 +1,135 @@
+"""Whose a thing is, and that the token of a call is the same for the same call only."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgherd.engines.oci.names import (
+    ENVIRONMENT,
+    FLEET,
+    KEY,
+    SERVICE,
+    Owner,
+    label,
+    retry_token,
+)
+from pgherd.fleet.desired import DatabaseId
+
+OWNER = Owner("shop", "production")
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.text(max_size=5) | st.integers(2, 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=6,
+)
+DETAILS = st.dictionaries(st.text(max_size=5), BODIES, max_size=4)
+
+
+def tagged(tags: Mapping[str, str] | None) -> Any:
+    return SimpleNamespace(freeform_tags=tags)
+
+
+def test_what_carries_the_owners_tags_is_its() -> None:
+    assert OWNER.owns(tagged(OWNER.tags))
+    assert OWNER.owns(tagged(OWNER.tags | {KEY: "vcn", "team": "payments"}))
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        None,
+        {},
+        {FLEET: "shop"},
+        {ENVIRONMENT: "production"},
+        {FLEET: "shop", ENVIRONMENT: "staging"},
+        {FLEET: "other", ENVIRONMENT: "production"},
+        {FLEET: "Shop", ENVIRONMENT: "production"},
+    ],
+)
+def test_everything_else_is_foreign(tags: Mapping[str, str] | None) -> None:
+    assert not OWNER.owns(tagged(tags))
+    assert OWNER.database(tagged({**(tags or {}), SERVICE: "auth"})) is None
+
+
+def test_a_system_says_which_database_it_is() -> None:
+    system = tagged(OWNER.tags | {SERVICE: "auth"})
+    assert OWNER.database(system) == DatabaseId("production", "auth")
+    assert OWNER.database(tagged(OWNER.tags)) is None
+    assert OWNER.database(tagged(None)) is None
+
+
+def test_tags_are_the_askers_own() -> None:
+    OWNER.tags[FLEET] = "changed"
+    assert OWNER.tags[FLEET] == "shop"
+
+
+def test_a_name_says_whose_part_it_is() -> None:
+    assert OWNER.name("databases") == "shop-production-databases"
+
+
+@given(DETAILS, st.lists(st.text(max_size=5), max_size=4), st.randoms(use_true_random=False))
+def test_the_same_call_has_the_same_token(
+    details: dict[str, Any], generation: list[str], shuffle: Any
+) -> None:
+    turned = list(details.items())
+    shuffle.shuffle(turned)
+    former = [*generation]
+    shuffle.shuffle(former)
+    token = retry_token("create_vcn", details, generation)
+    assert retry_token("create_vcn", dict(turned), former) == token
+
+
+@given(DETAILS, DETAILS)
+def test_another_body_has_another_token(one: dict[str, Any], other: dict[str, Any]) -> None:
+    tokens = {retry_token("create_vcn", one), retry_token("create_vcn", other)}
+    assert len(tokens) == (1 if one == other else 2)
+
+
+@given(DETAILS, st.sets(st.text(max_size=5), min_size=1, max_size=3))
+def test_another_generation_has_another_token(details: dict[str, Any], gone: set[str]) -> None:
+    assert retry_token("create_vcn", details, gone) != retry_token("create_vcn", details)
+
+
+def test_another_operation_has_another_token() -> None:
+    assert retry_token("create_vcn", {}) != retry_token("create_subnet", {})
+
+
+def test_a_body_may_hold_a_time() -> None:
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    later = noon.replace(second=1)
+    assert retry_token("restore", {"at": noon}) == retry_token("restore", {"at": noon})
+    assert retry_token("restore", {"at": noon}) != retry_token("restore", {"at": later})
+
+
+@given(DETAILS)
+def test_a_token_is_as_oci_takes_it(details: dict[str, Any]) -> None:
+    token = retry_token("create_vcn", details)
+    assert len(token) == 32
+    assert token.isascii()
+    assert token.isalnum()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("production", "production"),
+        ("pre-production", "preproduction"),
+        ("a-very-long-environment", "averylongenviro"),
+        ("e2e", "e2e"),
+    ],
+)
+def test_a_label_of_an_environment(name: str, expected: str) -> None:
+    assert label(name) == expected
+
+
+@given(st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True))
+def test_a_label_is_as_oci_takes_it(name: str) -> None:
+    found = label(name)
+    assert 1 <= len(found) <= 15
+    assert found.isascii()
+    assert found.isalnum()
+    assert found[0].isalpha()
