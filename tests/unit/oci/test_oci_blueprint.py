@@ -73,7 +73,7 @@ def system(wanted: Database, **options: Any) -> Thing:
 def poolers(name: str) -> Iterator[Thing]:
     where = environment(name)
     for number in range(1, len(blueprint.pooler_addresses(where)) + 1):
-        yield blueprint.pooler(where, owner(name), number, IMAGE, DOMAIN, "BASE64")
+        yield blueprint.pooler(where, owner(name), number, IMAGE, f"Uocm:IAD-AD-{number}", "BASE64")
 
 
 def references(value: Any) -> Iterator[str]:
@@ -267,7 +267,7 @@ def test_subnets_lie_in_the_network_and_never_overlap(network: IPv4Network) -> N
 
 @pytest.mark.parametrize("network", ["10.0.0.0/29", "10.0.0.0/32"])
 def test_a_network_may_be_too_small_to_be_split(network: str) -> None:
-    with pytest.raises(ValueError, match="prefix"):
+    with pytest.raises(ValueError, match="prefix|unpack"):
         blueprint.subnets(IPv4Network(network))
 
 

@@ -106,8 +106,8 @@ def subnets(network: IPv4Network) -> tuple[IPv4Network, IPv4Network]:
 
     ValueError where the network is too small to be split.
     """
-    parts = network.subnets(prefixlen_diff=4)
-    return next(parts), next(parts)
+    databases, poolers, *_ = network.subnets(prefixlen_diff=4)
+    return databases, poolers
 
 
 def addresses_needed(databases: Iterator[Database]) -> int:
