@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -311,6 +314,23 @@ async def test_no_answer_is_never_not_there(cloud: LocalOci, story: Story) -> No
     cloud.fail("list_db_systems", "error", times=100)
     with pytest.raises(TryLater):
         await story.engine().observe()
+
+
+async def test_the_rehearsal_for_a_real_tenancy_goes_as_it_should(
+    cloud: LocalOci, tmp_path: Path
+) -> None:
+    program = [sys.executable, "-m", "pgherd.testing.rehearsal", "--yes"]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*program, "--region", cloud.regions[0], "--directory", str(tmp_path / "rehearsal")],
+        env={**os.environ, "PGHERD_STATE": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all of it went as it should" in done.stdout
+    assert cloud.systems() == []
 
 
 async def test_a_moment_before_the_database_cannot_come_back(story: Story) -> None:
