@@ -212,7 +212,10 @@ class AccessRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to open one database. With certificates: `certificate`, `key`, `authority` are files."""
+    """How to open one database. With certificates: `certificate`, `key`, `authority` are files.
+
+    `host` may be several, with commas between. `connect_timeout` is in seconds, for each of them.
+    """
 
     host: str
     port: int
@@ -221,6 +224,7 @@ class Access:
     certificate: Path | None = None
     key: Path | None = None
     authority: Path | None = None
+    connect_timeout: int | None = None
 
     def parameters(self) -> dict[str, str]:
         """The libpq connection parameters."""
@@ -230,6 +234,8 @@ class Access:
             "dbname": self.database,
             "user": self.user,
         }
+        if self.connect_timeout is not None:
+            parameters["connect_timeout"] = str(self.connect_timeout)
         if self.certificate and self.key and self.authority:
             parameters |= {
                 "sslmode": "verify-full",
@@ -241,7 +247,8 @@ class Access:
 
     def uri(self) -> str:
         """A libpq URI that any libpq client can use as it is."""
-        rest = {k: v for k, v in self.parameters().items() if k.startswith("ssl")}
+        in_front = {"host", "port", "dbname", "user"}
+        rest = {k: v for k, v in self.parameters().items() if k not in in_front}
         # A folder in the place of the host name is a Unix socket's.
         host = quote(self.host, safe="")
         query = f"?{urlencode(rest, quote_via=quote, safe='/')}" if rest else ""
@@ -249,7 +256,7 @@ class Access:
 
     def variables(self) -> dict[str, str]:
         """The same as libpq's environment variables."""
-        names = {"dbname": "PGDATABASE"}
+        names = {"dbname": "PGDATABASE", "connect_timeout": "PGCONNECT_TIMEOUT"}
         return {names.get(k, f"PG{k.upper()}"): v for k, v in self.parameters().items()}
 
 

@@ -267,7 +267,7 @@ def test_subnets_lie_in_the_network_and_never_overlap(network: IPv4Network) -> N
 
 @pytest.mark.parametrize("network", ["10.0.0.0/29", "10.0.0.0/32"])
 def test_a_network_may_be_too_small_to_be_split(network: str) -> None:
-    with pytest.raises(ValueError, match="prefix|unpack"):
+    with pytest.raises(ValueError, match=r"prefix|unpack"):
         blueprint.subnets(IPv4Network(network))
 
 

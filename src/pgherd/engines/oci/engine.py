@@ -50,6 +50,10 @@ CONCURRENCY = 4
 """Databases that are worked on at once: more makings in parallel and the service throttles."""
 
 
+CONNECT_SECONDS = 5
+"""For each pooler: from outside the network nobody answers, and that should be soon known."""
+
+
 class OciEngine:
     """The databases of one fleet on OCI. `root` holds certificates of clients."""
 
@@ -318,6 +322,7 @@ class OciEngine:
             certificate=place.certificate,
             key=place.key,
             authority=site.clients.authority,
+            connect_timeout=CONNECT_SECONDS,
         )
 
     async def certificates(self) -> Sequence[CertificateInfo]:

@@ -8,6 +8,7 @@ process share, would let a throttled service stop all others.
 from __future__ import annotations
 
 import asyncio
+import configparser
 import os
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -95,8 +96,10 @@ def sign_in(profile: str) -> dict[str, Any]:
         raise InputError(
             f"profile {profile!r} is not in {path}", "write oci: {profile: NAME} with one that is"
         ) from None
-    except (oci.exceptions.ClientError, ValueError) as error:
-        raise InputError(f"profile {profile!r} of {path} cannot be used: {error}") from None
+    except (oci.exceptions.ClientError, configparser.Error, ValueError) as error:
+        raise InputError(
+            f"profile {profile!r} of {path} cannot be used: {_first_line(error)}"
+        ) from None
     return config
 
 
@@ -242,7 +245,7 @@ class Cloud:
             "timeout": TIMEOUT,
         }
         # One for all clients: loading the key is most of what a client costs.
-        self._signer = self._signer or _new_signer(oci, self.config)
+        self._signer = self._signer or self._new_signer(oci)
         options["signer"] = self._signer
         if at is not None:
             options["service_endpoint"] = at
@@ -250,6 +253,15 @@ class Cloud:
             options["service_endpoint"] = f"{self.endpoint}/r/{self.region}/{package}"
         client = getattr(import_module(f"oci.{package}"), name)
         return client(self.config, **options)
+
+    def _new_signer(self, oci: ModuleType) -> Any:
+        try:
+            return _new_signer(oci, self.config)
+        except (oci.exceptions.ClientError, OSError, ValueError) as error:
+            raise InputError(
+                f"profile {self.profile!r} cannot sign: {_first_line(error)}",
+                "check its key_file, pass_phrase and security_token_file",
+            ) from None
 
 
 def _new_signer(oci: ModuleType, config: Mapping[str, Any]) -> Any:
