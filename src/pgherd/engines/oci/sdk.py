@@ -87,7 +87,9 @@ def sign_in(profile: str) -> dict[str, Any]:
     path = os.environ.get(CONFIG_VARIABLE) or oci.config.DEFAULT_LOCATION
     try:
         config: dict[str, Any] = oci.config.from_file(path, profile)
-        oci.config.validate_config(config)
+        # A session's profile names no user: its token does.
+        session = {"user": config.get("tenancy")} if "security_token_file" in config else {}
+        oci.config.validate_config(session | config)
     except (oci.exceptions.ConfigFileNotFound, FileNotFoundError):
         raise InputError(
             f"{path} does not exist", "write it with `oci setup config`, or set OCI_CONFIG_FILE"

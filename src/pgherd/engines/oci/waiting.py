@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar, overload
 
-from pgherd.engines.oci.sdk import Cloud
+from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.errors import NeedsHuman, TryLater
 
 T = TypeVar("T")
@@ -38,8 +38,13 @@ async def until(
         seen = await look()
         if ends(seen):
             return seen
-    state = getattr(seen, "lifecycle_state", "not there")
-    raise TryLater(f"{what} is still {state} after {PATIENCE / 60:.0f} minutes")
+    raise TryLater(f"{what} is still {_state(seen)} after {PATIENCE / 60:.0f} minutes")
+
+
+def _state(seen: Any) -> str:
+    """Of a thing, of one in an answer, or of a work request."""
+    thing = seen.data if isinstance(seen, Answer) else seen
+    return str(getattr(thing, "lifecycle_state", None) or getattr(thing, "status", "not there"))
 
 
 async def work_done(cloud: Cloud, what: str, id: str | None) -> Any:
