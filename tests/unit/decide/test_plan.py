@@ -181,9 +181,16 @@ def test_an_engine_that_is_not_there_is_an_error() -> None:
 def test_a_database_is_not_made_a_second_time_on_another_engine() -> None:
     moved = fleet(database("cart", environment("production", engine="oci")))
     found = plan(moved, {**sees(CART.id), "oci": Observation(), "dark": Unknown("dark")})
-    assert found.steps == (EnsureEnvironment("production", "it does not exist"),)
+    assert found.is_empty
     (refused,) = found.refused
     assert refused.hint == "write engine: memory, or destroy it first"
+
+
+def test_where_all_is_refused_no_place_is_made_for_it() -> None:
+    objections = {CART.id: (InputError("it is too large", "write less"),)}
+    assert plan(fleet(CART), NOTHING, objections=objections).is_empty
+    found = plan(PRODUCTION_ONLY, NOTHING, objections=objections)
+    assert found.steps[0] == EnsureEnvironment("production", "it does not exist")
 
 
 def test_what_cannot_be_changed_is_refused_and_nothing_else_of_it_is_touched() -> None:
