@@ -19,6 +19,8 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from measure import Report, arguments, median
 
 from pgherd.engines.oci.engine import OciEngine
