@@ -123,6 +123,10 @@ def test_without_a_message_the_code_is_told(message: str | None) -> None:
     assert found.message == "oci is not ready for update_db_system: IncorrectState"
 
 
+def test_a_long_message_is_cut() -> None:
+    assert translated(refusal(400, "x", "y" * 1000), "z").message.count("y") == 300
+
+
 @given(
     st.integers(400, 599),
     st.sampled_from(["InvalidParameter", "IncorrectState", "LimitExceeded", None]),
