@@ -338,3 +338,17 @@ async def test_a_moment_before_the_database_cannot_come_back(story: Story) -> No
     (auth,) = story.fleet.databases
     with pytest.raises(InputError, match="cannot be restored to 2020"):
         await story.engine().restore(AUTH.id, auth, datetime(2020, 1, 1, tzinfo=UTC))
+
+
+async def test_a_list_that_failed_is_asked_for_again(cloud: LocalOci, story: Story) -> None:
+    await up(story)
+    engine = story.engine()
+    cloud.fail("list_instances", "error", times=4)
+    with pytest.raises(TryLater):
+        await engine.observe()
+    assert set((await engine.observe()).databases) == {AUTH.id}
+    cloud.fail("list_vcns", "error", times=4)
+    (auth,) = story.fleet.databases
+    with pytest.raises(TryLater):
+        await engine.ensure_database(auth)
+    await engine.ensure_database(auth)

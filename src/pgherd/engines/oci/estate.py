@@ -42,7 +42,14 @@ class Estate:
         """What there is of a kind in the compartment, gone and foreign ones too; listed once."""
         if kind not in self._lists:
             self._lists[kind] = asyncio.ensure_future(self._list(kind))
-        return await self._lists[kind]
+        listing = self._lists[kind]
+        try:
+            # Others may wait for the same list: who is cancelled does not cancel it for them.
+            return await asyncio.shield(listing)
+        except BaseException:
+            if self._lists.get(kind) is listing:
+                del self._lists[kind]
+            raise
 
     def forget(self, kind: Kind) -> None:
         """The next look at this kind is a new one."""
