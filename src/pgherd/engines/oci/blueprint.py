@@ -17,7 +17,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from pgherd.engines.oci.names import KEY, SERVICE, Owner, label
+from pgherd.engines.oci.names import KEY, SERVICE, Owner, distinct, label
 from pgherd.engines.oci.shapes import Shape
 from pgherd.fleet.desired import Database, Environment
 
@@ -154,7 +154,7 @@ def _network(environment: Environment, owner: Owner) -> Iterator[Thing]:
     yield _thing(Kind.ROUTE_TABLE, "routes-out", owner, {**vcn, "route_rules": [route]})
     cidrs = subnets(environment.network)
     # Unique in a VCN that several environments may share.
-    short = label(environment.name)[:13]
+    short = label(environment.name)[:9] + distinct(owner.name(""))
     for key, cidr_block, routes, dns in zip(
         ("databases", "poolers"), cidrs, ("no-routes", "routes-out"), ("db", "pb"), strict=True
     ):

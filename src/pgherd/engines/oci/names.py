@@ -67,3 +67,8 @@ def retry_token(operation: str, body: Mapping[str, Any], generation: Iterable[st
 def label(name: str) -> str:
     """A DNS label of OCI: 15 letters and digits, a letter first."""
     return "".join(c for c in name if c.isalnum())[:15]
+
+
+def distinct(text: str) -> str:
+    """Four letters and digits that another text hardly has."""
+    return hashlib.sha256(text.encode()).hexdigest()[:4]

@@ -22,8 +22,8 @@ MAX_RETENTION_DAYS = 35
 """Of automatic backups (Oracle's page on backups)."""
 VERSIONS = (14, 15, 16)
 """PostgreSQL's major versions of the service."""
-NETWORK_PREFIXES = (16, 26)
-"""OCI's VCNs have /16 to /30; two sixteenths of less than a /26 hold nothing."""
+NETWORK_PREFIXES = (16, 25)
+"""OCI's VCNs have /16 to /30; a sixteenth of less than a /25 holds no database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _storage(database: Database, found: Findings, place: Place) -> Database:
             f"storage on oci ends at {largest}, not {format_bytes(storage.max_bytes)}",
             f"write {largest} or less",
         )
-    else:
+    elif Concession.STORAGE not in database.environment.oci.accept:
         most = format_bytes(storage.max_bytes)
         found.concessions.append(f"storage grows with the data: oci cannot hold it at {most}")
     return database

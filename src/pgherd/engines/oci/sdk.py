@@ -123,7 +123,8 @@ def _wire(models: ModuleType, model: Any, values: Mapping[str, Any]) -> dict[str
     return {
         blank.attribute_map[name]: _value(models, blank.swagger_types[name], value)
         for name, value in values.items()
-        if value is not None
+        # Looked up first, so that a wrong name is an error without a value too.
+        if blank.attribute_map[name] and value is not None
     }
 
 
