@@ -25,7 +25,6 @@ from measure import Report, arguments, median
 
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.fleet.load import load
-from pgherd.testing.oci.__main__ import write_configuration
 from pgherd.testing.oci.server import Call, LocalOci
 
 CLONE = Path(__file__).resolve().parent.parent
@@ -50,8 +49,7 @@ for _ in range(int(sys.argv[2])):
 def surroundings(cloud: LocalOci, place: Path) -> dict[str, str]:
     """The variables that point pgherd to a local OCI."""
     return {
-        "OCI_CONFIG_FILE": str(write_configuration(cloud, place)),
-        "PGHERD_OCI_ENDPOINT": cloud.url,
+        **cloud.variables(place),
         "PGHERD_STATE": str(place / "state"),
         "PGHERD_FILE": str(EXAMPLE),
         "NO_PROXY": "127.0.0.1",

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import oci
+import pytest
 
 from pgherd.testing.oci.server import LocalOci
 
@@ -194,3 +195,9 @@ def settled(read: Callable[[], Any]) -> Any:
         if found.lifecycle_state in STATES:
             return found
     raise AssertionError(f"{found.lifecycle_state} does not end")
+
+
+def refusal(call: Callable[..., Any], *arguments: Any, **words: Any) -> ServiceError:
+    with pytest.raises(ServiceError) as error:
+        call(*arguments, **words)
+    return error.value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,17 +13,6 @@ from pgherd.testing.oci import signatures
 from pgherd.testing.oci.server import Call, LocalOci
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def cloud() -> Iterator[LocalOci]:
-    with LocalOci() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def tenant(cloud: LocalOci) -> Tenant:
-    return Tenant(cloud)
 
 
 def compartment(tenant: Tenant, name: str = "production") -> Any:
@@ -308,10 +296,8 @@ def test_many_threads_at_once(cloud: LocalOci, tenant: Tenant) -> None:
 
 
 def test_the_sdk_configuration_is_written(cloud: LocalOci, tmp_path: Any) -> None:
-    from pgherd.testing.oci.__main__ import write_configuration
-
-    path = write_configuration(cloud, tmp_path)
-    config = oci.config.from_file(str(path))
+    path = cloud.variables(tmp_path)["OCI_CONFIG_FILE"]
+    config = oci.config.from_file(path)
     client = oci.identity.IdentityClient(config, service_endpoint=cloud.endpoint("identity"))
     assert client.get_tenancy(config["tenancy"]).data.id == cloud.config["tenancy"]
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600

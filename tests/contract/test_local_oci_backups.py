@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from oci_clients import PSQL, ServiceError, Tenant
-
-from pgherd.testing.oci.server import LocalOci
+from oci_clients import PSQL, Tenant, refusal
 
 DAY = 86_400
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def cloud() -> Iterator[LocalOci]:
-    with LocalOci() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def tenant(cloud: LocalOci) -> Tenant:
-    return Tenant(cloud)
-
-
-@pytest.fixture
-def base(tenant: Tenant) -> tuple[str, str, str]:
-    return tenant.base()
 
 
 @pytest.fixture
@@ -45,12 +26,6 @@ def system(tenant: Tenant, base: tuple[str, str, str]) -> Any:
         pitr_policy=PSQL.StandardPitrPolicy(restore_days=7),
     )
     return tenant.system(tenant.details(*base[:2], management_policy=policy))
-
-
-def refusal(call: Callable[..., Any], *arguments: Any, **words: Any) -> ServiceError:
-    with pytest.raises(ServiceError) as error:
-        call(*arguments, **words)
-    return error.value
 
 
 def by_hand(tenant: Tenant, system: Any) -> str:

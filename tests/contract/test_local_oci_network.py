@@ -3,42 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from oci_clients import CORE, ServiceError, Tenant, settled
-
-from pgherd.testing.oci.server import LocalOci
+from oci_clients import CORE, ServiceError, Tenant, refusal, settled
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def cloud() -> Iterator[LocalOci]:
-    with LocalOci() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def tenant(cloud: LocalOci) -> Tenant:
-    return Tenant(cloud)
-
-
-@pytest.fixture
-def inside(tenant: Tenant) -> str:
-    return tenant.compartment()
-
-
-@pytest.fixture
 def net(tenant: Tenant, inside: str) -> tuple[str, str, str]:
     return tenant.network_in(inside)
-
-
-def refusal(call: Callable[..., Any], *arguments: Any, **words: Any) -> ServiceError:
-    with pytest.raises(ServiceError) as error:
-        call(*arguments, **words)
-    return error.value
 
 
 def gone(read: Callable[[], Any]) -> bool:

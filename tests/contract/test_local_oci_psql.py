@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from cryptography import x509
-from oci_clients import PSQL, ServiceError, Tenant
+from oci_clients import PSQL, Tenant, refusal
 
-from pgherd.testing.oci.server import LocalOci
 from pgherd.testing.oci.shapes import Shape
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def cloud() -> Iterator[LocalOci]:
-    with LocalOci() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def tenant(cloud: LocalOci) -> Tenant:
-    return Tenant(cloud)
-
-
-@pytest.fixture
-def base(tenant: Tenant) -> tuple[str, str, str]:
-    return tenant.base()
-
-
-@pytest.fixture
 def system(tenant: Tenant, base: tuple[str, str, str]) -> Any:
     return tenant.system(tenant.details(base[0], base[1]))
-
-
-def refusal(call: Callable[..., Any], *arguments: Any, **words: Any) -> ServiceError:
-    with pytest.raises(ServiceError) as error:
-        call(*arguments, **words)
-    return error.value
 
 
 def insert(count: int = 1) -> Any:

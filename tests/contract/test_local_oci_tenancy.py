@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from oci_clients import PSQL, ServiceError, Tenant, oci, settled
+from oci_clients import PSQL, Tenant, oci, refusal, settled
 
 from pgherd.testing.oci.server import LocalOci
 
@@ -18,28 +17,6 @@ SECRETS = oci.vault.models
 DAY = 86_400
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def cloud() -> Iterator[LocalOci]:
-    with LocalOci() as cloud:
-        yield cloud
-
-
-@pytest.fixture
-def tenant(cloud: LocalOci) -> Tenant:
-    return Tenant(cloud)
-
-
-@pytest.fixture
-def inside(tenant: Tenant) -> str:
-    return tenant.compartment()
-
-
-def refusal(call: Callable[..., Any], *arguments: Any, **words: Any) -> ServiceError:
-    with pytest.raises(ServiceError) as error:
-        call(*arguments, **words)
-    return error.value
 
 
 def ahead(days: float) -> datetime:

@@ -3,7 +3,7 @@
 That shows that pgherd and the SDK's own description of the service agree, not that it runs on OCI.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from pgherd.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.fleet.desired import Concession, DatabaseId, Environment, OciSettings, PoolerTier
 from pgherd.testing.fleets import environment
-from pgherd.testing.oci.__main__ import write_configuration
 from pgherd.testing.oci.server import LocalOci
 
 pytestmark = pytest.mark.integration
@@ -44,12 +43,6 @@ class OciClient:
         return list(self.cloud.rows(self.system(id)))
 
 
-@pytest.fixture
-def cloud() -> Iterator[LocalOci]:
-    with LocalOci() as running:
-        yield running
-
-
 class TestOciEngine(EngineContract):
     is_slow = False
     chooses_durability = False
@@ -72,8 +65,8 @@ class TestOciEngine(EngineContract):
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> AsyncIterator[Engine]:
-        monkeypatch.setenv("OCI_CONFIG_FILE", str(write_configuration(cloud, tmp_path)))
-        monkeypatch.setenv("PGHERD_OCI_ENDPOINT", cloud.url)
+        for name, value in cloud.variables(tmp_path).items():
+            monkeypatch.setenv(name, value)
         self.cloud = cloud
         yield OciEngine("ecommerce", [contract], tmp_path / "state")
 

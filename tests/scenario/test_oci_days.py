@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,6 @@ from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Concession, Environment, Fleet, PoolerTier, Replicas
 from pgherd.testing.fleets import database, environment, fleet
 from pgherd.testing.memory import MemoryEngine
-from pgherd.testing.oci.__main__ import write_configuration
 from pgherd.testing.oci.server import LocalOci
 from pgherd.testing.world import World
 
@@ -32,14 +30,6 @@ pytestmark = pytest.mark.integration
 PRODUCTION = environment("production", engine="oci")
 AUTH = database("auth", PRODUCTION, replicas=(1, 3))
 ORDER = database("order", PRODUCTION)
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOci]:
-    with LocalOci() as running:
-        monkeypatch.setenv("OCI_CONFIG_FILE", str(write_configuration(running, tmp_path)))
-        monkeypatch.setenv("PGHERD_OCI_ENDPOINT", running.url)
-        yield running
 
 
 @pytest.fixture
@@ -210,8 +200,8 @@ async def test_fewer_domains_than_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with LocalOci(availability_domains=1) as cloud:
-        monkeypatch.setenv("OCI_CONFIG_FILE", str(write_configuration(cloud, tmp_path)))
-        monkeypatch.setenv("PGHERD_OCI_ENDPOINT", cloud.url)
+        for name, value in cloud.variables(tmp_path).items():
+            monkeypatch.setenv(name, value)
         story = Story(cloud, fleet(AUTH), tmp_path / "state")
         (refused,) = (await preview(story.fleet, {"oci": story.engine()})).plan.refused
         assert refused.message == "us-ashburn-1 has 1 availability domain, not 3"

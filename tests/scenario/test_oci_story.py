@@ -15,7 +15,6 @@ from oci_story import CHAPTERS, Story, insisting, made, picture
 
 from pgherd.fleet.desired import Fleet
 from pgherd.testing.fleets import database, ecommerce, environment, fleet
-from pgherd.testing.oci.__main__ import write_configuration
 from pgherd.testing.oci.server import Call, LocalOci
 
 pytestmark = pytest.mark.integration
@@ -35,14 +34,6 @@ def small() -> Fleet:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOci]:
-    with LocalOci() as running:
-        monkeypatch.setenv("OCI_CONFIG_FILE", str(write_configuration(running, tmp_path)))
-        monkeypatch.setenv("PGHERD_OCI_ENDPOINT", running.url)
-        yield running
-
-
-@pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
@@ -52,8 +43,8 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What there is after each chapter of a life in which nothing goes wrong."""
     folder = tmp_path_factory.mktemp("quiet")
     with LocalOci() as running, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OCI_CONFIG_FILE", str(write_configuration(running, folder)))
-        patch.setenv("PGHERD_OCI_ENDPOINT", running.url)
+        for name, value in running.variables(folder).items():
+            patch.setenv(name, value)
         return asyncio.run(Story(running, small(), folder / "state").play())
 
 

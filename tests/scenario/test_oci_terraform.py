@@ -1,6 +1,5 @@
 """Terraform makes an environment, and pgherd takes it over: nothing is made twice."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.terraform import configuration
 from pgherd.fleet.desired import Fleet
 from pgherd.testing.fleets import database, environment, fleet
-from pgherd.testing.oci.__main__ import write_configuration
 from pgherd.testing.oci.server import LocalOci
 
 pytestmark = pytest.mark.integration
@@ -30,14 +28,6 @@ def small() -> Fleet:
     return fleet(
         database("auth", production, replicas=(1, 3)), database("auth", development, ocpus=(2, 8))
     )
-
-
-@pytest.fixture
-def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOci]:
-    with LocalOci() as running:
-        monkeypatch.setenv("OCI_CONFIG_FILE", str(write_configuration(running, tmp_path)))
-        monkeypatch.setenv("PGHERD_OCI_ENDPOINT", running.url)
-        yield running
 
 
 async def test_what_terraform_made_is_taken_over(cloud: LocalOci, tmp_path: Path) -> None:

@@ -32,24 +32,10 @@ def main(port: int, directory: Path | None, delay: float, regions: tuple[str, ..
         signal.signal(number, lambda *_: ended.set())
     chosen = regions or ("us-ashburn-1", "us-phoenix-1")
     with LocalOci(regions=chosen, delay=delay, port=port) as cloud:
-        configuration = write_configuration(cloud, folder)
-        click.echo(f"export OCI_CONFIG_FILE={configuration}")
-        click.echo(f"export PGHERD_OCI_ENDPOINT={cloud.url}")
+        for name, value in cloud.variables(folder).items():
+            click.echo(f"export {name}={value}")
         click.echo("# all that exists in it is lost when it stops (ctrl-c)")
         ended.wait()
-
-
-def write_configuration(cloud: LocalOci, folder: Path) -> Path:
-    """The SDK's configuration file, and the key beside it for its owner only."""
-    key = folder / "key.pem"
-    key.touch(mode=0o600)
-    key.write_text(cloud.config["key_content"])
-    values = {name: value for name, value in cloud.config.items() if name != "key_content"}
-    lines = [f"{name}={value}" for name, value in {**values, "key_file": str(key)}.items()]
-    path = folder / "config"
-    path.touch(mode=0o600)
-    path.write_text("\n".join(["[DEFAULT]", *lines, ""]))
-    return path
 
 
 if __name__ == "__main__":

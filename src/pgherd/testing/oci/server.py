@@ -11,6 +11,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -94,6 +95,11 @@ class LocalOci:
             "key_content": self._key,
             "region": self._world.home,
         }
+
+    def variables(self, folder: Path) -> dict[str, str]:
+        """The environment variables that point pgherd here; the SDK's configuration is written."""
+        configuration = write_configuration(self.config, folder)
+        return {"OCI_CONFIG_FILE": str(configuration), "PGHERD_OCI_ENDPOINT": self.url}
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -223,3 +229,16 @@ class LocalOci:
     def handlers(self) -> Mapping[tuple[str, str], Handler]:
         """What is played, by service and operation."""
         return self._desk.handlers
+
+
+def write_configuration(config: Mapping[str, str], folder: Path) -> Path:
+    """The SDK's configuration file, and the key beside it for its owner only."""
+    key = folder / "key.pem"
+    key.touch(mode=0o600)
+    key.write_text(config["key_content"])
+    values = {name: value for name, value in config.items() if name != "key_content"}
+    lines = [f"{name}={value}" for name, value in {**values, "key_file": str(key)}.items()]
+    path = folder / "config"
+    path.touch(mode=0o600)
+    path.write_text("\n".join(["[DEFAULT]", *lines, ""]))
+    return path
