@@ -1,6 +1,6 @@
 """What OCI cannot make as it is wanted is said beforehand, all of it, each with its way out."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oci_shop import fleet
 
-from pgherd.engine import Offer
+from pgherd.decide.database import refusal
+from pgherd.engine import (
+    DatabaseState,
+    InstanceState,
+    ObservedDatabase,
+    ObservedInstance,
+    Offer,
+    Role,
+)
 from pgherd.engines.oci.offers import MAX_RETENTION_DAYS, MAX_STORAGE_BYTES, Place, offers
 from pgherd.engines.oci.shapes import Shape
 from pgherd.fleet.desired import (
@@ -48,13 +56,16 @@ def wanted(accept: Collection[Concession] = (), **changes: Any) -> Database:
     )
 
 
-def found(*databases: Database, place: Place = PLACE, existing: Collection[DatabaseId] = ()) -> Any:
-    return list(offers(databases, {REGION: place}, existing))
+def found(
+    *databases: Database, place: Place = PLACE, existing: Mapping[DatabaseId, str] | None = None
+) -> Any:
+    return list(offers(databases, {("DEFAULT", REGION): place}, existing or {}))
 
 
-def one(database: Database, place: Place = PLACE, *, exists: bool = False) -> Offer:
-    """The offer; of what is made just as it is wanted there is none."""
-    offers = found(database, place=place, existing=[database.id] if exists else [])
+def one(database: Database, place: Place = PLACE, *, shape: str | None = None) -> Offer:
+    """The offer, with `shape` of a database that exists; just as it is wanted there is none."""
+    existing = {} if shape is None else {database.id: shape}
+    offers = found(database, place=place, existing=existing)
     offer = offers[0] if offers else Offer(database)
     assert isinstance(offer, Offer)
     return offer
@@ -116,6 +127,49 @@ def test_a_region_without_shapes_is_refused() -> None:
     offer = one(wanted(), replace(PLACE, shapes=[]))
     assert said(offer) == [
         ("us-ashburn-1 has no shape for databases", "write another oci: {region: ...}")
+    ]
+
+
+OWN_END = "its shape VM.Standard.E5.Flex ends at 64 OCPUs, not {}, and its series cannot change"
+
+
+@pytest.mark.parametrize("shape", ["VM.Standard.E5.Flex", "PostgreSQL.VM.Standard.E5.Flex"])
+@pytest.mark.parametrize(("ocpus", "write"), [(Ocpus(2, 80), "2..64"), (Ocpus(80, 100), "64..64")])
+def test_what_exists_ends_where_its_own_shape_does(shape: str, ocpus: Ocpus, write: str) -> None:
+    assert said(one(wanted(ocpus=ocpus))) == []
+    assert said(one(wanted(ocpus=ocpus), shape=shape)) == [
+        (
+            OWN_END.format(ocpus.max),
+            f"write ocpus: {write}, restore it to a new database, which gets a larger shape, "
+            "or accept it with oci: {accept: [max-ocpus]}",
+        )
+    ]
+
+
+def test_what_exists_is_held_to_its_own_shape_where_that_is_accepted() -> None:
+    offer = one(wanted([Concession.MAX_OCPUS], ocpus=Ocpus(80, 100)), shape=E5.name)
+    assert offer.objections == ()
+    assert offer.database.ocpus == Ocpus(64, 64)
+    less = "at most 64 of 100 OCPUs: the series of its shape cannot change"
+    assert offer.concessions == (less, GROWS)
+
+
+@pytest.mark.parametrize(
+    ("ocpus", "shape"), [(64, E5.name), (126, E6.name), (300, "VM.Standard.E9.Flex")]
+)
+def test_what_its_own_shape_reaches_fits_what_exists(ocpus: int, shape: str) -> None:
+    """Of a shape that the region lists no more nothing is known: no size is refused for it."""
+    database = wanted(ocpus=Ocpus(2, ocpus))
+    assert one(database, shape=shape) == Offer(database, (GROWS,))
+
+
+def test_no_larger_shape_is_promised_where_there_is_none() -> None:
+    offer = one(wanted(ocpus=Ocpus(2, 80)), replace(PLACE, shapes=[E5]), shape=E5.name)
+    assert said(offer) == [
+        (
+            OWN_END.format(80),
+            "write ocpus: 2..64, or accept it with oci: {accept: [max-ocpus]}",
+        )
     ]
 
 
@@ -222,9 +276,28 @@ def test_fewer_domains_are_used_where_that_is_accepted() -> None:
     assert offer.concessions == (GROWS, less)
 
 
-def test_fewer_domains_than_the_region_has_fit() -> None:
+@pytest.mark.parametrize("shape", [None, E5.name])
+def test_one_domain_of_several_fits(shape: str | None) -> None:
     database = wanted(availability_domains=1)
-    assert one(database).database == database
+    assert one(database, shape=shape).database == database
+
+
+@pytest.mark.parametrize("shape", [None, E5.name])
+@pytest.mark.parametrize("accept", [(), list(Concession)])
+def test_two_domains_of_three_are_all_three(
+    accept: Collection[Concession], shape: str | None
+) -> None:
+    """Where the service put a node is no reason to refuse the database for ever."""
+    database = wanted(accept, availability_domains=2)
+    (offer,) = found(database, existing={} if shape is None else {database.id: shape})
+    assert offer.objections == ()
+    assert not [c for c in offer.concessions if "domain" in c]
+    environment = replace(database.environment, availability_domains=3)
+    assert offer.database == replace(database, environment=environment)
+    there = ObservedInstance("auth-3", Role.REPLICA, InstanceState.STREAMING, 3)
+    seen = ObservedDatabase(database.id, DatabaseState.RUNNING, (there,))
+    assert refusal(database, seen) is not None
+    assert refusal(offer.database, seen) is None
 
 
 # Versions
@@ -244,6 +317,17 @@ def test_another_version_is_refused(version: int) -> None:
 # Environments
 
 
+def test_what_exists_keeps_its_poolers_whatever_is_stated() -> None:
+    database = wanted(pooler=None)
+    auth, cart = found(
+        database,
+        replace(database, id=DatabaseId("production", "cart")),
+        existing={database.id: E5.name},
+    )
+    assert auth.objections == ()
+    assert [m for m, _ in said(cart)] == ["oci asks no client for a certificate"]
+
+
 def test_the_pooler_has_to_be_stated() -> None:
     offer = one(wanted(pooler=None))
     ((message, hint),) = said(offer)
@@ -251,9 +335,10 @@ def test_the_pooler_has_to_be_stated() -> None:
     assert hint.startswith("write oci: {pooler: create}")
 
 
+@pytest.mark.parametrize("shape", [None, E5.name])
 @pytest.mark.parametrize("network", ["10.0.0.0/15", "10.0.0.0/8", "10.0.0.0/27", "10.0.0.0/30"])
-def test_a_network_that_is_no_vcn_is_refused(network: str) -> None:
-    offer = one(wanted(network=IPv4Network(network)))
+def test_a_network_that_is_no_vcn_is_refused(network: str, shape: str | None) -> None:
+    offer = one(wanted(network=IPv4Network(network)), shape=shape)
     assert said(offer) == [(f"network {network} does not fit a VCN of oci", "write a /16 to /25")]
 
 
@@ -278,12 +363,35 @@ def test_addresses_are_counted_over_the_environment(replicas: int, needed: int) 
         assert said(offer) == ([] if needed == 13 else [too_many])
 
 
+def test_a_database_too_many_is_no_fault_of_those_that_exist() -> None:
+    around = wanted(network=IPv4Network("10.0.0.0/25"), replicas=Replicas(0, 2))
+    old = replace(around, id=DatabaseId("production", "auth"))
+    new = replace(around, id=DatabaseId("production", "cart"))
+    first, second = found(old, new, existing={old.id: E5.name})
+    assert said(first) == []
+    too_many = "network 10.0.0.0/25 gives databases 5 addresses and they may need 10"
+    assert said(second) == [(too_many, "write a larger network")]
+
+
+def test_replicas_that_the_network_cannot_hold_are_refused_of_what_exists_too() -> None:
+    database = wanted(network=IPv4Network("10.0.0.0/25"), replicas=Replicas(2, 5))
+    assert said(one(database, shape=E5.name)) == [
+        (
+            "network 10.0.0.0/25 gives databases 5 addresses and they may need 8",
+            "write a larger network",
+        )
+    ]
+
+
 # Limits of the service
 
 
-def many(count: int, environment: str = "production") -> list[Database]:
+def many(
+    count: int, environment: str = "production", profile: str = "DEFAULT", region: str = REGION
+) -> list[Database]:
     base = wanted()
-    around = replace(base.environment, name=environment)
+    oci = replace(base.environment.oci, profile=profile, region=region)
+    around = replace(base.environment, name=environment, oci=oci)
     return [
         replace(base, id=DatabaseId(environment, f"s{n}"), environment=around) for n in range(count)
     ]
@@ -308,10 +416,47 @@ def test_limits_leave_room_for_all_new_ones_or_for_none(left: int | None, fits: 
 
 def test_what_exists_needs_no_room() -> None:
     databases = many(3)
-    existing = [d.id for d in databases[:2]]
-    assert all(
-        not o.objections for o in found(*databases, place=replace(PLACE, left=1), existing=existing)
-    )
+    existing = {d.id: E5.name for d in databases[:2]}
+    for left, refused in ((1, []), (0, ["s2"])):
+        all_of_them = found(*databases, place=replace(PLACE, left=left), existing=existing)
+        assert len(all_of_them) == 3
+        assert [o.database.id.service for o in all_of_them if o.objections] == refused
+
+
+def limited(*databases: Database, **places: Place) -> list[list[str]]:
+    """What each database is told, with the places of profiles and regions."""
+    by_key = {("DEFAULT" if k[0] == "D" else "OTHER", k[1:]): p for k, p in places.items()}
+    return [[m for m, _ in said(o)] for o in offers(databases, by_key, {})]
+
+
+def test_environments_of_one_region_share_its_limits() -> None:
+    databases = [*many(1), *many(1, "staging")]
+    one_left, two_left = (replace(PLACE, left=n) for n in (1, 2))
+    message = "us-ashburn-1 has room for 1 more DB systems and production, staging need 2"
+    assert limited(*databases, **{f"D{REGION}": one_left}) == [[message], [message]]
+    assert limited(*databases, **{f"D{REGION}": two_left}) == [[], []]
+
+
+def test_regions_and_tenancies_have_limits_of_their_own() -> None:
+    left = replace(PLACE, left=1, tenancy="first")
+    elsewhere = many(1, "staging", region="us-phoenix-1")
+    assert limited(*many(1), *elsewhere, **{f"D{REGION}": left, "Dus-phoenix-1": left}) == [[], []]
+    theirs = many(2, "staging", profile="OTHER")
+    message = "us-ashburn-1 has room for 1 more DB systems and staging needs 2"
+    other = replace(left, tenancy="second")
+    assert limited(*many(1), *theirs, **{f"D{REGION}": left, f"O{REGION}": other}) == [
+        [],
+        [message],
+        [message],
+    ]
+
+
+def test_two_profiles_of_one_tenancy_share_its_limits() -> None:
+    left = replace(PLACE, left=1, tenancy="first")
+    databases = [*many(1), *many(1, "staging", profile="OTHER")]
+    message = "us-ashburn-1 has room for 1 more DB systems and production, staging need 2"
+    told = limited(*databases, **{f"D{REGION}": left, f"O{REGION}": left})
+    assert told == [[message], [message]]
 
 
 def test_each_environment_is_told_its_own() -> None:
@@ -363,10 +508,10 @@ def test_everything_that_may_be_accepted_is_accepted_at_once() -> None:
 
 def test_what_exists_is_told_only_what_it_cannot_become() -> None:
     """Its domains and its version are as they are; sizes and backups are still to be changed."""
-    messages = [message for message, _ in said(one(wanted(**BAD), BAD_PLACE, exists=True))]
+    messages = [message for message, _ in said(one(wanted(**BAD), BAD_PLACE, shape=E6.name))]
     assert not [m for m in messages if "availability domain" in m or "PostgreSQL" in m]
     assert not [m for m in messages if "room for" in m]
-    assert "the largest shape in us-ashburn-1 has 126 OCPUs, not 512" in messages
+    assert any(m.startswith(f"its shape {E6.name} ends at 126 OCPUs, not 512") for m in messages)
     assert "oci keeps backups for at most 35d" in messages
 
 

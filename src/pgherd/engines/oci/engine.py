@@ -37,7 +37,7 @@ from pgherd.engines.oci import (
 from pgherd.engines.oci.blueprint import ADMIN
 from pgherd.engines.oci.clients import Clients, read_only_role
 from pgherd.engines.oci.making import make, reach
-from pgherd.engines.oci.offers import Place, offers
+from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.sdk import Cloud, Sleep
 from pgherd.engines.oci.seeing import Eye
 from pgherd.engines.oci.site import Site, domains
@@ -85,19 +85,19 @@ class OciEngine:
         """Where shapes, domains, limits, storage or retention are less than is wanted."""
         if not databases:
             return []
-        regions = {
-            d.environment.oci.region or "": self._tenancy.cloud_of(d.environment) for d in databases
+        clouds = {
+            whereabouts(d.environment): self._tenancy.cloud_of(d.environment) for d in databases
         }
         existing, places = await together(
-            self._eye.glance(), together(*(self._place(cloud) for cloud in regions.values()))
+            self._eye.glance(), together(*(self._place(cloud) for cloud in clouds.values()))
         )
-        return list(offers(databases, dict(zip(regions, places, strict=True)), existing))
+        return list(offers(databases, dict(zip(clouds, places, strict=True)), existing))
 
     async def _place(self, cloud: Cloud) -> Place:
         found, names, left = await together(
             self._tenancy.shapes(cloud), domains(cloud), limits.systems_left(cloud)
         )
-        return Place(found, names, left)
+        return Place(found, names, left, cloud.tenancy)
 
     async def observe(self, *, roles: bool = True) -> Observation:
         """Everything that carries the fleet's tags."""
@@ -285,6 +285,7 @@ class OciEngine:
         self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
     ) -> None:
         """Point-in-time recovery, in place or to a new system; or a copy's, in its region."""
+        self._eye.forget()
         moment = moment.astimezone(UTC).replace(microsecond=0)
         site, system = await self._tenancy.find(source)
         is_elsewhere = region is not None and region != site.cloud.region

@@ -6,12 +6,13 @@ limits are what it answered. What it does not tell stands here with where it is 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pgherd.engine import Offer
 from pgherd.engines.oci.blueprint import NEWEST, addresses_in, addresses_needed, subnets
-from pgherd.engines.oci.shapes import Shape, choose
+from pgherd.engines.oci.shapes import Shape, bare, choose, of_name
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Backup, Concession, Database, DatabaseId, Environment, Ocpus
 from pgherd.units import format_bytes, format_days
@@ -28,11 +29,15 @@ NETWORK_PREFIXES = (16, 25)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What one region has. `left` is how many systems the limits leave, None for unknown."""
+    """What one region has for one tenancy.
+
+    `left` is how many systems the tenancy's limits leave there, None for unknown.
+    """
 
     shapes: Sequence[Shape]
     domains: Sequence[str]
     left: int | None = None
+    tenancy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +58,33 @@ class Findings:
         return False
 
 
+def whereabouts(environment: Environment) -> tuple[str, str]:
+    """The profile and the region: two profiles may be two tenancies."""
+    return environment.oci.profile, environment.oci.region or ""
+
+
 def offers(
-    databases: Collection[Database], places: Mapping[str, Place], existing: Collection[DatabaseId]
+    databases: Collection[Database],
+    places: Mapping[tuple[str, str], Place],
+    existing: Mapping[DatabaseId, str],
 ) -> Iterator[Offer]:
-    """Of all databases that cannot be just as they are wanted. `places` are by region."""
+    """Of all databases that cannot be just as they are wanted.
+
+    `places` are by `whereabouts`; `existing` is the shape of each database that is there.
+    """
+    crowded = _crowded([d for d in databases if d.id not in existing], places)
     for environment, group in _by_environment(databases):
-        place = places[environment.oci.region or ""]
-        shared = [*_of_environment(environment, group, place, existing)]
+        place = places[whereabouts(environment)]
+        network = [*_network(environment)]
+        of_old, of_new = list(network), [*_pooler(environment), *network]
+        if not network:
+            of_old += _room(environment, [d for d in group if d.id in existing])
+            of_new += _room(environment, group)
+        of_new += crowded.get((place.tenancy, whereabouts(environment)[1]), ())
         for database in group:
-            offer = _offer(database, place, shared, is_new=database.id not in existing)
-            if offer.concessions or offer.objections:
+            shape = existing.get(database.id)
+            offer = _offer(database, place, of_new if shape is None else of_old, shape)
+            if offer.concessions or offer.objections or offer.database != database:
                 yield offer
 
 
@@ -75,50 +97,77 @@ def _by_environment(
         yield group[0].environment, group
 
 
-def _of_environment(
-    environment: Environment,
-    group: Sequence[Database],
-    place: Place,
-    existing: Collection[DatabaseId],
-) -> Iterator[InputError]:
-    """What is wrong with the environment, and so with each of its databases."""
+def _pooler(environment: Environment) -> Iterator[InputError]:
+    """Asked of new databases: one that exists keeps the poolers that it is reached through."""
     if environment.oci.pooler is None:
         yield InputError(
             "oci asks no client for a certificate",
             "write oci: {pooler: create} for a PgBouncer tier that does, "
             "or render to launch it yourself",
         )
+
+
+def _network(environment: Environment) -> Iterator[InputError]:
+    """Of all databases: their poolers' addresses are counted from the network."""
     low, high = NETWORK_PREFIXES
     if not low <= environment.network.prefixlen <= high:
         yield InputError(
             f"network {environment.network} does not fit a VCN of oci", f"write a /{low} to /{high}"
         )
-    else:
-        needed = addresses_needed(iter(group))
-        room = addresses_in(subnets(environment.network)[0])
-        if needed > room:
-            yield InputError(
-                f"network {environment.network} gives databases {room} addresses and they may "
-                f"need {needed}",
-                "write a larger network",
-            )
-    new = [d for d in group if d.id not in existing]
-    if place.left is not None and len(new) > place.left:
+
+
+def _room(environment: Environment, group: Sequence[Database]) -> Iterator[InputError]:
+    """A new database may be one too many, which is no fault of those that exist."""
+    needed = addresses_needed(iter(group))
+    room = addresses_in(subnets(environment.network)[0])
+    if needed > room:
         yield InputError(
-            f"{environment.oci.region} has room for {place.left} more DB systems and "
-            f"{environment.name} needs {len(new)}",
-            "ask for a higher limit in the console (Governance, Limits)",
+            f"network {environment.network} gives databases {room} addresses and they may "
+            f"need {needed}",
+            "write a larger network",
         )
 
 
+def _crowded(
+    new: Sequence[Database], places: Mapping[tuple[str, str], Place]
+) -> dict[tuple[str, str], list[InputError]]:
+    """By tenancy and region, whose limits all environments there share: too many new ones."""
+    wanted: defaultdict[tuple[str, str], list[Environment]] = defaultdict(list)
+    left: dict[tuple[str, str], int | None] = {}
+    for database in new:
+        place = places[whereabouts(database.environment)]
+        key = place.tenancy, whereabouts(database.environment)[1]
+        wanted[key].append(database.environment)
+        left[key] = place.left
+    return {
+        (tenancy, region): [_too_many(region, room, [e.name for e in environments])]
+        for (tenancy, region), environments in wanted.items()
+        if (room := left[tenancy, region]) is not None and len(environments) > room
+    }
+
+
+def _too_many(region: str, left: int, environments: Sequence[str]) -> InputError:
+    names = tuple(dict.fromkeys(environments))
+    need = "needs" if len(names) == 1 else "need"
+    return InputError(
+        f"{region} has room for {left} more DB systems and {', '.join(names)} {need} "
+        f"{len(environments)}",
+        "ask for a higher limit in the console (Governance, Limits)",
+    )
+
+
 def _offer(
-    database: Database, place: Place, shared: Sequence[InputError], *, is_new: bool
+    database: Database, place: Place, shared: Sequence[InputError], shape: str | None
 ) -> Offer:
+    """`shape` is the one that it has, None where it is new."""
     found = Findings(database)
-    made = database
-    for look in (_ocpus, _storage, _retention):
-        made = look(made, found, place)
-    if is_new:
+    made = (
+        _ocpus(database, found, place) if shape is None else _resized(database, found, place, shape)
+    )
+    for look in (_storage, _retention):
+        made = look(made, found)
+    made = _spread(made, place)
+    if shape is None:
         made = _domains(made, found, place)
         _version(made, found)
     return Offer(made, tuple(found.concessions), (*shared, *found.objections))
@@ -132,23 +181,60 @@ def _ocpus(database: Database, found: Findings, place: Place) -> Database:
             InputError(f"{region} has no shape for databases", "write another oci: {region: ...}")
         )
         return database
-    most, least, wanted = shape.max_ocpus, shape.min_ocpus, database.ocpus
-    if wanted.initial < least:
-        found.objections.append(
-            InputError(f"oci has no fewer than {least} OCPUs", f"write ocpus: {least} or more")
-        )
-    if wanted.max <= most:
+    _require_least(wanted := database.ocpus, found, shape)
+    if wanted.max <= (most := shape.max_ocpus):
         return database
     found.concede(
         Concession.MAX_OCPUS,
         f"at most {most} of {wanted.max} OCPUs",
         f"the largest shape in {region} has {most} OCPUs, not {wanted.max}",
-        f"write ocpus: {min(wanted.initial, most)}..{most}",
+        f"write ocpus: {_range(_held(wanted, most))}",
     )
-    return replace(database, ocpus=Ocpus(min(wanted.initial, most), most))
+    return replace(database, ocpus=_held(wanted, most))
 
 
-def _storage(database: Database, found: Findings, place: Place) -> Database:
+def _resized(database: Database, found: Findings, place: Place, name: str) -> Database:
+    """A database that exists: its own shape is its end, whatever else the region has by now."""
+    shape = of_name(place.shapes, name)
+    if shape is None:
+        return database
+    _require_least(wanted := database.ocpus, found, shape)
+    if wanted.max <= (most := shape.max_ocpus):
+        return database
+    found.concede(
+        Concession.MAX_OCPUS,
+        f"at most {most} of {wanted.max} OCPUs: the series of its shape cannot change",
+        f"its shape {bare(name)} ends at {most} OCPUs, not {wanted.max}, "
+        "and its series cannot change",
+        f"write ocpus: {_range(_held(wanted, most))}{_larger(place, wanted, most)}",
+    )
+    return replace(database, ocpus=_held(wanted, most))
+
+
+def _larger(place: Place, wanted: Ocpus, most: int) -> str:
+    """The way to a larger shape, where the region has one."""
+    best = choose(place.shapes, wanted.max)
+    is_larger = best is not None and best.max_ocpus > most
+    return ", restore it to a new database, which gets a larger shape" if is_larger else ""
+
+
+def _require_least(wanted: Ocpus, found: Findings, shape: Shape) -> None:
+    least = shape.min_ocpus
+    if wanted.initial < least:
+        found.objections.append(
+            InputError(f"oci has no fewer than {least} OCPUs", f"write ocpus: {least} or more")
+        )
+
+
+def _held(wanted: Ocpus, most: int) -> Ocpus:
+    return Ocpus(min(wanted.initial, most), most)
+
+
+def _range(ocpus: Ocpus) -> str:
+    return f"{ocpus.initial}..{ocpus.max}"
+
+
+def _storage(database: Database, found: Findings) -> Database:
     storage = database.storage
     largest = format_bytes(MAX_STORAGE_BYTES)
     if storage.initial_bytes > MAX_STORAGE_BYTES:
@@ -175,7 +261,7 @@ def _storage(database: Database, found: Findings, place: Place) -> Database:
     return database
 
 
-def _retention(database: Database, found: Findings, place: Place) -> Database:
+def _retention(database: Database, found: Findings) -> Database:
     days = database.backup.retention_days
     if days <= MAX_RETENTION_DAYS:
         return database
@@ -187,6 +273,14 @@ def _retention(database: Database, found: Findings, place: Place) -> Database:
         f"write {most} or less",
     )
     return replace(database, backup=Backup(MAX_RETENTION_DAYS, database.backup.copy_to))
+
+
+def _spread(database: Database, place: Place) -> Database:
+    """In several domains is in all: the service places the nodes of regional storage itself."""
+    environment, there = database.environment, len(place.domains)
+    if not 1 < environment.availability_domains < there:
+        return database
+    return replace(database, environment=replace(environment, availability_domains=there))
 
 
 def _domains(database: Database, found: Findings, place: Place) -> Database:

@@ -6,8 +6,9 @@ compartment, and one get for each database; one more for who is the primary, whe
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,9 @@ from pgherd.engines.oci.waiting import together
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import DatabaseId
 
+GLANCE_SECONDS = 5.0
+"""For so long the look after a glance goes by its lists; it follows at once or not at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class _View:
@@ -34,31 +38,52 @@ class _View:
     trouble: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """Which environments and systems there were at one moment of the monotonic clock."""
+
+    at: float
+    held: list[Held]
+    summaries: Mapping[Site, list[Any]]
+
+
 class Eye:
     """Looks, and keeps the lists of a glance for the look that follows at once."""
 
-    def __init__(self, tenancy: Tenancy) -> None:
+    def __init__(self, tenancy: Tenancy, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._tenancy = tenancy
-        self._held: list[Held] | None = None
-        self._summaries: dict[Site, list[Any]] = {}
+        self._monotonic = monotonic
+        self._glance: _Glance | None = None
 
-    async def glance(self) -> set[DatabaseId]:
-        """Which databases are there."""
-        self._held = await self._tenancy.held()
-        sites = [site for held in self._held for site in self._tenancy.sites(held)]
+    async def glance(self) -> dict[DatabaseId, str]:
+        """Which databases are there, with the name of each one's shape."""
+        at = self._monotonic()
+        held = await self._tenancy.held()
+        sites = [site for one in held for site in self._tenancy.sites(one)]
         lists = await together(*(site.systems.live() for site in sites))
-        self._summaries = dict(zip(sites, lists, strict=True))
+        self._glance = _Glance(at, held, dict(zip(sites, lists, strict=True)))
         return {
-            id
-            for site, summaries in self._summaries.items()
-            for s in summaries
-            if (id := site.systems.owner.database(s)) is not None
+            id: str(summary.shape)
+            for site, summaries in self._glance.summaries.items()
+            for summary in summaries
+            if (id := site.systems.owner.database(summary)) is not None
         }
+
+    def forget(self) -> None:
+        """Something is about to change: the next look is a whole one."""
+        self._glance = None
+
+    def _fresh(self) -> _Glance | None:
+        """The last glance, once, while it is not old."""
+        glance, self._glance = self._glance, None
+        is_fresh = glance is not None and self._monotonic() - glance.at <= GLANCE_SECONDS
+        return glance if is_fresh else None
 
     async def look(self, *, roles: bool) -> Observation:
         """Everything that carries the fleet's tags."""
-        held, self._held = self._held or await self._tenancy.held(), None
-        kept, self._summaries = self._summaries, {}
+        glance = self._fresh()
+        held = glance.held if glance else await self._tenancy.held()
+        kept = glance.summaries if glance else {}
         views = await together(
             *(
                 self._view(one, site, kept.get(site), roles=roles)

@@ -14,7 +14,7 @@ from typing import Any
 from pgherd.engines.oci import blueprint
 from pgherd.engines.oci.cloud_init import Tier, cloud_init
 from pgherd.engines.oci.names import Owner
-from pgherd.engines.oci.offers import Place, offers
+from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.poolers import OPERATING_SYSTEM, VERSION
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD, POOLER
 from pgherd.engines.oci.terraform_resources import (
@@ -63,7 +63,8 @@ def offered(fleet: Fleet, environment: Environment) -> list[Database]:
     """The databases as OCI can make them, as far as that can be told without asking it."""
     databases = list(fleet.in_environment(environment.name))
     place = Place([ASSUMED], [""] * environment.availability_domains)
-    found = {o.database.id: o for o in offers(databases, {environment.oci.region or "": place}, ())}
+    places = {whereabouts(environment): place}
+    found = {o.database.id: o for o in offers(databases, places, {})}
     objections = dict.fromkeys(
         (error.message, error.hint) for offer in found.values() for error in offer.objections
     )
