@@ -154,7 +154,9 @@ class Cloud:
     def config(self) -> dict[str, Any]:
         """The SDK's configuration, with this region."""
         if not self._config:
-            self._config = {**sign_in(self.profile), "region": self.region}
+            # A profile may ask for a log of all requests: passwords are in their bodies.
+            ours = {"region": self.region, "log_requests": False}
+            self._config = sign_in(self.profile) | ours
         return self._config
 
     @property
@@ -222,9 +224,10 @@ class Cloud:
         at: str | None,
         options: Mapping[str, Any],
     ) -> Answer:
-        client = self._client(service, at)
         try:
-            response = getattr(client, operation)(*arguments, **options)
+            response = self._answered(service, operation, arguments, at, options)
+        except PgherdError:
+            raise
         except Exception as error:
             raise _translated(error, f"{operation} in {self.region}") from error
         headers = response.headers
@@ -233,11 +236,40 @@ class Cloud:
             data = (list(getattr(data, "items", data)), headers.get("opc-next-page"))
         return Answer(data, headers.get("etag"), headers.get("opc-work-request-id"))
 
+    def _answered(
+        self,
+        service: str,
+        operation: str,
+        arguments: tuple[Any, ...],
+        at: str | None,
+        options: Mapping[str, Any],
+    ) -> Any:
+        client = self._client(service, at)
+        try:
+            return getattr(client, operation)(*arguments, **options)
+        except load().exceptions.ServiceError as error:
+            # A session's token lasts an hour, and is renewed from outside in its file.
+            if error.status != 401 or not self._has_new_token(client):
+                raise
+        return getattr(self._client(service, at), operation)(*arguments, **options)
+
+    def _has_new_token(self, client: Any) -> bool:
+        """The session was renewed since that client was made; others are made from now on."""
+        if "security_token_file" not in self.config:
+            return False
+        signer = self._new_signer(load())
+        if signer.api_key == client.base_client.signer.api_key:
+            return False
+        self._signer = signer
+        self._clients.clear()
+        return True
+
     def _client(self, service: str, at: str | None) -> Any:
-        # Two threads may both make one; either of them will do.
-        if (service, at) not in self._clients:
-            self._clients[service, at] = self._new_client(service, at)
-        return self._clients[service, at]
+        # Two threads may both make one, or forget all: either of them will do.
+        client = self._clients.get((service, at))
+        if client is None:
+            client = self._clients[service, at] = self._new_client(service, at)
+        return client
 
     def _new_client(self, service: str, at: str | None) -> Any:
         oci = load()
