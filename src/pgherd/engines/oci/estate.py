@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgherd.engines.oci.blueprint import Kind, Rule, Thing, resolved, rule_properties
+from pgherd.engines.oci.blueprint import Kind, Rule, Thing, rule_properties
+from pgherd.engines.oci.creation import create_once, referring
 from pgherd.engines.oci.kinds import CALLS, GONE
 from pgherd.engines.oci.names import KEY, Owner, retry_token
-from pgherd.engines.oci.sdk import Cloud, NotFound, body
+from pgherd.engines.oci.sdk import Answer, Cloud, NotFound, body
 from pgherd.engines.oci.waiting import until
-from pgherd.errors import NeedsHuman
+from pgherd.errors import NeedsHuman, TryLater
 
 DELETION_GRACE = timedelta(days=7, hours=1)
 """Vaults, keys and secrets are deleted no earlier than after seven days."""
@@ -60,9 +61,13 @@ class Estate:
         if kind is Kind.KEY and self.management is None:
             return []
         at = self.management if kind is Kind.KEY else None
-        return await self.cloud.all(
-            calls.service, calls.list, compartment_id=self.compartment, at=at
-        )
+        try:
+            return await self.cloud.all(
+                calls.service, calls.list, compartment_id=self.compartment, at=at
+            )
+        except NotFound as error:
+            # The compartment is there, as it was found by its tags or made: it is new.
+            raise TryLater(error.message, error.hint) from error
 
     async def find(self, kind: Kind, key: str) -> Any | None:
         """The live thing with that key. NeedsHuman where there are two."""
@@ -92,18 +97,13 @@ class Estate:
         return await self.ready(thing.kind, found)
 
     async def _make(self, thing: Thing) -> Any:
-        """A new one. A token may bring the answer of a day ago, about one that is gone."""
-        former: list[str] = []
-        while True:
-            made = await self._create(thing, former)
-            try:
-                seen = await self._get(thing.kind, made.id)
-            except NotFound:
-                former.append(made.id)
-                continue
-            if seen.lifecycle_state not in GONE:
-                return seen
-            former.append(made.id)
+        made = await create_once(
+            self.cloud,
+            f"{thing.kind} {thing.name}",
+            lambda former: self._create(thing, former),
+            lambda id: self._get(thing.kind, id),
+        )
+        return made.data
 
     async def ready(self, kind: Kind, found: Any) -> Any:
         """Once it has left the state in which it is being made."""
@@ -127,13 +127,13 @@ class Estate:
         at = self.management if kind is Kind.KEY else None
         return (await self.cloud.call(calls.service, calls.get, id, at=at)).data
 
-    async def _create(self, thing: Thing, former: Sequence[str]) -> Any:
+    async def _create(self, thing: Thing, former: Sequence[str]) -> Answer:
         calls = CALLS[thing.kind]
         values = {
             "compartment_id": self.compartment,
             calls.name: thing.name,
             "freeform_tags": dict(thing.tags),
-            **resolved(thing.properties, self.ocids),
+            **referring(self.owner, thing.properties, self.ocids),
         }
         details = body(calls.service, calls.model, values)
         at = self.management if thing.kind is Kind.KEY else None
@@ -142,13 +142,13 @@ class Estate:
             calls.service, calls.create, details, at=at, opc_retry_token=token
         )
         self.forget(thing.kind)
-        return answer.data
+        return answer
 
     async def ensure_rules(self, group: str, wanted: tuple[Rule, ...]) -> None:
         """A network security group admits these and nothing else."""
         id = self.ocids[group]
         seen = await self.cloud.all("network", "list_network_security_group_security_rules", id)
-        rules = [resolved(rule_properties(rule), self.ocids) for rule in wanted]
+        rules = [referring(self.owner, rule_properties(rule), self.ocids) for rule in wanted]
         missing = [rule for rule in rules if not any(_is_same(rule, s) for s in seen)]
         extra = [s.id for s in seen if not any(_is_same(rule, s) for rule in rules)]
         if extra:
@@ -164,6 +164,8 @@ class Estate:
     async def ensure_absent(self, kind: Kind) -> None:
         """Nothing of a kind that belongs to the environment is left, or will be left for long."""
         calls = CALLS[kind]
+        # What was listed before may be hours old: databases were deleted in between.
+        self.forget(kind)
         for thing in await self.all(kind):
             if self.owner.owns(thing) and thing.lifecycle_state not in GONE:
                 await self._delete(kind, calls.service, calls.delete, thing)
@@ -183,6 +185,7 @@ class Estate:
                 f"{kind} {getattr(thing, CALLS[kind].name)}",
                 lambda: self._get(kind, thing.id),
                 lambda t: t.lifecycle_state in _FAR_GONE,
+                news=0,
             )
         except NotFound:
             return

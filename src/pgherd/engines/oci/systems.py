@@ -6,16 +6,17 @@ waited for. Which system a database is, its tags say; what an earlier run began 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pgherd.engines.oci import blueprint
-from pgherd.engines.oci.blueprint import Thing, resolved
+from pgherd.engines.oci.blueprint import Thing
+from pgherd.engines.oci.creation import create_once, referring
 from pgherd.engines.oci.names import Owner, retry_token
 from pgherd.engines.oci.sdk import Answer, Cloud, NotFound, body
 from pgherd.engines.oci.shapes import Shape
-from pgherd.engines.oci.waiting import until, work_done
-from pgherd.errors import NeedsHuman
+from pgherd.engines.oci.waiting import PATIENCE_FOR_NEWS, until, work_done
+from pgherd.errors import NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId
 
 GONE = ("DELETED",)
@@ -32,7 +33,11 @@ class Systems:
 
     async def all(self) -> list[Any]:
         """Summaries of all of this owner's, those that were deleted lately too."""
-        found = await self.cloud.all("psql", "list_db_systems", compartment_id=self.compartment)
+        try:
+            found = await self.cloud.all("psql", "list_db_systems", compartment_id=self.compartment)
+        except NotFound as error:
+            # The compartment is there, as it was found by its tags or made: it is new.
+            raise TryLater(error.message, error.hint) from error
         return [s for s in found if self.owner.database(s) is not None]
 
     async def live(self) -> list[Any]:
@@ -61,13 +66,24 @@ class Systems:
 
     async def settled(self, id: DatabaseId, system: str) -> Answer:
         """The system once nothing is being done to it."""
+        return await self._seen(id, system, _SETTLED)
+
+    async def _seen(
+        self,
+        id: DatabaseId,
+        system: str,
+        states: Sequence[str],
+        news: float = PATIENCE_FOR_NEWS,
+    ) -> Answer:
+        """The system once it is in one of these states."""
 
         async def look() -> Answer:
             return await self.get(system)
 
-        return await until(  # type: ignore[no-any-return]
-            self.cloud, str(id), look, lambda a: a.data.lifecycle_state in _SETTLED
+        found: Answer = await until(
+            self.cloud, str(id), look, lambda a: a.data.lifecycle_state in states, news
         )
+        return found
 
     async def create(self, database: Database, thing: Thing, ocids: Mapping[str, str]) -> str:
         """Make it, and wait until it serves; its OCID."""
@@ -78,26 +94,21 @@ class Systems:
                 "compartment_id": self.compartment,
                 "display_name": thing.name,
                 "freeform_tags": dict(thing.tags),
-                **resolved(thing.properties, ocids),
+                **referring(self.owner, thing.properties, ocids),
             },
         )
-        former: list[str] = []
-        while True:
-            token = retry_token("create_db_system", details, former)
-            made = await self.cloud.call("psql", "create_db_system", details, opc_retry_token=token)
-            if await self._is_there(made.data.id):
-                await work_done(self.cloud, str(database.id), made.work_request)
-                await self.active(database.id, made.data.id)
-                return str(made.data.id)
-            # A token may bring the answer of a day ago, about one that was deleted since.
-            former.append(made.data.id)
 
-    async def _is_there(self, system: str) -> bool:
-        try:
-            found = await self.get(system)
-        except NotFound:
-            return False
-        return found.data.lifecycle_state not in ("DELETING", *GONE)
+        async def create(former: Sequence[str]) -> Answer:
+            token = retry_token("create_db_system", details, former)
+            return await self.cloud.call("psql", "create_db_system", details, opc_retry_token=token)
+
+        async def look(system: str) -> Any:
+            return (await self.get(system)).data
+
+        made = await create_once(self.cloud, str(database.id), create, look)
+        await work_done(self.cloud, str(database.id), made.work_request)
+        await self.active(database.id, made.data.id)
+        return str(made.data.id)
 
     async def active(self, id: DatabaseId, system: str) -> Answer:
         """The system, serving; started where it was stopped. NeedsHuman where it is broken."""
@@ -126,22 +137,21 @@ class Systems:
     async def delete(self, id: DatabaseId, system: str) -> None:
         """Nothing of it is left."""
         try:
-            found = await self._deletable(id, system)
-            if found.data.lifecycle_state not in ("DELETING", *GONE):
+            found = await self._seen(id, system, (*_SETTLED, "DELETING"))
+            if found.data.lifecycle_state == "DELETING":
+                await self._deleted_before(id, system)
+            elif found.data.lifecycle_state not in GONE:
                 await self._change(id, found, "delete_db_system")
-            await self.settled(id, system)
+                # OCI may for a while still show it as it was before.
+                await self._seen(id, system, GONE, news=0)
         except NotFound:
             return
 
-    async def _deletable(self, id: DatabaseId, system: str) -> Answer:
-        async def look() -> Answer:
-            return await self.get(system)
-
-        ends = (*_SETTLED, "DELETING")
-        found: Answer = await until(
-            self.cloud, str(id), look, lambda a: a.data.lifecycle_state in ends
-        )
-        return found
+    async def _deleted_before(self, id: DatabaseId, system: str) -> None:
+        """The end of a deletion that an earlier run began."""
+        found = await self._seen(id, system, _SETTLED, news=0)
+        if found.data.lifecycle_state not in GONE:
+            raise TryLater(f"{id} was being deleted, and is {found.data.lifecycle_state} again")
 
     async def update(self, id: DatabaseId, system: str, values: Mapping[str, Any]) -> None:
         """Change one kind of thing of it."""

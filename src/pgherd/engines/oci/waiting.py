@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar, overload
 
-from pgherd.engines.oci.sdk import Answer, Cloud
+from pgherd.engines.oci.sdk import Answer, Cloud, NotFound
 from pgherd.errors import NeedsHuman, TryLater
 
 T = TypeVar("T")
@@ -17,6 +17,8 @@ FIRST_DELAY = 0.05
 LONGEST_DELAY = 30.0
 PATIENCE = 2 * 3600.0
 """Seconds after which a wait is given up; a database takes up to half an hour."""
+PATIENCE_FOR_NEWS = 120.0
+"""Seconds of a wait in which a 404 may only mean that OCI has not heard of it everywhere yet."""
 
 
 async def looks(cloud: Cloud) -> AsyncIterator[float]:
@@ -30,12 +32,24 @@ async def looks(cloud: Cloud) -> AsyncIterator[float]:
 
 
 async def until(
-    cloud: Cloud, what: str, look: Callable[[], Awaitable[Any]], ends: Callable[[Any], bool]
+    cloud: Cloud,
+    what: str,
+    look: Callable[[], Awaitable[Any]],
+    ends: Callable[[Any], bool],
+    news: float = PATIENCE_FOR_NEWS,
 ) -> Any:
-    """Look until what is seen is at an end, and return that."""
+    """Look until what is seen is at an end, and return that.
+
+    NotFound counts after so many seconds only: 0 is for what is waited for to be gone.
+    """
     seen = None
-    async for _ in looks(cloud):
-        seen = await look()
+    async for waited in looks(cloud):
+        try:
+            seen = await look()
+        except NotFound:
+            if waited >= news:
+                raise
+            continue
         if ends(seen):
             return seen
     raise TryLater(f"{what} is still {_state(seen)} after {PATIENCE / 60:.0f} minutes")
