@@ -75,12 +75,10 @@ def offers(
     crowded = _crowded([d for d in databases if d.id not in existing], places)
     for environment, group in _by_environment(databases):
         place = places[whereabouts(environment)]
-        network = [*_network(environment)]
-        of_old, of_new = list(network), [*_pooler(environment), *network]
-        if not network:
-            of_old += _room(environment, [d for d in group if d.id in existing])
-            of_new += _room(environment, group)
-        of_new += crowded.get((place.tenancy, whereabouts(environment)[1]), ())
+        of_old = [*_network(environment, [d for d in group if d.id in existing])]
+        of_new = [*_pooler(environment), *_network(environment, group)]
+        if (error := crowded.get((place.tenancy, environment.oci.region or ""))) is not None:
+            of_new.append(error)
         for database in group:
             shape = existing.get(database.id)
             offer = _offer(database, place, of_new if shape is None else of_old, shape)
@@ -107,51 +105,50 @@ def _pooler(environment: Environment) -> Iterator[InputError]:
         )
 
 
-def _network(environment: Environment) -> Iterator[InputError]:
-    """Of all databases: their poolers' addresses are counted from the network."""
+def _network(environment: Environment, group: Collection[Database]) -> Iterator[InputError]:
+    """Of new and old, since poolers' addresses are counted from it.
+
+    That a new database is one too many in it is no fault of those that exist.
+    """
+    network = environment.network
     low, high = NETWORK_PREFIXES
-    if not low <= environment.network.prefixlen <= high:
+    if not low <= network.prefixlen <= high:
         yield InputError(
-            f"network {environment.network} does not fit a VCN of oci", f"write a /{low} to /{high}"
+            f"network {network} does not fit a VCN of oci", f"write a /{low} to /{high}"
         )
-
-
-def _room(environment: Environment, group: Sequence[Database]) -> Iterator[InputError]:
-    """A new database may be one too many, which is no fault of those that exist."""
-    needed = addresses_needed(iter(group))
-    room = addresses_in(subnets(environment.network)[0])
+        return
+    needed, room = addresses_needed(iter(group)), addresses_in(subnets(network)[0])
     if needed > room:
         yield InputError(
-            f"network {environment.network} gives databases {room} addresses and they may "
-            f"need {needed}",
+            f"network {network} gives databases {room} addresses and they may need {needed}",
             "write a larger network",
         )
 
 
 def _crowded(
-    new: Sequence[Database], places: Mapping[tuple[str, str], Place]
-) -> dict[tuple[str, str], list[InputError]]:
+    new: Collection[Database], places: Mapping[tuple[str, str], Place]
+) -> dict[tuple[str, str], InputError]:
     """By tenancy and region, whose limits all environments there share: too many new ones."""
-    wanted: defaultdict[tuple[str, str], list[Environment]] = defaultdict(list)
-    left: dict[tuple[str, str], int | None] = {}
+    groups: defaultdict[tuple[str, str], list[Environment]] = defaultdict(list)
+    lefts: dict[tuple[str, str], int | None] = {}
     for database in new:
-        place = places[whereabouts(database.environment)]
-        key = place.tenancy, whereabouts(database.environment)[1]
-        wanted[key].append(database.environment)
-        left[key] = place.left
+        profile, region = whereabouts(database.environment)
+        place = places[profile, region]
+        groups[place.tenancy, region].append(database.environment)
+        lefts[place.tenancy, region] = place.left
     return {
-        (tenancy, region): [_too_many(region, room, [e.name for e in environments])]
-        for (tenancy, region), environments in wanted.items()
-        if (room := left[tenancy, region]) is not None and len(environments) > room
+        key: _too_many(key[1], left, [e.name for e in groups[key]])
+        for key, left in lefts.items()
+        if left is not None and len(groups[key]) > left
     }
 
 
 def _too_many(region: str, left: int, environments: Sequence[str]) -> InputError:
     names = tuple(dict.fromkeys(environments))
     need = "needs" if len(names) == 1 else "need"
+    who = f"{', '.join(names)} {need} {len(environments)}"
     return InputError(
-        f"{region} has room for {left} more DB systems and {', '.join(names)} {need} "
-        f"{len(environments)}",
+        f"{region} has room for {left} more DB systems and {who}",
         "ask for a higher limit in the console (Governance, Limits)",
     )
 
