@@ -18,6 +18,7 @@ from pgherd.control.outcome import Outcome
 from pgherd.control.stop import stop
 from pgherd.control.up import converge
 from pgherd.engines.oci.engine import OciEngine
+from pgherd.engines.oci.routes import METADATA_KEY, read
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Backup, Concession, Fleet, OciSettings, Ocpus, PoolerTier, Replicas
 from pgherd.testing.oci.server import LocalOci
@@ -156,7 +157,12 @@ def picture(cloud: LocalOci) -> dict[str, Any]:
         )
         for kind in KINDS
     }
-    return {"systems": systems, **things}
+    routes = [
+        sorted(told.databases) if (told := read(instance["metadata"].get(METADATA_KEY))) else None
+        for instance in cloud.resources("instance")
+        if is_mine(instance) and instance["lifecycleState"] not in GONE
+    ]
+    return {"systems": systems, "routes": sorted(routes, key=str), **things}
 
 
 def _system(system: dict[str, Any], cloud: LocalOci) -> dict[str, Any]:

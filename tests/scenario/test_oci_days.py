@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from oci_story import QUICK, Story, insisting, made
 from pgherd.control.outcome import Outcome
 from pgherd.control.up import converge, preview
 from pgherd.engine import AccessRole, DatabaseState, ObservedDatabase, Role
-from pgherd.engines.oci.routes import METADATA_KEY, read
+from pgherd.engines.oci.blueprint import pooler_addresses
+from pgherd.engines.oci.engine import OciEngine
+from pgherd.engines.oci.routes import METADATA_KEY, Routes, read
+from pgherd.engines.oci.secrets import PoolerSecret, fits
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Concession, Environment, Fleet, PoolerTier, Replicas
 from pgherd.testing.fleets import database, environment, fleet
@@ -55,6 +59,12 @@ async def seen(story: Story) -> ObservedDatabase:
     found = (await story.engine().observe()).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     return found
+
+
+def secret_texts(cloud: LocalOci, part: str) -> list[bytes]:
+    """What the secrets of a part say, one for each region."""
+    secrets = [s for s in cloud.resources("secret") if s["freeformTags"].get("pgherd-part") == part]
+    return [cloud.secret(s["id"]) for s in secrets]
 
 
 def is_complete(outcome: Outcome) -> None:
@@ -150,9 +160,20 @@ async def test_the_other_region_has_copies_to_restore_from(
         await engine.restore(AUTH.id, copy, moment, region="us-phoenix-1")
     (rescued,) = [s for s in cloud.systems() if s["region"] == "us-phoenix-1"]
     assert list(cloud.rows(rescued["id"])) == ["paid"]
+    assert secret_texts(cloud, "admin-password") == secret_texts(cloud, "admin-password")[:1] * 2
     found = await story.engine().observe()
     assert set(found.databases) == {AUTH.id, copy.id}
     assert (await engine.access(copy.id, AccessRole.SERVICE)).user == "rescued"
+
+    # Written into the fleet file, it stays where it is.
+    adopted = replace(story.fleet, databases=(*story.fleet.databases, copy))
+    assert (await story.up(adopted)).done == ()
+    is_complete(await story.down())
+    assert {i["lifecycleState"] for i in cloud.resources("instance")} == {"STOPPED"}
+    await up(story, adopted)
+    assert {i["lifecycleState"] for i in cloud.resources("instance")} == {"RUNNING"}
+    assert len(cloud.systems()) == 2
+    assert (await story.up(adopted)).done == ()
     is_complete(await story.destroy())
     assert cloud.systems() == []
     assert {r["lifecycleState"] for r in cloud.resources("vcn")} == {"TERMINATED"}
@@ -342,3 +363,88 @@ async def test_a_list_that_failed_is_asked_for_again(cloud: LocalOci, story: Sto
     with pytest.raises(TryLater):
         await engine.ensure_database(auth)
     await engine.ensure_database(auth)
+
+
+async def test_a_pooler_that_was_not_told_is_told_by_the_next_up(
+    cloud: LocalOci, story: Story
+) -> None:
+    cloud.fail("update_instance", "error", skip=3, times=1)
+    outcome = await story.up()
+    assert outcome.is_complete
+    assert pooled(cloud) == {"auth"}
+    first = cloud.resources("instance")[0]
+    engine = story.engine()
+    held = await engine._tenancy.holding("production")
+    site = engine._tenancy.own(held)
+    cut = {**first["metadata"], METADATA_KEY: Routes("10.0.0.0/16").text()}
+    await site.cloud.call("compute", "update_instance", first["id"], {"metadata": cut})
+    assert (await seen(story)).state is DatabaseState.STARTING
+    await up(story)
+    assert pooled(cloud) == {"auth"}
+    assert (await story.up()).done == ()
+
+
+async def test_an_environment_ensured_beside_its_databases_keeps_their_routes(
+    cloud: LocalOci, tmp_path: Path
+) -> None:
+    story = Story(cloud, fleet(AUTH, ORDER), tmp_path / "state")
+    await up(story)
+    engine = story.engine()
+    (production,) = story.fleet.environments
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(engine.ensure_environment(production))
+            for database in story.fleet.databases:
+                group.create_task(insisting(lambda d=database: engine.ensure_database(d)))
+    assert pooled(cloud) == {"auth", "order"}
+
+
+async def test_a_database_that_was_replaced_is_routed_anew(cloud: LocalOci, story: Story) -> None:
+    await up(story)
+    (old,) = cloud.systems()
+    engine = story.engine()
+    held = await engine._tenancy.holding("production")
+    await engine._tenancy.own(held).systems.delete(AUTH.id, old["id"])
+    cloud.fail("get_connection_details", "error", times=4)
+    await insisting(story.up)
+    (new,) = cloud.systems()
+    for instance in cloud.resources("instance"):
+        told = read(instance["metadata"][METADATA_KEY])
+        assert told is not None
+        assert told.databases["auth"].system == new["id"] != old["id"]
+
+
+async def test_an_environment_is_not_moved(cloud: LocalOci, story: Story) -> None:
+    await up(story)
+    elsewhere = with_oci(story, region="us-phoenix-1")
+    other_name = replace(
+        story.fleet,
+        environments=tuple(replace(e, compartment="new") for e in story.fleet.environments),
+    )
+    before = len(cloud.resources("compartment"))
+    for moved, what in ((elsewhere, "region us-ashburn-1"), (other_name, "compartment ecommerce")):
+        engine = OciEngine("ecommerce", moved.environments, story.state)
+        with pytest.raises(InputError, match=f"production is in {what}"):
+            await engine.ensure_environment(moved.environments[0])
+    assert len(cloud.resources("compartment")) == before
+
+
+async def test_another_network_is_refused(cloud: LocalOci, story: Story) -> None:
+    await up(story)
+    (production,) = story.fleet.environments
+    moved = replace(production, network=IPv4Network("10.9.0.0/16"))
+    engine = OciEngine("ecommerce", [moved], story.state)
+    with pytest.raises(InputError, match="pgherd does not change networks"):
+        await engine.ensure_environment(moved)
+
+
+async def test_a_second_pooler_is_in_the_certificate(cloud: LocalOci, story: Story) -> None:
+    (production,) = story.fleet.environments
+    one = replace(production, availability_domains=1)
+    engine = OciEngine("ecommerce", [one], story.state)
+    await engine.ensure_environment(one)
+    engine = story.engine()
+    await engine.ensure_environment(production)
+    secrets = {s["secretName"]: s["id"] for s in cloud.resources("secret")}
+    pair = PoolerSecret.read(cloud.secret(secrets["ecommerce-production-pooler"]).decode()).pair
+    assert fits(pair, pooler_addresses(production), datetime.now(UTC))

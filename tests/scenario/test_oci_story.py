@@ -68,6 +68,7 @@ def is_once_each(cloud: LocalOci, fleet: Fleet) -> None:
 async def test_a_quiet_life_is_what_the_fleet_file_says(quiet: list[dict[str, Any]]) -> None:
     up, larger, failed_over, stopped, again, destroyed = quiet
     assert [s["instances"] for s in up["systems"]] == [["auth-1"], ["auth-1", "auth-2"]]
+    assert up["routes"] == [["auth"]] * 3
     assert [s["ocpus"] for s in larger["systems"]] == [4, 4]
     assert [s["policy"] for s in larger["systems"]] == [7, 7]
     assert larger["systems"][1]["instances"] == ["auth-1", "auth-2", "auth-3"]

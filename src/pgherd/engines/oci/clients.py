@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 
 from pgherd.engine import CertificateInfo
 from pgherd.engines.oci.blueprint import ADMIN
@@ -24,7 +25,7 @@ from pgherd.pki.files import due_at, ensure_certificate
 
 LIFETIME = timedelta(days=30)
 AUTHORITY_FILE = "authority.crt"
-POOLER_FILE = "pooler.crt"
+POOLER_FILE = "pooler-"
 
 
 def read_only_role(service: str) -> str:
@@ -48,9 +49,15 @@ class Clients:
         """Where a user's certificate and key lie."""
         return Place(self.folder, user)
 
-    def has(self, user: str) -> bool:
-        """A certificate is there; it may have ended."""
-        return self.place(user).certificate.exists() and self.authority.exists()
+    def has(self, user: str, now: datetime) -> bool:
+        """A certificate is there that has not ended, of the authority that is there."""
+        try:
+            found = x509.load_pem_x509_certificate(self.place(user).certificate.read_bytes())
+            authority = x509.load_pem_x509_certificate(self.authority.read_bytes())
+            found.verify_directly_issued_by(authority)
+        except (OSError, ValueError, TypeError, InvalidSignature):
+            return False
+        return now < found.not_valid_after_utc
 
     def users(self) -> tuple[str, ...]:
         """All that have a certificate here."""
@@ -69,11 +76,12 @@ class Clients:
             authority, self.place(user), identity, now, LIFETIME, owner, renew=renew
         )
 
-    def note_pooler(self, pair: KeyPair) -> None:
+    def note_pooler(self, region: str, pair: KeyPair) -> None:
         """Keep the poolers' certificate, without its key, to tell when it ends."""
         owner = Owner.of_process()
         ensure_directory(self.folder, owner)
-        write(self.folder / POOLER_FILE, pair.certificate, owner, mode=0o644)
+        place = self.folder / f"{POOLER_FILE}{region}.crt"
+        write(place, pair.certificate, owner, mode=0o644)
 
     def drop(self, user: str) -> None:
         """A user's certificate is of no use any more."""
@@ -87,8 +95,9 @@ class Clients:
 
     def infos(self) -> Iterator[CertificateInfo]:
         """Every certificate here but the authority's."""
-        if (pooler := self.folder / POOLER_FILE).exists():
-            yield self._info(pooler, None, "pooler, towards clients")
+        for pooler in sorted(self.folder.glob(f"{POOLER_FILE}*.crt")):
+            if not pooler.with_suffix(".key").exists():
+                yield self._info(pooler, None, "pooler, towards clients")
         for user in self.users():
             service = user.removesuffix("_ro")
             id = None if user == ADMIN else DatabaseId(self.environment, service)

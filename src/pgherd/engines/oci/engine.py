@@ -36,12 +36,12 @@ from pgherd.engines.oci import (
 )
 from pgherd.engines.oci.blueprint import ADMIN
 from pgherd.engines.oci.clients import Clients, read_only_role
-from pgherd.engines.oci.making import make, reach
+from pgherd.engines.oci.making import copied_elsewhere, make, reach
 from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.sdk import Cloud, Sleep
 from pgherd.engines.oci.seeing import Eye
 from pgherd.engines.oci.site import Site, domains
-from pgherd.engines.oci.tenancy import Tenancy
+from pgherd.engines.oci.tenancy import Tenancy, in_region
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
@@ -158,15 +158,17 @@ class OciEngine:
 
     async def ensure_database(self, database: Database) -> None:
         """Its system serves, and the poolers know where."""
-        site = await self._tenancy.open(database.environment)
-        found = await site.systems.find(database.id)
-        if found is not None and found.lifecycle_state == "DELETING":
-            await site.systems.delete(database.id, found.id)
+        own = await self._tenancy.open(self._tenancy.known(database.id.environment))
+        found = await self._tenancy.search(database.id)
+        if found is not None and found[1].lifecycle_state == "DELETING":
+            site, system = found
+            await site.systems.delete(database.id, system.id)
             found = None
         if found is None:
-            await make(self._tenancy, site, database)
+            await make(self._tenancy, own, database)
         else:
-            await reach(site, database, found.id)
+            site, system = found
+            await reach(site, database, system.id)
 
     async def ensure_replicas(self, database: Database, count: int) -> None:
         """Nodes are added and taken one by one; each shares the database's storage."""
@@ -198,7 +200,8 @@ class OciEngine:
         wanted = observation.settings_wanted(database)
         changed = {name for name, value in wanted.items() if seen.get(name) != value}
         ocids = site.estate.ocids
-        if changed & {"backup.retention", "backup.copy_to"}:
+        if changed & {"backup.retention", observation.COPIES}:
+            database = copied_elsewhere(database, site.cloud.region)
             policy = blueprint.resolved(blueprint.management_policy(database), ocids)
             await site.systems.update(database.id, system.id, {"management_policy": policy})
         if "oci.iops" in changed:
@@ -312,8 +315,9 @@ class OciEngine:
             AccessRole.READ_ONLY: (read_only_role(id.service), f"{id.service}-ro"),
             AccessRole.OPERATOR: (ADMIN, id.service),
         }[role]
-        if not site.clients.has(user):
-            site.clients.ensure(await site.authority(), user, datetime.now(UTC))
+        now = datetime.now(UTC)
+        if not site.clients.has(user, now):
+            site.clients.ensure(await site.authority(), user, now)
         place = site.clients.place(user)
         return Access(
             host=",".join(str(a) for a in blueprint.pooler_addresses(environment)),
@@ -336,11 +340,20 @@ class OciEngine:
     async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
         """On this machine and, for the poolers, in the vault, where they read them."""
         held = await self._tenancy.holding(environment)
-        site = self._tenancy.site(held, held.regions[0])
-        databases = map(site.systems.owner.database, await site.systems.live())
-        services = [id.service for id in databases if id is not None]
+        own, *others = self._tenancy.sites(held)
+        services = [
+            id.service
+            for site in (own, *others)
+            for system in await site.systems.live()
+            if (id := site.systems.owner.database(system)) is not None
+        ]
         users = [ADMIN, *(u for s in services for u in (s, read_only_role(s)))]
-        return await site.ensure_certificates(self._tenancy.known(environment), users, renew=renew)
+        wanted = self._tenancy.known(environment)
+        made = await own.ensure_certificates(wanted, users, renew=renew)
+        for site in others:
+            there = in_region(wanted, site.cloud.region)
+            made += await site.ensure_certificates(there, (), renew=renew)
+        return made
 
     async def logs(
         self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False

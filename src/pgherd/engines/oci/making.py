@@ -47,7 +47,7 @@ async def make(
     shape = shapes.choose(await tenancy.shapes(site.cloud), database.ocpus.max)
     if shape is None:
         raise InputError(f"{site.cloud.region} has no shape for databases")
-    database = _copied_elsewhere(database, site.cloud.region)
+    database = copied_elsewhere(database, site.cloud.region)
     names = await site.domains()
     is_single = database.environment.availability_domains == 1 or len(names) == 1
     # What is made from another keeps the other's password.
@@ -66,7 +66,7 @@ async def make(
     await reach(site, database, system)
 
 
-def _copied_elsewhere(database: Database, region: str) -> Database:
+def copied_elsewhere(database: Database, region: str) -> Database:
     """In another region than its own, a database is not copied to where it is."""
     backup = database.backup
     others = tuple(r for r in backup.copy_to if r != region)
@@ -80,8 +80,8 @@ async def reach(site: Site, database: Database, system: str) -> None:
     service = database.id.service
     await site.ensure_routed(service, found, connection, database.environment)
     users = (service, read_only_role(service))
-    if not all(site.clients.has(user) for user in users):
+    now = datetime.now(UTC)
+    if not all(site.clients.has(user, now) for user in users):
         authority = await site.authority()
-        now = datetime.now(UTC)
         for user in users:
             site.clients.ensure(authority, user, now)

@@ -16,6 +16,7 @@ from pgherd.fleet.desired import DatabaseId
 
 FLEET, ENVIRONMENT, SERVICE = "pgherd-fleet", "pgherd-environment", "pgherd-service"
 KEY = "pgherd-part"
+BORN = "pgherd-born"
 DESTROYED = "pgherd-destroyed"
 """On a compartment: nothing of the environment is left in it."""
 REGIONS = "pgherd-regions"
@@ -33,16 +34,19 @@ class Owner:
 
     fleet: str
     environment: str
+    born: str = ""
+    """When it came back after it was destroyed. It makes the tokens of its calls new ones."""
 
     @property
     def tags(self) -> dict[str, str]:
         """The free-form tags of everything in it."""
-        return {FLEET: self.fleet, ENVIRONMENT: self.environment}
+        tags = {FLEET: self.fleet, ENVIRONMENT: self.environment}
+        return {**tags, BORN: self.born} if self.born else tags
 
     def owns(self, thing: Any) -> bool:
         """It carries this owner's tags."""
         tags = thing.freeform_tags or {}
-        return all(tags.get(name) == value for name, value in self.tags.items())
+        return (tags.get(FLEET), tags.get(ENVIRONMENT)) == (self.fleet, self.environment)
 
     def name(self, part: str) -> str:
         """As in ecommerce-production-databases."""

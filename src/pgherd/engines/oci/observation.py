@@ -16,6 +16,7 @@ from pgherd.engine import (
 from pgherd.fleet.desired import Database, DatabaseId
 
 READER = "reader endpoint"
+COPIES = "backup.copy_to"
 NOT_ROUTED = "its poolers do not know it yet"
 _INSTANCE_STATES = {
     "CREATING": InstanceState.STARTING,
@@ -104,7 +105,7 @@ def settings_wanted(database: Database) -> dict[str, str]:
     backup = database.backup
     return {
         "backup.retention": f"{backup.retention_days}d",
-        "backup.copy_to": ", ".join(sorted(backup.copy_to)) or "none",
+        COPIES: ", ".join(sorted(backup.copy_to)) or "none",
         "oci.iops": str(database.environment.oci.iops),
         READER: "yes" if database.replicas.max > 0 else "no",
     }
@@ -123,7 +124,7 @@ def settings_seen(system: Any) -> Mapping[str, str]:
         backup = policy.backup_policy
         copies = getattr(backup, "copy_policy", None)
         seen["backup.retention"] = f"{backup.retention_days or 0}d"
-        seen["backup.copy_to"] = ", ".join(sorted((copies and copies.regions) or ())) or "none"
+        seen[COPIES] = ", ".join(sorted((copies and copies.regions) or ())) or "none"
     return seen
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +59,7 @@ def user_data(environment: Environment, estate: Estate) -> str:
 async def ensure(
     environment: Environment, estate: Estate, domains: Sequence[str], initial: Routes
 ) -> None:
-    """All poolers run, and know what the others know."""
+    """All poolers run. What they have to know they are told with `tell`."""
     if environment.oci.pooler is PoolerTier.CREATE:
         await _launch_missing(environment, estate, domains, initial)
     instances = await found(estate)
@@ -76,9 +76,6 @@ async def ensure(
         else:
             await estate.ready(Kind.INSTANCE, instance)
     estate.forget(Kind.INSTANCE)
-    known = await known_routes(estate) or initial
-    due = initial.certificate_due
-    await tell(estate, lambda _: replace(known, certificate_due=due), initial)
 
 
 async def _launch_missing(
@@ -93,11 +90,10 @@ async def _launch_missing(
     # Compressed, since an instance's metadata, with all routes, may have 32,000 bytes.
     packed = gzip.compress(user_data(environment, estate).encode(), mtime=0)
     text = base64.b64encode(packed).decode()
-    current = await known_routes(estate) or initial
     for number in missing:
         domain = domains[(number - 1) % len(domains)]
         thing = pooler(environment, estate.owner, number, image, domain, text)
-        metadata = {"user_data": text, METADATA_KEY: current.text()}
+        metadata = {"user_data": text, METADATA_KEY: initial.text()}
         await estate.ensure(replace(thing, properties={**thing.properties, "metadata": metadata}))
 
 
@@ -121,32 +117,47 @@ async def _image(estate: Estate) -> str:
     return str(images[0].id)
 
 
-async def known_routes(estate: Estate) -> Routes | None:
-    """What the poolers are told; of several, what most databases are in. None for nothing."""
-    texts = [(i.metadata or {}).get(METADATA_KEY) for i in await found(estate)]
-    known = [r for r in map(routes.read, texts) if r is not None]
-    return max(known, key=lambda r: len(r.databases), default=None)
+async def told(estate: Estate) -> list[Routes | None]:
+    """What each pooler knows; None for one that knows nothing."""
+    return [_routes(instance) for instance in await found(estate)]
 
 
-async def tell(estate: Estate, change: Change, initial: Routes | None) -> None:
-    """Every pooler is told the routes with a change; `initial` is what a new one starts with."""
+def _routes(instance: Any) -> Routes | None:
+    return routes.read((instance.metadata or {}).get(METADATA_KEY))
+
+
+async def tell(estate: Estate, change: Change, initial: Routes) -> None:
+    """Every pooler is told the same: what any of them knew, with a change.
+
+    `initial` is what they start with. Only one may tell at a time.
+    """
     estate.forget(Kind.INSTANCE)
-    for seen in await found(estate):
-        answer = await estate.cloud.call("compute", "get_instance", seen.id)
+    answers = [
+        await estate.cloud.call("compute", "get_instance", seen.id) for seen in await found(estate)
+    ]
+    known = routes.merged(r for r in (_routes(a.data) for a in answers) if r is not None)
+    text = change(known or initial).text()
+    for answer in answers:
         metadata = dict(answer.data.metadata or {})
-        current = routes.read(metadata.get(METADATA_KEY)) or initial
-        if current is None:
-            continue
-        text = change(current).text()
         if metadata.get(METADATA_KEY) == text:
             continue
-        details = body(
-            "compute", "UpdateInstanceDetails", {"metadata": {**metadata, METADATA_KEY: text}}
-        )
+        metadata[METADATA_KEY] = text
+        _require_room(estate, metadata)
+        details = body("compute", "UpdateInstanceDetails", {"metadata": metadata})
         await estate.cloud.call(
-            "compute", "update_instance", seen.id, details, if_match=answer.etag
+            "compute", "update_instance", answer.data.id, details, if_match=answer.etag
         )
     estate.forget(Kind.INSTANCE)
+
+
+def _require_room(estate: Estate, metadata: Mapping[str, str]) -> None:
+    size = sum(len(name) + len(text) for name, text in metadata.items())
+    if size > routes.LARGEST:
+        raise NeedsHuman(
+            f"{estate.owner.environment} has too many databases for its poolers: their metadata "
+            f"would have {size} bytes, {routes.LARGEST} fit",
+            "put some of its services into another environment",
+        )
 
 
 async def stop(estate: Estate) -> None:

@@ -70,15 +70,12 @@ async def elsewhere(
 async def _second_site(tenancy: Tenancy, environment: Environment, region: str) -> Site:
     """The environment in another region: the same things once more, with vault and key."""
     held = await tenancy.holding(environment.name)
-    own = tenancy.site(held, held.regions[0])
     if region not in held.regions:
         held = replace(held, regions=(*held.regions, region))
-        home = await tenancy.home(held.profile, own.cloud)
+        home = await tenancy.home(held.profile, tenancy.own(held).cloud)
         await compartments.note_regions(home, held.compartment, held.owner, held.regions)
-    site = tenancy.site(held, region)
-    oci = replace(environment.oci, region=region, vcn=None, vault=None, key=None)
-    await site.ensure(replace(environment, oci=oci), authority=await own.authority())
-    return site
+    await tenancy.ensure(tenancy.known(environment.name))
+    return tenancy.site(held, region)
 
 
 async def _is_made(site: Site, target: Database, origin: Origin) -> bool:

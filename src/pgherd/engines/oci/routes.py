@@ -6,16 +6,23 @@ and it is seen in the list of instances, so a database that its poolers do not k
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from pgherd.fleet.desired import DatabaseId
+
 METADATA_KEY = "pgherd"
+LARGEST = 32_000
+"""Bytes that an instance's metadata may have, its user data included."""
 POOL_PER_OCPU = 20
 """Server connections to a database for each OCPU of its primary, shared by all poolers."""
 LEAST_POOL = 10
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +35,21 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One database."""
+    """One database.
+
+    `system` is the OCID of its system: another one of the same name is elsewhere. `signers` are
+    the digests of the certificates that may have signed its own. `was` is the service that it
+    was restored from, whose database and roles get its name.
+    """
 
     host: str
     name: str
     port: int
     reader: Endpoint | None
     pool: int
+    system: str = ""
+    signers: tuple[str, ...] = ()
     was: str | None = None
-    """The service whose data it was restored from: its database still bears that name inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +63,63 @@ class Routes:
     """From when on the poolers' own certificate is to be renewed."""
 
     def text(self) -> str:
-        """As it lies in the metadata."""
+        """As it lies in the metadata; with the authorities that are needed, each once."""
         due = self.certificate_due and self.certificate_due.isoformat()
         databases = {name: asdict(route) for name, route in sorted(self.databases.items())}
+        needed = {signer for route in self.databases.values() for signer in route.signers}
+        known = {digest(pem): pem for pem in certificates(self.authorities)}
+        authorities = "".join(f"{known[signer]}\n" for signer in sorted(needed & known.keys()))
         return json.dumps(
             {
                 "network": self.network,
                 "databases": databases,
-                "authorities": self.authorities,
+                "authorities": authorities,
                 "certificate_due": due,
             }
         )
 
     def including(self, service: str, route: Route, authority: str) -> Routes:
         """With one database more, and the authority that signed its certificate."""
-        known = authority.strip() in self.authorities
-        authorities = self.authorities if known else f"{self.authorities}{authority.strip()}\n"
-        databases = {**self.databases, service: route}
-        return replace(self, databases=databases, authorities=authorities)
+        pems = certificates(authority)
+        route = replace(route, signers=tuple(digest(pem) for pem in pems))
+        authorities = self.authorities + "".join(f"{pem}\n" for pem in pems)
+        return replace(self, databases={**self.databases, service: route}, authorities=authorities)
+
+    def leads_to(self, id: DatabaseId, system: str) -> bool:
+        """It says where that system of that database is."""
+        route = self.databases.get(id.service)
+        return route is not None and route.system == system
 
     def without(self, service: str) -> Routes:
         """With one database less."""
-        rest = {name: route for name, route in self.databases.items() if name != service}
+        return self.only(self.databases.keys() - {service})
+
+    def only(self, services: Collection[str]) -> Routes:
+        """With no others than these."""
+        rest = {name: route for name, route in self.databases.items() if name in services}
         return replace(self, databases=rest)
+
+
+def certificates(pem: str) -> list[str]:
+    """Each certificate of a bundle."""
+    return _CERTIFICATE.findall(pem)
+
+
+def digest(pem: str) -> str:
+    """A short name of a certificate."""
+    return hashlib.sha256(pem.encode()).hexdigest()[:16]
+
+
+def merged(told: Iterable[Routes]) -> Routes | None:
+    """What any of several poolers was told; the first has the say. None for nothing."""
+    routes = list(told)
+    if not routes:
+        return None
+    databases: dict[str, Route] = {}
+    for one in reversed(routes):
+        databases |= one.databases
+    authorities = "".join(one.authorities for one in routes)
+    return replace(routes[0], databases=databases, authorities=authorities)
 
 
 def read(text: str | None) -> Routes | None:
@@ -98,11 +145,13 @@ def _route(found: Mapping[str, Any]) -> Route:
         port=found["port"],
         reader=Endpoint(**reader) if reader else None,
         pool=found["pool"],
+        system=found.get("system", ""),
+        signers=tuple(found.get("signers", ())),
         was=found.get("was"),
     )
 
 
-def route(details: Any, ocpus: int, poolers: int = 1, was: str | None = None) -> Route:
+def route(details: Any, system: str, ocpus: int, poolers: int = 1, was: str | None = None) -> Route:
     """From a system's `get_connection_details`; `was` is what it was restored from, if anything."""
     primary, reader = details.primary_db_endpoint, details.reader_endpoint
     return Route(
@@ -110,6 +159,7 @@ def route(details: Any, ocpus: int, poolers: int = 1, was: str | None = None) ->
         name=primary.fqdn,
         port=primary.port,
         reader=Endpoint(reader.ip_address, reader.fqdn) if reader else None,
-        pool=max(LEAST_POOL, POOL_PER_OCPU * ocpus // poolers),
+        pool=max(LEAST_POOL, POOL_PER_OCPU * ocpus // max(poolers, 1)),
+        system=system,
         was=was,
     )

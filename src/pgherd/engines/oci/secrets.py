@@ -15,13 +15,17 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Any
 
+from cryptography import x509
+
 from pgherd.engines.oci.blueprint import Kind
 from pgherd.engines.oci.estate import Estate
 from pgherd.engines.oci.kinds import CALLS
 from pgherd.engines.oci.names import KEY, retry_token
 from pgherd.engines.oci.sdk import body
+from pgherd.engines.oci.waiting import until
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair
+from pgherd.pki.files import due
 
 ADMIN_PASSWORD, AUTHORITY, POOLER = "admin-password", "authority", "pooler"
 POOLER_LIFETIME = timedelta(days=90)
@@ -65,6 +69,13 @@ def pooler_pair(authority: Authority, addresses: tuple[IPv4Address, ...], now: d
     return authority.issue(Identity("pooler", server_addresses=addresses), now, POOLER_LIFETIME)
 
 
+def fits(pair: KeyPair, addresses: tuple[IPv4Address, ...], now: datetime) -> bool:
+    """A poolers' certificate is for these addresses, and not due."""
+    found = x509.load_pem_x509_certificate(pair.certificate)
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return set(names.get_values_for_type(x509.IPAddress)) == set(addresses) and not due(found, now)
+
+
 @dataclass(frozen=True, slots=True)
 class Vault:
     """The secrets of an environment whose vault and key are known to its estate."""
@@ -84,8 +95,18 @@ class Vault:
                 await estate.cloud.call("secrets", "cancel_secret_deletion", secret.id)
                 estate.forget(Kind.SECRET)
                 estate.ocids[key] = secret.id
-                return await estate.ready(Kind.SECRET, secret)
+                return await estate.ready(Kind.SECRET, await self._revived(key, secret.id))
         return None
+
+    async def _revived(self, key: str, id: str) -> Any:
+        """The secret once it is back; until then OCI may still show it as on its way out."""
+        cloud = self.estate.cloud
+
+        async def look() -> Any:
+            return (await cloud.call("secrets", "get_secret", id)).data
+
+        ends = (CALLS[Kind.SECRET].ready, "FAILED")
+        return await until(cloud, f"secret {key}", look, lambda s: s.lifecycle_state in ends)
 
     async def read(self, key: str) -> str | None:
         """What a secret says, None where there is none."""
@@ -132,10 +153,11 @@ class Vault:
         secret = await self.estate.cloud.call("secrets", "get_secret", self.estate.ocids[key])
         return str(secret.data.current_version_number)
 
-    async def ensure_admin_password(self) -> None:
-        """The master password is there; made up here, and forgotten at once."""
+    async def ensure_admin_password(self, like: Vault | None = None) -> None:
+        """The master password is there: that of another vault, or one that nobody ever knew."""
         if await self.find(ADMIN_PASSWORD) is None:
-            await self.create(ADMIN_PASSWORD, new_password())
+            given = await like.read(ADMIN_PASSWORD) if like else None
+            await self.create(ADMIN_PASSWORD, given or new_password())
 
     async def ensure_authority(self, now: datetime, given: Authority | None = None) -> Authority:
         """The certificate authority of the environment; `given` where it has none yet."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pgherd.engine import Observation, ObservedDatabase, Unknown
 from pgherd.engines.oci import observation, poolers
 from pgherd.engines.oci.blueprint import Kind, pooler_addresses
+from pgherd.engines.oci.routes import Routes
 from pgherd.engines.oci.sdk import NotFound
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Held, Tenancy
@@ -33,7 +34,6 @@ class _View:
 
     environment: str
     databases: Mapping[DatabaseId, ObservedDatabase | Unknown]
-    is_home: bool
     is_stopped: bool
     trouble: str
 
@@ -93,37 +93,35 @@ class Eye:
         )
         databases: dict[DatabaseId, ObservedDatabase | Unknown] = {}
         for view in views:
-            databases |= view.databases
-        homes = [view for view in views if view.is_home]
+            for id, seen in view.databases.items():
+                databases[id] = Unknown("it is in two regions") if id in databases else seen
+        running = {view.environment for view in views if not view.is_stopped}
         return Observation(
             frozenset(one.name for one in held),
             databases,
-            {v.environment: v.trouble for v in homes if v.trouble and not v.is_stopped},
-            frozenset(v.environment for v in homes if v.is_stopped),
+            {v.environment: v.trouble for v in views if v.trouble and v.environment in running},
+            frozenset(one.name for one in held) - running,
         )
 
     async def _view(self, held: Held, site: Site, kept: list[Any] | None, *, roles: bool) -> _View:
         site.estate.forget(Kind.INSTANCE)
         summaries, instances = await together(_kept_or(site, kept), poolers.found(site.estate))
-        known = await poolers.known_routes(site.estate)
+        told = await poolers.told(site.estate)
         by_id: dict[DatabaseId, list[Any]] = defaultdict(list)
         for summary in summaries:
             id = site.systems.owner.database(summary)
             if id is not None:
                 by_id[id].append(summary)
-        routed = set(known.databases) if known else set()
+        own = site.cloud.region == held.regions[0]
         looks = await together(
-            *(_database(site, id, found, routed, roles=roles) for id, found in by_id.items())
+            *(_database(site, id, found, told, roles=roles, own=own) for id, found in by_id.items())
         )
         states = [i.lifecycle_state for i in instances]
         return _View(
             held.name,
             {id: seen for id, seen in zip(by_id, looks, strict=True) if seen is not None},
-            is_home=site.cloud.region == held.regions[0],
             is_stopped=set(states) == {"STOPPED"},
-            trouble=_trouble(
-                states, self._poolers_wanted(held), known.certificate_due if known else None
-            ),
+            trouble=_trouble(states, self._poolers_wanted(held), told),
         )
 
     def _poolers_wanted(self, held: Held) -> int:
@@ -137,7 +135,13 @@ async def _kept_or(site: Site, kept: list[Any] | None) -> list[Any]:
 
 
 async def _database(
-    site: Site, id: DatabaseId, found: list[Any], routed: set[str], *, roles: bool
+    site: Site,
+    id: DatabaseId,
+    found: list[Any],
+    told: Sequence[Routes | None],
+    *,
+    roles: bool,
+    own: bool,
 ) -> ObservedDatabase | Unknown | None:
     if len(found) > 1:
         return Unknown(f"{len(found)} systems on oci carry its tags")
@@ -152,15 +156,24 @@ async def _database(
         return None
     except TryLater as error:
         return Unknown(error.message)
-    return observation.database(id, system, primary, is_routed=id.service in routed)
+    is_routed = bool(told) and all(r is not None and r.leads_to(id, system.id) for r in told)
+    seen = observation.database(id, system, primary, is_routed=is_routed)
+    if own:
+        return seen
+    # Restored there: its copies go elsewhere than the fleet file says, which is right.
+    settings = {k: v for k, v in seen.settings.items() if k != observation.COPIES}
+    return replace(seen, settings=settings)
 
 
-def _trouble(states: Sequence[str], wanted: int, due: datetime | None) -> str:
+def _trouble(states: Sequence[str], wanted: int, told: Sequence[Routes | None]) -> str:
     """Why the poolers of an environment need a hand, empty where they do not."""
     if len(states) < wanted:
         return f"{len(states)} of {wanted} poolers are there"
     if ill := [state for state in states if state != "RUNNING"]:
         return f"a pooler is {ill[0]}"
-    if due is not None and datetime.now(UTC) > due:
+    if None in told:
+        return "a pooler knows nothing"
+    now = datetime.now(UTC)
+    if any(r and r.certificate_due and now > r.certificate_due for r in told):
         return "its poolers' certificate is to be renewed"
     return ""

@@ -10,11 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Network
 from typing import Any
 
 from pgherd.engines.oci import blueprint, poolers, routes
-from pgherd.engines.oci.blueprint import ADMIN, Kind
+from pgherd.engines.oci.blueprint import ADMIN, Kind, Thing
 from pgherd.engines.oci.clients import Clients, due
 from pgherd.engines.oci.estate import Estate
 from pgherd.engines.oci.names import WAS, Owner
@@ -26,11 +25,12 @@ from pgherd.engines.oci.secrets import (
     POOLER,
     PoolerSecret,
     Vault,
+    fits,
     pooler_pair,
 )
 from pgherd.engines.oci.systems import Systems
 from pgherd.engines.oci.waiting import together
-from pgherd.errors import TryLater
+from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Environment
 from pgherd.pki.authority import Authority
 
@@ -58,29 +58,39 @@ class Site:
 
     # Making
 
-    async def ensure(self, environment: Environment, *, authority: Authority | None = None) -> None:
+    async def ensure(self, environment: Environment, *, like: Site | None = None) -> None:
         """Everything that databases need is there and runs.
 
-        With an `authority`, a vault that has none gets that one.
+        `like` is the environment's own site where this one is in another region: its secrets are
+        taken over, since databases that are restored here have its password.
         """
         now = datetime.now(UTC)
         _, secret = await together(
-            self._ensure_network(environment), self._ensure_secrets(environment, now, authority)
+            self._ensure_network(environment), self._ensure_secrets(environment, now, like)
         )
-        initial = _initial_routes(environment.network, secret)
+        initial = Routes(str(environment.network), certificate_due=due(secret.pair.certificate))
         await poolers.ensure(environment, self.estate, await self.domains(), initial)
+        databases = map(self.systems.owner.database, await self.systems.live())
+        services = {id.service for id in databases if id is not None}
+
+        def current(known: Routes) -> Routes:
+            return replace(known.only(services), certificate_due=initial.certificate_due)
+
+        await self._tell(current, initial)
 
     async def _ensure_network(self, environment: Environment) -> None:
         if environment.oci.vcn is not None:
             self.estate.ocids["vcn"] = environment.oci.vcn
         for thing in blueprint.things(environment, self.estate.owner):
             if thing.kind not in (Kind.VAULT, Kind.KEY):
-                await self.estate.ensure(thing)
+                found = await self.estate.ensure(thing)
+                if thing.kind is Kind.SUBNET:
+                    _require_same_network(environment, found, thing)
         for group in blueprint.RULES:
             await self.estate.ensure_rules(group, blueprint.rules(environment, group))
 
     async def _ensure_secrets(
-        self, environment: Environment, now: datetime, given: Authority | None
+        self, environment: Environment, now: datetime, like: Site | None
     ) -> PoolerSecret:
         estate = self.estate
         for thing in blueprint.things(environment, estate.owner):
@@ -91,13 +101,14 @@ class Site:
                 await self._know_vault(environment)
                 await estate.ensure(thing)
         await self._know_vault(environment)
-        await self.vault.ensure_admin_password()
+        await self.vault.ensure_admin_password(like.vault if like else None)
+        given = await like.authority() if like else None
         authority = await self.vault.ensure_authority(now, given)
         addresses = blueprint.pooler_addresses(environment)
         secret = await self.vault.ensure_pooler(authority, addresses, now)
-        if now > due(secret.pair.certificate):
+        if not fits(secret.pair, addresses, now):
             secret = await self._renew_pooler(environment, authority, secret, now)
-        self.clients.note_pooler(secret.pair)
+        self.clients.note_pooler(self.cloud.region, secret.pair)
         self.clients.ensure(authority, ADMIN, now)
         return secret
 
@@ -118,7 +129,7 @@ class Site:
         pair = pooler_pair(authority, addresses, now)
         renewed = PoolerSecret(pair, authority.pair.certificate, secret.seed)
         await self.vault.replace(POOLER, renewed.text())
-        self.clients.note_pooler(pair)
+        self.clients.note_pooler(self.cloud.region, pair)
         return renewed
 
     async def look_up(self, environment: Environment) -> None:
@@ -162,13 +173,13 @@ class Site:
         made = sum(self.clients.ensure(authority, user, now, renew=renew) for user in users)
         addresses = blueprint.pooler_addresses(environment)
         secret = await self.vault.ensure_pooler(authority, addresses, now)
-        if renew or now > due(secret.pair.certificate):
+        if renew or not fits(secret.pair, addresses, now):
             secret = await self._renew_pooler(environment, authority, secret, now)
             made += 1
-        self.clients.note_pooler(secret.pair)
-        initial = _initial_routes(environment.network, secret)
-        ends = initial.certificate_due
-        await self._tell(initial, lambda known: replace(known, certificate_due=ends))
+        self.clients.note_pooler(self.cloud.region, secret.pair)
+        ends = due(secret.pair.certificate)
+        initial = Routes(str(environment.network), certificate_due=ends)
+        await self._tell(lambda known: replace(known, certificate_due=ends), initial)
         return made
 
     # Routes
@@ -178,18 +189,20 @@ class Site:
     ) -> None:
         """The poolers know where a database is."""
         was = (system.freeform_tags or {}).get(WAS)
-        count = len(blueprint.pooler_addresses(environment))
-        route = routes.route(connection, system.instance_ocpu_count, count, was)
-        initial = Routes(str(environment.network))
+        count = len(await poolers.found(self.estate))
+        ocpus = system.instance_ocpu_count
+        route = routes.route(connection, system.id, ocpus, count, was)
         await self._tell(
-            initial, lambda known: known.including(service, route, connection.ca_certificate)
+            lambda known: known.including(service, route, connection.ca_certificate),
+            Routes(str(environment.network)),
         )
 
     async def ensure_not_routed(self, service: str) -> None:
         """The poolers know nothing of a database."""
-        await self._tell(None, lambda known: known.without(service))
+        if any(await poolers.told(self.estate)):
+            await self._tell(lambda known: known.without(service), Routes(""))
 
-    async def _tell(self, initial: Routes | None, change: poolers.Change) -> None:
+    async def _tell(self, change: poolers.Change, initial: Routes) -> None:
         async with self._routing:
             await poolers.tell(self.estate, change, initial)
 
@@ -215,8 +228,14 @@ class Site:
         await estate.ensure_absent(Kind.VAULT)
 
 
-def _initial_routes(network: IPv4Network, secret: PoolerSecret) -> Routes:
-    return Routes(str(network), certificate_due=due(secret.pair.certificate))
+def _require_same_network(environment: Environment, subnet: Any, thing: Thing) -> None:
+    wanted = thing.properties["cidr_block"]
+    if subnet.cidr_block != wanted:
+        raise InputError(
+            f"{subnet.display_name} of {environment.name} is {subnet.cidr_block} and would be "
+            f"{wanted}: pgherd does not change networks",
+            "write the network as it was",
+        )
 
 
 async def domains(cloud: Cloud) -> list[str]:

@@ -10,19 +10,20 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pgherd.engines.oci import compartments, shapes
 from pgherd.engines.oci.blueprint import Kind
 from pgherd.engines.oci.clients import Clients
-from pgherd.engines.oci.names import ENVIRONMENT, FLEET, REGIONS, Owner
+from pgherd.engines.oci.names import BORN, ENVIRONMENT, FLEET, REGIONS, Owner
 from pgherd.engines.oci.sdk import THREADS, Cloud, Sleep
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.waiting import together
-from pgherd.errors import InputError, TryLater
+from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId, Environment
 
 
@@ -33,6 +34,7 @@ class Held:
     owner: Owner
     profile: str
     compartment: str
+    compartment_name: str
     regions: tuple[str, ...]
 
     @property
@@ -93,7 +95,7 @@ class Tenancy:
             *(compartments.below(cloud, parent) for (_, parent), cloud in places.items())
         )
         return [
-            Held(owner, profile, compartment.id, regions)
+            Held(owner, profile, compartment.id, compartment.name, regions)
             for (profile, _), below in zip(places, found, strict=True)
             for compartment in below
             for owner, regions in self._ownership(compartment)
@@ -104,14 +106,20 @@ class Tenancy:
         regions = _regions(compartment)
         is_ours = tags.get(FLEET) == self.fleet and ENVIRONMENT in tags and regions
         if is_ours and compartments.in_use(compartment):
-            yield Owner(self.fleet, tags[ENVIRONMENT]), regions
+            yield Owner(self.fleet, tags[ENVIRONMENT], tags.get(BORN, "")), regions
 
     async def holding(self, environment: str) -> Held:
         """The compartment of an environment; InputError where there is none."""
-        for held in await self.held():
-            if held.name == environment:
-                return held
-        raise InputError(f"{environment} does not exist on oci", "run `pgherd up`")
+        found = [held for held in await self.held() if held.name == environment]
+        if len(found) > 1:
+            names = " and ".join(held.compartment_name for held in found)
+            raise NeedsHuman(
+                f"{environment} is in compartments {names}",
+                f"take the tag {ENVIRONMENT} from the one that is not its own",
+            )
+        if not found:
+            raise InputError(f"{environment} does not exist on oci", "run `pgherd up`")
+        return found[0]
 
     def known(self, environment: str) -> Environment:
         """As the fleet file has it; InputError where it has it not."""
@@ -122,22 +130,31 @@ class Tenancy:
     async def ensure(self, environment: Environment) -> None:
         """Its compartment is there, and everything in it that databases need."""
         async with self._opening[environment.name]:
-            site = await self._claim(environment)
-            await site.ensure(environment)
+            held = await self._claim(environment)
+            own, *others = self.sites(held)
+            await own.ensure(environment)
+            for site in others:
+                await site.ensure(in_region(environment, site.cloud.region), like=own)
             self._ready.add(environment.name)
 
-    async def _claim(self, environment: Environment) -> Site:
-        oci = environment.oci
+    async def _claim(self, environment: Environment) -> Held:
+        """The compartment of an environment, made where there is none."""
         owner = Owner(self.fleet, environment.name)
         cloud = self.cloud_of(environment)
         seen = await compartments.below(cloud, cloud.parent(environment))
         regions: tuple[str, ...] = (cloud.region,)
         for compartment in seen:
-            if owner.owns(compartment) and compartments.in_use(compartment):
+            if not owner.owns(compartment):
+                continue
+            if compartments.in_use(compartment):
+                owner = replace(owner, born=compartment.freeform_tags.get(BORN, ""))
                 regions = _regions(compartment) or regions
-        home = await self.home(oci.profile, cloud)
+                _require_same_place(environment, compartment.name, regions[0])
+            elif compartment.name == environment.compartment:
+                owner = replace(owner, born=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}")
+        home = await self.home(environment.oci.profile, cloud)
         ocid = await compartments.ensure(home, environment, owner, seen, regions)
-        return self.site(Held(owner, oci.profile, ocid, regions), regions[0])
+        return Held(owner, environment.oci.profile, ocid, environment.compartment, regions)
 
     async def open(self, environment: Environment) -> Site:
         """The site of an environment that is complete. TryLater where it is not."""
@@ -145,7 +162,8 @@ class Tenancy:
             held = await self.holding(environment.name)
         except InputError:
             raise TryLater(f"environment {environment.name} does not exist yet") from None
-        site = self.site(held, held.regions[0])
+        _require_same_place(environment, held.compartment_name, held.regions[0])
+        site = self.own(held)
         async with self._opening[environment.name]:
             if environment.name not in self._ready:
                 for kind in Kind:
@@ -179,17 +197,52 @@ class Tenancy:
         """All of an environment's, its own region's first."""
         return [self.site(held, region) for region in held.regions]
 
+    def own(self, held: Held) -> Site:
+        """What it has in its own region."""
+        return self.site(held, held.regions[0])
+
+    async def search(self, id: DatabaseId) -> tuple[Site, Any] | None:
+        """The site of a database, and the summary of its system; None where it is nowhere."""
+        found = [
+            (site, system)
+            for held in await self.held()
+            for site in (self.sites(held) if held.name == id.environment else ())
+            if (system := await site.systems.find(id)) is not None
+        ]
+        if len(found) > 1:
+            regions = " and ".join(site.cloud.region for site, _ in found)
+            raise NeedsHuman(f"{id} is in {regions}", "delete one of them in the console")
+        return found[0] if found else None
+
     async def find(self, id: DatabaseId) -> tuple[Site, Any]:
-        """The site of a database, and the summary of its system. InputError where it is not."""
-        for held in await self.held():
-            for site in self.sites(held) if held.name == id.environment else ():
-                if (found := await site.systems.find(id)) is not None:
-                    return site, found
-        raise InputError(f"{id} does not exist on oci", "run `pgherd up`")
+        """The same; InputError where it is nowhere."""
+        if (found := await self.search(id)) is None:
+            raise InputError(f"{id} does not exist on oci", "run `pgherd up`")
+        return found
 
 
 def _regions(compartment: Any) -> tuple[str, ...]:
     return tuple((compartment.freeform_tags or {}).get(REGIONS, "").split())
+
+
+def in_region(environment: Environment, region: str) -> Environment:
+    """As it is in another region than its own: nothing there is the user's."""
+    oci = replace(environment.oci, region=region, vcn=None, vault=None, key=None)
+    return replace(environment, oci=oci)
+
+
+def _require_same_place(environment: Environment, compartment: str, region: str) -> None:
+    """InputError where the fleet file says another place than that where it is."""
+    for what, now, wanted in (
+        ("compartment", compartment, environment.compartment),
+        ("region", region, environment.oci.region),
+    ):
+        if now != wanted:
+            raise InputError(
+                f"{environment.name} is in {what} {now} and the fleet file says {wanted}: "
+                "pgherd does not move environments",
+                f"write {what}: {now}, or destroy it first",
+            )
 
 
 def _require_settings(environment: Environment) -> None:

@@ -139,6 +139,11 @@ class LocalOci:
         """The OCID of the primary node."""
         return str(self._resource(db_system_id).hidden["primary"])
 
+    def secret(self, secret_id: str) -> bytes:
+        """The newest version of a secret."""
+        value: bytes = self._resource(secret_id).hidden["versions"][-1]["value"]
+        return value
+
     # What is to happen
 
     @property
