@@ -5,16 +5,19 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import oci
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from oci.auth.signers import SecurityTokenSigner
 from oci.signer import Signer
+from oci_fakes import answer, refusal
 
 from pgherd.engines.oci.sdk import CLIENTS, CONFIG_VARIABLE, Cloud, load, sign_in
-from pgherd.errors import InputError
+from pgherd.errors import InputError, NeedsHuman
 
 FINGERPRINT = ":".join(["ab"] * 16)
 TENANCY = "ocid1.tenancy.oc1..own"
@@ -266,6 +269,72 @@ def test_a_client_speaks_to_a_local_oci(profile: Profile, threads: ThreadPoolExe
     found = cloud(threads, endpoint="http://127.0.0.1:4599")
     endpoint = client(found, "network").base_client.endpoint
     assert endpoint.startswith("http://127.0.0.1:4599/r/us-ashburn-1/core")
+
+
+class Session:
+    """A client with the signer of its time: refused as long as the token is an old one."""
+
+    def __init__(self, signer: Any, good: str) -> None:
+        self.base_client = SimpleNamespace(signer=signer)
+        self.good = good
+        self.calls = 0
+
+    def get_vcn(self, _: str) -> Any:
+        self.calls += 1
+        if self.base_client.signer.api_key != f"ST${self.good}":
+            raise refusal(401, "NotAuthenticated", "The token expired")
+        return answer("vcn")
+
+
+async def test_a_sessions_new_token_is_taken_once(
+    profile: Profile, threads: ThreadPoolExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("FIRST")
+    profile.write(security_token_file=str(token), user=None)
+    made: list[Session] = []
+
+    def play(config: Any, signer: Any, **_: Any) -> Session:
+        made.append(Session(signer, "SECOND"))
+        return made[-1]
+
+    monkeypatch.setattr(oci.core, "VirtualNetworkClient", play)
+    found = cloud(threads)
+    with pytest.raises(InputError, match="expired"):
+        await found.call("network", "get_vcn", "v1")
+    assert [session.calls for session in made] == [1]
+    token.write_text("SECOND")
+    assert (await found.call("network", "get_vcn", "v1")).data == "vcn"
+    assert [session.calls for session in made] == [2, 1]
+    token.write_text("THIRD")
+    assert (await found.call("network", "get_vcn", "v1")).data == "vcn"
+    assert len(made) == 2
+
+
+async def test_an_error_of_a_clients_making_is_told_as_ours(
+    profile: Profile, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any, **__: Any) -> None:
+        raise ValueError("no such region")
+
+    profile.write()
+    monkeypatch.setattr(oci.core, "VirtualNetworkClient", breaks)
+    with pytest.raises(NeedsHuman, match="get_vcn in us-ashburn-1 failed: no such region"):
+        await cloud(threads).call("network", "get_vcn", "v1")
+
+
+async def test_a_profile_that_is_not_there_is_told_at_a_call_too(
+    profile: Profile, threads: ThreadPoolExecutor
+) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        await cloud(threads).call("network", "get_vcn", "v1")
+
+
+def test_requests_are_never_logged(profile: Profile, threads: ThreadPoolExecutor) -> None:
+    profile.write(log_requests="true")
+    found = cloud(threads)
+    assert found.config["log_requests"] is False
+    assert client(found).base_client.logger.disabled
 
 
 # The SDK

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from oci.psql.models import WorkRequest, WorkRequestError
-from oci_fakes import Client, Pauses, answer, cloud
+from oci_fakes import Client, Pauses, answer, cloud, refusal
 
-from pgherd.engines.oci.sdk import Answer, Cloud
+from pgherd.engines.oci.sdk import Answer, Cloud, NotFound
 from pgherd.engines.oci.waiting import (
     FIRST_DELAY,
     LONGEST_DELAY,
     PATIENCE,
+    PATIENCE_FOR_NEWS,
     looks,
     together,
     until,
@@ -98,6 +99,39 @@ async def test_an_error_of_a_look_is_not_waited_for(threads: ThreadPoolExecutor)
     assert pauses(found) == []
 
 
+class News:
+    """Not there for a number of looks, then ACTIVE."""
+
+    def __init__(self, missed: float) -> None:
+        self.missed = missed
+
+    async def __call__(self) -> Any:
+        self.missed -= 1
+        if self.missed >= 0:
+            raise NotFound("it is not there")
+        return "ACTIVE"
+
+
+async def test_what_is_not_there_yet_is_waited_for(threads: ThreadPoolExecutor) -> None:
+    found = cloud(threads, Client())
+    assert await until(found, "a system", News(3), lambda _: True) == "ACTIVE"
+    assert len(pauses(found)) == 3
+
+
+async def test_what_stays_away_counts_as_not_there(threads: ThreadPoolExecutor) -> None:
+    found = cloud(threads, Client())
+    with pytest.raises(NotFound):
+        await until(found, "a system", News(1000), lambda _: True)
+    assert PATIENCE_FOR_NEWS <= sum(pauses(found)) <= PATIENCE_FOR_NEWS + LONGEST_DELAY
+
+
+async def test_what_is_waited_for_to_be_gone_is_gone_at_once(threads: ThreadPoolExecutor) -> None:
+    found = cloud(threads, Client())
+    with pytest.raises(NotFound):
+        await until(found, "a system", News(1), lambda _: True, news=0)
+    assert pauses(found) == []
+
+
 # Work requests
 
 
@@ -117,6 +151,12 @@ async def test_work_is_waited_for(threads: ThreadPoolExecutor) -> None:
     found = await work_done(cloud(threads, client), "production/auth", "w1")
     assert found.status == "SUCCEEDED"
     assert client.calls == [("get_work_request", ("w1",), {})] * len(steps)
+
+
+async def test_work_may_be_news(threads: ThreadPoolExecutor) -> None:
+    client = Client(refusal(404), refusal(404), request("SUCCEEDED"))
+    found = await work_done(cloud(threads, client), "production/auth", "w1")
+    assert found.status == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELED"])
