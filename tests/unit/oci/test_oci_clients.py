@@ -15,6 +15,8 @@ from pgherd.pki.authority import Authority
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
+REGION, AWAY = "us-ashburn-1", "us-phoenix-1"
+ADDRESSES = (IPv4Address("10.0.16.2"),)
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +36,14 @@ def certificate(clients: Clients, user: str) -> x509.Certificate:
 def test_nothing_is_there_at_first(clients: Clients) -> None:
     assert clients.users() == ()
     assert list(clients.infos()) == []
-    assert not clients.has("auth")
+    assert not clients.has("auth", NOW)
     assert not clients.folder.exists()
 
 
 def test_a_certificate_is_made(clients: Clients, authority: Authority) -> None:
     assert clients.ensure(authority, "auth", NOW)
-    assert clients.has("auth")
-    assert not clients.has("auth_ro")
+    assert clients.has("auth", NOW)
+    assert not clients.has("auth_ro", NOW)
     assert clients.users() == ("auth",)
     assert clients.authority.read_bytes() == authority.pair.certificate
     found = certificate(clients, "auth")
@@ -93,7 +95,7 @@ def test_another_authority_issues_all_anew(clients: Clients, authority: Authorit
 def test_certificates_are_listed(clients: Clients, authority: Authority) -> None:
     for user in ("pgherd", "auth", read_only_role("auth")):
         clients.ensure(authority, user, NOW)
-    clients.note_pooler(pooler_pair(authority, (IPv4Address("10.0.16.2"),), NOW))
+    clients.note_pooler(REGION, pooler_pair(authority, ADDRESSES, NOW))
     auth = DatabaseId("production", "auth")
     assert [(i.purpose, i.subject, i.database) for i in clients.infos()] == [
         ("pooler, towards clients", "pooler", None),
@@ -111,12 +113,30 @@ def test_certificates_are_listed(clients: Clients, authority: Authority) -> None
 
 
 def test_the_poolers_key_is_not_kept(clients: Clients, authority: Authority) -> None:
-    pair = pooler_pair(authority, (IPv4Address("10.0.16.2"),), NOW)
-    clients.note_pooler(pair)
+    pair = pooler_pair(authority, ADDRESSES, NOW)
+    clients.note_pooler(REGION, pair)
     assert clients.users() == ()
     (info,) = clients.infos()
     assert info.path.read_bytes() == pair.certificate
     assert [p for p in clients.folder.iterdir() if pair.key in p.read_bytes()] == []
+
+
+def test_each_regions_poolers_have_their_own(clients: Clients, authority: Authority) -> None:
+    pairs = [pooler_pair(authority, ADDRESSES, NOW + number * DAY) for number in range(3)]
+    clients.note_pooler(REGION, pairs[0])
+    clients.note_pooler(AWAY, pairs[1])
+    ends = [NOW + POOLER_LIFETIME, NOW + DAY + POOLER_LIFETIME]
+    assert [i.not_after for i in clients.infos()] == ends
+    clients.note_pooler(REGION, pairs[2])
+    assert {i.path.read_bytes() for i in clients.infos()} == {p.certificate for p in pairs[1:]}
+
+
+def test_a_service_that_is_called_as_poolers_are_is_listed_as_a_service(
+    clients: Clients, authority: Authority
+) -> None:
+    clients.ensure(authority, "pooler-shop", NOW)
+    (info,) = clients.infos()
+    assert info.database == DatabaseId("production", "pooler-shop")
 
 
 def test_a_dropped_certificate_is_gone(clients: Clients, authority: Authority) -> None:
@@ -125,7 +145,8 @@ def test_a_dropped_certificate_is_gone(clients: Clients, authority: Authority) -
     clients.drop("auth")
     assert clients.users() == ("cart",)
     assert not clients.place("auth").certificate.exists()
-    assert clients.has("cart")
+    assert clients.has("cart", NOW)
+    assert not clients.has("auth", NOW)
     clients.drop("auth")
 
 
@@ -142,4 +163,36 @@ def test_without_its_authority_a_certificate_is_of_no_use(
 ) -> None:
     clients.ensure(authority, "auth", NOW)
     clients.authority.unlink()
-    assert not clients.has("auth")
+    assert not clients.has("auth", NOW)
+
+
+def test_a_certificate_that_has_ended_is_of_no_use(clients: Clients, authority: Authority) -> None:
+    clients.ensure(authority, "auth", NOW)
+    end = NOW + LIFETIME
+    assert clients.has("auth", end - timedelta(seconds=1))
+    assert not clients.has("auth", end)
+    assert not clients.has("auth", end + DAY)
+
+
+def test_a_certificate_of_another_authority_is_of_no_use(
+    clients: Clients, authority: Authority
+) -> None:
+    clients.ensure(authority, "auth", NOW)
+    # As after the environment was destroyed and made again: same name, another key.
+    other = Authority.create("pgherd production", NOW)
+    clients.ensure(other, "cart", NOW)
+    assert not clients.has("auth", NOW)
+    assert clients.has("cart", NOW)
+    assert clients.ensure(other, "auth", NOW)
+    assert clients.has("auth", NOW)
+
+
+@pytest.mark.parametrize("text", [b"", b"no certificate", b"\xff\x00"])
+@pytest.mark.parametrize("which", ["certificate", "authority"])
+def test_a_damaged_certificate_is_of_no_use(
+    clients: Clients, authority: Authority, which: str, text: bytes
+) -> None:
+    clients.ensure(authority, "auth", NOW)
+    path = clients.authority if which == "authority" else clients.place("auth").certificate
+    path.write_bytes(text)
+    assert not clients.has("auth", NOW)

@@ -1,6 +1,7 @@
 """Whose a thing is, and that the token of a call is the same for the same call only."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgherd.engines.oci.names import (
+    BORN,
     ENVIRONMENT,
     FLEET,
     KEY,
@@ -21,6 +23,7 @@ from pgherd.engines.oci.names import (
 from pgherd.fleet.desired import DatabaseId
 
 OWNER = Owner("shop", "production")
+AGAIN = Owner("shop", "production", "2026-11-22T12:00:00")
 BODIES = st.recursive(
     st.none() | st.booleans() | st.text(max_size=5) | st.integers(2, 9),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
@@ -53,6 +56,28 @@ def test_what_carries_the_owners_tags_is_its() -> None:
 def test_everything_else_is_foreign(tags: Mapping[str, str] | None) -> None:
     assert not OWNER.owns(tagged(tags))
     assert OWNER.database(tagged({**(tags or {}), SERVICE: "auth"})) is None
+
+
+def test_an_owner_that_came_back_says_when() -> None:
+    assert BORN not in OWNER.tags
+    assert AGAIN.tags == OWNER.tags | {BORN: AGAIN.born}
+
+
+@pytest.mark.parametrize("owner", [OWNER, AGAIN])
+@pytest.mark.parametrize("born", [None, "", "2026-11-22T12:00:00", "2026-11-23T12:00:00"])
+def test_whose_a_thing_is_does_not_depend_on_when_its_owner_came_back(
+    owner: Owner, born: str | None
+) -> None:
+    tags = OWNER.tags | ({} if born is None else {BORN: born})
+    assert owner.owns(tagged(tags))
+    assert owner.database(tagged(tags | {SERVICE: "auth"})) == DatabaseId("production", "auth")
+    assert not owner.owns(tagged(tags | {ENVIRONMENT: "staging"}))
+
+
+def test_the_calls_of_an_owner_that_came_back_have_tokens_of_their_own() -> None:
+    owners = (OWNER, AGAIN, replace(AGAIN, born="2026-11-23T12:00:00"))
+    assert len({retry_token("create_vault", {"freeform_tags": o.tags}) for o in owners}) == 3
+    assert len({o.name("databases") for o in owners}) == 1
 
 
 def test_a_system_says_which_database_it_is() -> None:

@@ -10,7 +10,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgherd.engines.oci.secrets import POOLER_LIFETIME, PoolerSecret, new_password, pooler_pair
+from pgherd.engines.oci.clients import due
+from pgherd.engines.oci.secrets import (
+    POOLER_LIFETIME,
+    PoolerSecret,
+    fits,
+    new_password,
+    pooler_pair,
+)
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import KeyPair
 
@@ -60,3 +67,33 @@ def test_the_poolers_certificate_ends_after_three_months(authority: Authority) -
     pair = pooler_pair(authority, ADDRESSES, NOW)
     found = x509.load_pem_x509_certificate(pair.certificate)
     assert found.not_valid_after_utc == NOW + POOLER_LIFETIME == NOW + timedelta(days=90)
+
+
+def test_the_poolers_certificate_fits_at_their_addresses_in_any_order(authority: Authority) -> None:
+    pair = pooler_pair(authority, ADDRESSES, NOW)
+    assert fits(pair, ADDRESSES, NOW)
+    assert fits(pair, ADDRESSES[::-1], NOW)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ADDRESSES[:1],
+        (*ADDRESSES, IPv4Address("10.0.16.4")),
+        (ADDRESSES[0], IPv4Address("10.0.16.4")),
+        (),
+    ],
+)
+def test_at_more_or_fewer_or_other_addresses_it_does_not_fit(
+    authority: Authority, addresses: tuple[IPv4Address, ...]
+) -> None:
+    assert not fits(pooler_pair(authority, ADDRESSES, NOW), addresses, NOW)
+
+
+def test_it_fits_until_it_is_due(authority: Authority) -> None:
+    pair = pooler_pair(authority, ADDRESSES, NOW)
+    at = due(pair.certificate)
+    assert NOW < at < NOW + POOLER_LIFETIME
+    assert fits(pair, ADDRESSES, at)
+    assert not fits(pair, ADDRESSES, at + timedelta(seconds=1))
+    assert not fits(pair, ADDRESSES, NOW + POOLER_LIFETIME)

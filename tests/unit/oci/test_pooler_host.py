@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pgherd.engines.local.manifest import DatabaseManifest
-from pgherd.engines.oci import pooler_host
+from pgherd.engines.oci import pooler_host, routes
 from pgherd.engines.oci.pooler_host import (
     SECRETS_SECONDS,
     Database,
@@ -155,10 +155,31 @@ def test_what_a_database_was_restored_from_is_read_and_may_be_missing() -> None:
 
 
 def test_it_is_read_as_the_operator_writes_it() -> None:
-    route = Route("10.0.0.9", "primary.order.example", 5432, None, 20, was="order")
-    text = Routes("10.0.0.0/16", {"order-copy": route}, SERVERS.pair.certificate.decode()).text()
-    (found,) = parse_wanted(text, ()).databases
-    assert (found.service, found.was) == ("order-copy", "order")
+    copy = Route("10.0.0.9", "primary.order.example", 5432, None, 20, "ocid1.copy", was="order")
+    reader = routes.Endpoint("10.0.0.6", "reader.auth.example")
+    auth = Route("10.0.0.5", "primary.auth.example", 5432, reader, 40, "ocid1.auth")
+    one, other = (a.pair.certificate.decode() for a in (SERVERS, CLIENTS))
+    told = Routes("10.0.0.0/16").including("order-copy", copy, one).including("auth", auth, other)
+    found = parse_wanted(told.text(), ())
+    assert found.network == "10.0.0.0/16"
+    assert [(d.service, d.was) for d in found.databases] == [
+        ("auth", None),
+        ("order-copy", "order"),
+    ]
+    assert found.databases[0] == AUTH
+    assert sorted(routes.certificates(found.authorities)) == sorted((one.strip(), other.strip()))
+
+
+def test_it_is_read_when_the_operator_takes_databases_away() -> None:
+    auth = Route("10.0.0.5", "primary.auth.example", 5432, None, 40, "ocid1.auth")
+    authority = SERVERS.pair.certificate.decode()
+    both = Routes("10.0.0.0/16").including("auth", auth, authority).including("b", auth, authority)
+    found = parse_wanted(both.without("b").text(), ())
+    assert [d.service for d in found.databases] == ["auth"]
+    assert found.authorities == f"{authority.strip()}\n"
+    none = parse_wanted(both.only(()).text(), ())
+    assert none == Wanted((), "", "10.0.0.0/16")
+    assert parse_wanted(Routes("10.0.0.0/16").text(), ()) == none
 
 
 def test_a_database_restored_under_its_own_name_is_like_any_other() -> None:
