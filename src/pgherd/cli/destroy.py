@@ -6,14 +6,13 @@ in `--yes-destroy` in any case, and the rest wants either that or a typed name.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
 from pgherd.cli.down import count_of, ensure_known
 from pgherd.cli.failures import Failed, ensure_complete
-from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.words import duration, few, listed, number
@@ -110,7 +109,10 @@ def _ensure_allowed(fleet: Fleet, planned: Plan, targets: Sequence[str]) -> None
     for flag in flags:
         names = [r.subject for r in planned.refused if r.flag == flag]
         for is_known, why in ((True, "deletion protection"), (False, "no place in the fleet file")):
-            if mine := [name for name in names if (name in known) is is_known]:
+            mine = [name for name in names if (name in known) is is_known]
+            if mine == [flag]:
+                errors.append(InputError(f"{flag} has {why}", hint))
+            elif mine:
                 count = number(len(mine), "database")
                 errors.append(InputError(f"{flag} has {count} with {why}: {few(mine)}", hint))
     raise Failed(errors)
@@ -160,10 +162,5 @@ def _what_goes(planned: Plan) -> str:
 
 
 def _command(targets: Sequence[str], names: Iterable[str]) -> str:
-    context = click.get_current_context()
-    words = ["pgherd", "destroy", *targets]
-    if context.get_parameter_source("file") is click.core.ParameterSource.COMMANDLINE:
-        words += ["-f", str(context.params["file"])]
-    for name in dict.fromkeys(names):
-        words += ["--yes-destroy", name]
-    return shlex.join(words)
+    flags = [word for name in dict.fromkeys(names) for word in ("--yes-destroy", name)]
+    return command_line("destroy", *targets, flags=flags)

@@ -7,7 +7,8 @@ else the example's, whose place the launcher in the clone passes in PGHERD_EXAMP
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -57,3 +58,11 @@ def fleet_file(file: Path | None) -> Path:
         f"no fleet file: looked for {looked_for}",
         f"name one with -f FILE or in {FILE_VARIABLE}",
     )
+
+
+def command_line(*words: str, flags: Iterable[str] = ()) -> str:
+    """A command of pgherd that is about the same fleet file as the one that runs now."""
+    context = click.get_current_context()
+    given = context.get_parameter_source("file") is click.core.ParameterSource.COMMANDLINE
+    file = ["-f", str(context.params["file"])] if given else []
+    return shlex.join(["pgherd", *words, *file, *flags])

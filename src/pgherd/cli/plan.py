@@ -105,8 +105,10 @@ def _step_json(step: Action) -> dict[str, str]:
 
 def _print(found: Plan) -> None:
     if found.is_empty:
-        rest = " but what is below" if found.refused or found.unknown else ""
-        click.echo(f"nothing to do{rest}: everything is as the fleet file says")
+        if found.refused or found.unknown:
+            click.echo("nothing is done before what is below is mended")
+        else:
+            click.echo("nothing to do: everything is as the fleet file says")
         return
     title = number(len(found.steps), "step")
     header = ("Database", "Action", "Reason", "Interruption")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from pgherd.cli.failures import ensure_complete
-from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.progress import expected_instances, progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.words import counted, duration, number
@@ -121,5 +121,8 @@ def way_in(fleet: Fleet) -> str:
     """How to connect, with a database that is there."""
     if not fleet.databases:
         return ""
-    id = fleet.databases[0].id
-    return f'connect with  pgherd connect {id}\n              psql "$(pgherd url {id})"'
+    id = str(fleet.databases[0].id)
+    return (
+        f"connect with  {command_line('connect', id)}\n"
+        f'              psql "$({command_line("url", id)})"'
+    )

@@ -10,14 +10,17 @@ import asyncio
 from collections.abc import Mapping
 
 from pgherd.engine import Engine, Observation, Unknown
-from pgherd.errors import TryLater
+from pgherd.errors import InputError, TryLater
 
 
 class Lookout:
     """The newest observation of each engine; with `roles` at any price, or only for nothing."""
 
     def __init__(self, engines: Mapping[str, Engine], *, roles: bool = True) -> None:
-        self._views = {name: _View(engine, roles=roles) for name, engine in engines.items()}
+        alone = len(engines) == 1
+        self._views = {
+            name: _View(engine, roles=roles, is_alone=alone) for name, engine in engines.items()
+        }
 
     @property
     def latest(self) -> dict[str, Observation | Unknown]:
@@ -37,9 +40,10 @@ class Lookout:
 
 
 class _View:
-    def __init__(self, engine: Engine, *, roles: bool) -> None:
+    def __init__(self, engine: Engine, *, roles: bool, is_alone: bool) -> None:
         self._engine = engine
         self._roles = roles
+        self._is_alone = is_alone
         self._lock = asyncio.Lock()
         self._begun = 0
         self._seen_at = 0
@@ -58,4 +62,9 @@ class _View:
         try:
             return await self._engine.observe(roles=self._roles)
         except TryLater as error:
+            return Unknown(error.message)
+        except InputError as error:
+            # Where there are several engines, one that cannot be used does not hide the others.
+            if self._is_alone:
+                raise
             return Unknown(error.message)

@@ -14,7 +14,7 @@ from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.decide.plan import Observations, Plan, plan
 from pgherd.engine import Engine, Offer
-from pgherd.errors import InputError
+from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import DatabaseId, Fleet
 
 Heads = dict[DatabaseId, str | None]
@@ -109,7 +109,14 @@ async def _bargain(fleet: Fleet, engines: Mapping[str, Engine]) -> _Bargain:
     offers: dict[DatabaseId, Offer] = {}
     for name, engine in engines.items():
         databases = [d for d in fleet.databases if d.environment.engine == name]
-        offers |= {o.database.id: o for o in await engine.offers(databases)}
+        try:
+            offers |= {o.database.id: o for o in await engine.offers(databases)}
+        except (InputError, TryLater) as error:
+            if len(engines) == 1:
+                raise
+            # The other engines' databases are not held up by it.
+            problem = InputError(error.message, error.hint)
+            offers |= {d.id: Offer(d, objections=(problem,)) for d in databases}
     made = tuple(offers[d.id].database if d.id in offers else d for d in fleet.databases)
     settings = {
         d.id: engines[d.environment.engine].settings(d)

@@ -314,7 +314,7 @@ class _Unwanted:
                 yield _destroyed_by_name(str(id), f"{_GONE} and has data")
 
 
-_GONE = "it is not in the fleet file any more"
+_GONE = "it is not in the fleet file"
 
 
 def _destroyed_by_name(name: str, message: str) -> Refusal:

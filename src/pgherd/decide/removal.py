@@ -63,8 +63,10 @@ class _Destroy:
             return None
         named = str(id) in self.allow_destroy or id.environment in self.allow_destroy
         if not named and (reason := self._protection(id)):
-            hint = f"write --yes-destroy {id.environment} to destroy it with its data"
-            return Refusal(str(id), reason, hint, id.environment)
+            # Who names one database is not told to give up its whole environment.
+            flag = str(id) if str(id) in self.targets else id.environment
+            hint = f"write --yes-destroy {flag} to destroy it with its data"
+            return Refusal(str(id), reason, hint, flag)
         return DatabasePlan(id, (DeleteDatabase(id, f"asked for; it is {state}"),))
 
     def _protection(self, id: DatabaseId) -> str:

@@ -31,6 +31,7 @@ _NEEDED_OF_AN_ENVIRONMENT = {"network": "network: 10.0.0.0/16"}
 _NEEDED_OF_A_DATABASE = {"ocpus": "ocpus: 2..4", "storage": "storage: 1TB"}
 OCI_MAX_RETENTION_DAYS = 35
 OCI_MAX_REPLICAS = 7
+OCI_NETWORK_PREFIXES = (16, 25)
 
 
 def something_is_described(draft: Draft) -> Iterator[Problem]:
@@ -192,6 +193,18 @@ def oci_copies_go_to_other_regions(draft: Draft) -> Iterator[Problem]:
                 yield draft.problem(path, "copy_to", message, "write one as in us-phoenix-1")
 
 
+def oci_networks_fit(draft: Draft) -> Iterator[Problem]:
+    """A VCN of OCI has /16 to /30, and a sixteenth of less than a /25 holds no database."""
+    low, high = OCI_NETWORK_PREFIXES
+    for environment in draft.environments:
+        setting = draft.environment_setting(environment, "network")
+        if draft.environment_setting(environment, "engine").value != "oci" or not setting.path:
+            continue
+        if setting.value is not None and not low <= setting.value.prefixlen <= high:
+            message = f"{setting.value} does not fit a VCN of oci"
+            yield draft.problem(setting.path, "network", message, f"write a /{low} to /{high}")
+
+
 def overrides_have_a_database(draft: Draft) -> Iterator[Problem]:
     """An override of nothing is a mistyped one."""
     databases = [str(id) for id in draft.databases()]
@@ -229,6 +242,7 @@ RULES: tuple[Rule, ...] = (
     synchronous_has_a_replica,
     oci_can_do_it,
     oci_copies_go_to_other_regions,
+    oci_networks_fit,
     overrides_have_a_database,
     files_exist,
 )

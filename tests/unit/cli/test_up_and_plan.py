@@ -54,7 +54,7 @@ def test_waiting_is_told_and_an_environment_only_once(shop: Shop) -> None:
 def test_what_left_the_fleet_file_is_kept_until_it_is_named(running: Shop) -> None:
     running.write(SHRUNK)
     complaint = running.err("up", exit_code=2)
-    assert "production/order: it is not in the fleet file any more and has data" in complaint
+    assert "production/order: it is not in the fleet file and has data" in complaint
     assert "destroy it with --yes-destroy production/order" in complaint
     both = ("--yes-destroy", "production/order", "--yes-destroy", "staging/order")
     assert "production/order: deleted (0.0 s)" in running.out("up", *both)
@@ -93,5 +93,5 @@ def test_plan_ends_well_and_names_what_is_refused(running: Shop) -> None:
     running.write(SHRUNK)
     result = running.run("plan")
     assert result.exit_code == 0
-    assert result.stdout.startswith("nothing to do but what is below")
+    assert result.stdout.startswith("nothing is done before what is below is mended")
     assert "--yes-destroy staging/order" in result.stderr

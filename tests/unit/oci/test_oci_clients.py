@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 
 from pgherd.engines.oci.clients import LIFETIME, Clients, due, read_only_role
+from pgherd.engines.oci.routes import digest
 from pgherd.engines.oci.secrets import POOLER_LIFETIME, pooler_pair
 from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.authority import Authority
@@ -119,6 +120,14 @@ def test_the_poolers_key_is_not_kept(clients: Clients, authority: Authority) -> 
     (info,) = clients.infos()
     assert info.path.read_bytes() == pair.certificate
     assert [p for p in clients.folder.iterdir() if pair.key in p.read_bytes()] == []
+
+
+def test_an_authority_is_told_by_its_digest(clients: Clients, authority: Authority) -> None:
+    assert clients.authority_digest() == ""
+    clients.ensure(authority, "auth", NOW)
+    assert clients.authority_digest() == digest(authority.pair.certificate.decode())
+    clients.ensure(Authority.create("pgherd production", NOW), "auth", NOW)
+    assert clients.authority_digest() != digest(authority.pair.certificate.decode())
 
 
 def test_each_regions_poolers_have_their_own(clients: Clients, authority: Authority) -> None:

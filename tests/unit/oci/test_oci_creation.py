@@ -212,6 +212,23 @@ async def test_a_deletion_is_waited_for_though_looks_lag(
     assert names(client) == ["get_db_system", "delete_db_system"] + ["get_db_system"] * 4
 
 
+async def test_work_that_is_not_there_is_no_proof_of_a_deletion(
+    threads: ThreadPoolExecutor,
+) -> None:
+    class Forgetful(Client):
+        """Knows of no work, and answers all else in turn."""
+
+        def __getattr__(self, operation: str) -> Any:
+            if operation == "get_work_request":
+                return Client(refusal(404)).get_work_request
+            return super().__getattr__(operation)
+
+    asked = answer(opc_work_request_id="w1")
+    client = Forgetful(system("ACTIVE"), asked, system("DELETING"), system("DELETED"))
+    await systems(threads, client).delete(AUTH, "s1")
+    assert names(client)[-2:] == ["get_db_system"] * 2
+
+
 async def test_the_deletion_of_an_earlier_run_is_waited_for(threads: ThreadPoolExecutor) -> None:
     client = Client(system("DELETING"), system("DELETING"), system("DELETED"))
     await systems(threads, client).delete(AUTH, "s1")

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 
 from pgherd.engine import CertificateInfo
 from pgherd.engines.oci.blueprint import ADMIN
+from pgherd.engines.oci.routes import digest
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.authority import Authority
@@ -82,6 +83,10 @@ class Clients:
         ensure_directory(self.folder, owner)
         place = self.folder / f"{POOLER_FILE}{region}.crt"
         write(place, pair.certificate, owner, mode=0o644)
+
+    def authority_digest(self) -> str:
+        """The short name of the authority that is there, empty for none."""
+        return digest(self.authority.read_text()) if self.authority.exists() else ""
 
     def drop(self, user: str) -> None:
         """A user's certificate is of no use any more."""

@@ -124,7 +124,8 @@ async def _rights(cloud: Cloud, environment: Environment) -> AsyncIterator[Capab
         return
     there = [c.id for c in found if c.name == environment.compartment]
     if not there:
-        yield Capability(what, True, "it is not there yet: `pgherd up` makes it", required=False)
+        detail = "not looked at: the compartment is not there yet"
+        yield Capability(what, False, detail, "look again after the first `pgherd up`", False)
         return
     hidden = False
     for words, service, operation in LISTS:

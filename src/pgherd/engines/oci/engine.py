@@ -243,6 +243,7 @@ class OciEngine:
 
     async def _change_primary(self, id: DatabaseId, target: str | None) -> str:
         site, summary = await self._tenancy.find(id)
+        _require_running(id, summary)
         instances = await self._instances(site, summary.id)
         primary = await site.systems.primary(summary.id)
         if target is not None:
@@ -278,6 +279,7 @@ class OciEngine:
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
         """A full one, kept as long as the database's own."""
         site, system = await self._tenancy.find(id)
+        _require_running(id, system)
         found = (await site.systems.get(system.id)).data
         days = observation.retention_days(found) or 1
         return await backups.take(
@@ -315,9 +317,7 @@ class OciEngine:
             AccessRole.READ_ONLY: (read_only_role(id.service), f"{id.service}-ro"),
             AccessRole.OPERATOR: (ADMIN, id.service),
         }[role]
-        now = datetime.now(UTC)
-        if not site.clients.has(user, now):
-            site.clients.ensure(await site.authority(), user, now)
+        await site.ensure_client(user)
         place = site.clients.place(user)
         return Access(
             host=",".join(str(a) for a in blueprint.pooler_addresses(environment)),
@@ -373,6 +373,12 @@ class OciEngine:
             if not follow:
                 return
             await site.cloud.sleep(5)
+
+
+def _require_running(id: DatabaseId, system: Any) -> None:
+    """InputError for a database that is stopped."""
+    if system.lifecycle_state == "INACTIVE":
+        raise InputError(f"{id} is stopped", "start it with `pgherd up`")
 
 
 async def _work_log(site: Site, system: str) -> list[LogLine]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from pgherd.engines.oci import blueprint, shapes
@@ -79,9 +79,5 @@ async def reach(site: Site, database: Database, system: str) -> None:
     connection = await site.systems.connection(system)
     service = database.id.service
     await site.ensure_routed(service, found, connection, database.environment)
-    users = (service, read_only_role(service))
-    now = datetime.now(UTC)
-    if not all(site.clients.has(user, now) for user in users):
-        authority = await site.authority()
-        for user in users:
-            site.clients.ensure(authority, user, now)
+    for user in (service, read_only_role(service)):
+        await site.ensure_client(user)

@@ -61,6 +61,8 @@ class Routes:
     authorities: str = ""
     certificate_due: datetime | None = None
     """From when on the poolers' own certificate is to be renewed."""
+    authority: str = ""
+    """The digest of the authority that clients' certificates are of."""
 
     def text(self) -> str:
         """As it lies in the metadata; with the authorities that are needed, each once."""
@@ -75,6 +77,7 @@ class Routes:
                 "databases": databases,
                 "authorities": authorities,
                 "certificate_due": due,
+                "authority": self.authority,
             }
         )
 
@@ -132,6 +135,7 @@ def read(text: str | None) -> Routes | None:
             databases={name: _route(route) for name, route in found["databases"].items()},
             authorities=found["authorities"],
             certificate_due=datetime.fromisoformat(due) if due else None,
+            authority=found["authority"],
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -137,7 +137,7 @@ def _value(models: ModuleType, type: str, value: Any) -> Any:
     return _wire(models, model, value)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Cloud:
     """One region of a tenancy, seen with one profile. Calls run in threads."""
 

@@ -121,8 +121,23 @@ class Eye:
             held.name,
             {id: seen for id, seen in zip(by_id, looks, strict=True) if seen is not None},
             is_stopped=set(states) == {"STOPPED"},
-            trouble=_trouble(states, self._poolers_wanted(held), told),
+            trouble=self._moved(held, told) or _trouble(states, self._poolers_wanted(held), told),
         )
+
+    def _moved(self, held: Held, told: Sequence[Routes | None]) -> str:
+        """Where the fleet file says another place than that where it is, which ones."""
+        environment = self._tenancy.environments.get(held.name)
+        if environment is None:
+            return ""
+        networks = {r.network for r in told if r is not None}
+        for what, now, wanted in (
+            ("compartment", held.compartment_name, environment.compartment),
+            ("region", held.regions[0], environment.oci.region),
+            ("network", "".join(networks), str(environment.network)),
+        ):
+            if now and now != wanted:
+                return f"its {what} is {now} and the fleet file says {wanted}"
+        return ""
 
     def _poolers_wanted(self, held: Held) -> int:
         """How many there should be, as far as the fleet file says."""

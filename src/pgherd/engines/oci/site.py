@@ -68,13 +68,15 @@ class Site:
         _, secret = await together(
             self._ensure_network(environment), self._ensure_secrets(environment, now, like)
         )
-        initial = Routes(str(environment.network), certificate_due=due(secret.pair.certificate))
+        initial = _initial(environment, secret)
         await poolers.ensure(environment, self.estate, await self.domains(), initial)
         databases = map(self.systems.owner.database, await self.systems.live())
         services = {id.service for id in databases if id is not None}
 
         def current(known: Routes) -> Routes:
-            return replace(known.only(services), certificate_due=initial.certificate_due)
+            return replace(
+                initial, databases=known.only(services).databases, authorities=known.authorities
+            )
 
         await self._tell(current, initial)
 
@@ -177,10 +179,18 @@ class Site:
             secret = await self._renew_pooler(environment, authority, secret, now)
             made += 1
         self.clients.note_pooler(self.cloud.region, secret.pair)
-        ends = due(secret.pair.certificate)
-        initial = Routes(str(environment.network), certificate_due=ends)
+        initial = _initial(environment, secret)
+        ends = initial.certificate_due
         await self._tell(lambda known: replace(known, certificate_due=ends), initial)
         return made
+
+    async def ensure_client(self, user: str) -> None:
+        """A user has a certificate on this machine that the poolers accept."""
+        now = datetime.now(UTC)
+        self.estate.forget(Kind.INSTANCE)
+        accepted = {told.authority for told in await poolers.told(self.estate) if told}
+        if not self.clients.has(user, now) or self.clients.authority_digest() not in accepted:
+            self.clients.ensure(await self.authority(), user, now)
 
     # Routes
 
@@ -226,6 +236,15 @@ class Site:
         if estate.management is not None:
             await estate.ensure_absent(Kind.KEY)
         await estate.ensure_absent(Kind.VAULT)
+
+
+def _initial(environment: Environment, secret: PoolerSecret) -> Routes:
+    """What poolers know before there is any database."""
+    return Routes(
+        str(environment.network),
+        certificate_due=due(secret.pair.certificate),
+        authority=routes.digest(secret.authority.decode()),
+    )
 
 
 def _require_same_network(environment: Environment, subnet: Any, thing: Thing) -> None:

@@ -7,6 +7,7 @@ waited for. Which system a database is, its tags say; what an earlier run began 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pgherd.engines.oci import blueprint
@@ -141,7 +142,9 @@ class Systems:
             if found.data.lifecycle_state == "DELETING":
                 await self._deleted_before(id, system)
             elif found.data.lifecycle_state not in GONE:
-                await self._change(id, found, "delete_db_system")
+                # That the work is not there says nothing; only a look at the system does.
+                with suppress(NotFound):
+                    await self._change(id, found, "delete_db_system")
                 # OCI may for a while still show it as it was before.
                 await self._seen(id, system, GONE, news=0)
         except NotFound:

@@ -58,7 +58,7 @@ class Tenancy:
         self._threads = ThreadPoolExecutor(THREADS, "oci")
         self._clouds: dict[tuple[str, str], Cloud] = {}
         self._sites: dict[tuple[str, str], Site] = {}
-        self._shapes: dict[str, tuple[Shape, ...]] = {}
+        self._shapes: dict[Cloud, tuple[Shape, ...]] = {}
         self._ready: set[str] = set()
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -80,10 +80,10 @@ class Tenancy:
 
     async def shapes(self, cloud: Cloud) -> tuple[Shape, ...]:
         """What a region has for databases; asked once."""
-        if cloud.region not in self._shapes:
+        if cloud not in self._shapes:
             found = await cloud.all("psql", "list_shapes", compartment_id=cloud.tenancy)
-            self._shapes[cloud.region] = shapes.read(found)
-        return self._shapes[cloud.region]
+            self._shapes[cloud] = shapes.read(found)
+        return self._shapes[cloud]
 
     # Environments
 
