@@ -9,6 +9,7 @@ from oci_shop import fleet
 
 from pgherd.engine import DatabaseState, InstanceState, Role
 from pgherd.engines.oci.observation import (
+    COPIES,
     NOT_ROUTED,
     READER,
     database,
@@ -255,6 +256,12 @@ def test_settings_that_are_as_wanted_are_seen_as_wanted() -> None:
     none = replace(WANTED, backup=Backup(30))
     assert settings_seen(with_settings(30)) == settings_wanted(none)
     assert settings_seen(with_settings(30, [])) == settings_wanted(none)
+
+
+def test_where_backups_are_copied_to_is_one_setting_of_both() -> None:
+    wanted, found = settings_wanted(WANTED), settings_seen(with_settings(30, ["eu-frankfurt-1"]))
+    assert (wanted[COPIES], found[COPIES]) == ("us-phoenix-1", "eu-frankfurt-1")
+    assert {k for k in wanted if wanted[k] != found[k]} == {COPIES}
 
 
 def test_settings_that_are_not_known_are_left_out() -> None:
