@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -546,3 +547,20 @@ def test_a_concession_is_an_objection_where_it_is_not_accepted(
     assert made.ocpus.max <= 126
     assert made.backup.retention_days <= 35
     assert made.environment.availability_domains == min(domains, 3)
+
+
+def test_copies_go_to_regions_that_are_subscribed_to() -> None:
+    copied = wanted(backup=Backup(7, ("us-phoenix-1", "ap-tokyo-1")))
+    known = replace(PLACE, regions=(REGION, "us-phoenix-1"))
+    assert said(one(copied, known)) == [
+        (
+            "the tenancy is not subscribed to ap-tokyo-1, which is to have copies",
+            f"write one of {REGION}, us-phoenix-1, or subscribe to it in the console",
+        )
+    ]
+    assert said(one(copied)) == []
+
+
+def test_migrations_are_said_to_be_left_to_the_user() -> None:
+    offer = one(wanted(migrations=Path("migrations")))
+    assert "migrations are not applied" in "".join(offer.concessions)

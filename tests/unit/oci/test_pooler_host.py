@@ -178,8 +178,21 @@ def test_it_is_read_when_the_operator_takes_databases_away() -> None:
     assert [d.service for d in found.databases] == ["auth"]
     assert found.authorities == f"{authority.strip()}\n"
     none = parse_wanted(both.only(()).text(), ())
-    assert none == Wanted((), "", "10.0.0.0/16")
-    assert parse_wanted(Routes("10.0.0.0/16").text(), ()) == none
+    assert none == Wanted((), f"{authority.strip()}\n", "10.0.0.0/16")
+    assert parse_wanted(Routes("10.0.0.0/16").text(), ()) == Wanted((), "", "10.0.0.0/16")
+
+
+def test_the_last_database_that_goes_is_let_go(world: World) -> None:
+    told = Routes("10.0.0.0/16")
+    auth = Route("10.0.0.5", "primary.auth.example", 5432, None, 40, "ocid1.auth")
+    told = told.including("auth", auth, SERVERS.pair.certificate.decode())
+    texts = [told.text(), told.only(()).text()]
+    host = replace(world, metadata=lambda: texts[0]).host()
+    host.round(0)
+    assert "auth = host=" in (world.folder / "pgbouncer.ini").read_text()
+    texts.pop(0)
+    host.round(15)
+    assert "auth = host=" not in (world.folder / "pgbouncer.ini").read_text()
 
 
 def test_a_database_restored_under_its_own_name_is_like_any_other() -> None:

@@ -25,8 +25,9 @@ from pgherd.pki.certificate import Identity, KeyPair, Place
 from pgherd.pki.files import due_at, ensure_certificate
 
 LIFETIME = timedelta(days=30)
-AUTHORITY_FILE = "authority.crt"
-POOLER_FILE = "pooler-"
+AUTHORITY_FILE = "environment_authority.crt"
+POOLER_FILE = "pooler_"
+"""No user has a name like these: a service's has no underscore, but for an ending in _ro."""
 
 
 def read_only_role(service: str) -> str:
@@ -58,7 +59,7 @@ class Clients:
             found.verify_directly_issued_by(authority)
         except (OSError, ValueError, TypeError, InvalidSignature):
             return False
-        return now < found.not_valid_after_utc
+        return now < found.not_valid_after_utc and self.place(user).key.exists()
 
     def users(self) -> tuple[str, ...]:
         """All that have a certificate here."""

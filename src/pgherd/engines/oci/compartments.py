@@ -95,7 +95,7 @@ async def note_regions(cloud: Cloud, id: str, owner: Owner, regions: tuple[str, 
 
 async def mark_empty(cloud: Cloud, id: str, owner: Owner) -> None:
     """Nothing of the environment is left in it."""
-    await _tag(cloud, id, owner.tags | {DESTROYED: f"{datetime.now(UTC):%Y-%m-%d}"})
+    await _tag(cloud, id, owner.tags | {DESTROYED: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"})
 
 
 async def _tag(cloud: Cloud, id: str, tags: dict[str, str]) -> None:

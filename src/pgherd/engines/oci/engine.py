@@ -40,7 +40,7 @@ from pgherd.engines.oci.making import copied_elsewhere, make, reach
 from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.sdk import Cloud, Sleep
 from pgherd.engines.oci.seeing import Eye
-from pgherd.engines.oci.site import Site, domains
+from pgherd.engines.oci.site import Site, domains, regions
 from pgherd.engines.oci.tenancy import Tenancy, in_region
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
@@ -94,10 +94,16 @@ class OciEngine:
         return list(offers(databases, dict(zip(clouds, places, strict=True)), existing))
 
     async def _place(self, cloud: Cloud) -> Place:
+        subscribed = await regions(cloud)
+        if cloud.region not in subscribed:
+            raise InputError(
+                f"the tenancy is not subscribed to {cloud.region}",
+                f"write one of {', '.join(subscribed)}, or subscribe to it in the console",
+            )
         found, names, left = await together(
             self._tenancy.shapes(cloud), domains(cloud), limits.systems_left(cloud)
         )
-        return Place(found, names, left, cloud.tenancy)
+        return Place(found, names, left, cloud.tenancy, tuple(subscribed))
 
     async def observe(self, *, roles: bool = True) -> Observation:
         """Everything that carries the fleet's tags."""

@@ -35,7 +35,7 @@ class Owner:
     fleet: str
     environment: str
     born: str = ""
-    """When it came back after it was destroyed. It makes the tokens of its calls new ones."""
+    """When it was destroyed before it came back. It makes the tokens of its calls new ones."""
 
     @property
     def tags(self) -> dict[str, str]:

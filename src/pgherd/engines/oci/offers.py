@@ -38,6 +38,8 @@ class Place:
     domains: Sequence[str]
     left: int | None = None
     tenancy: str = ""
+    regions: Sequence[str] = ()
+    """What the tenancy is subscribed to; nothing where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,30 @@ def _offer(
     for look in (_storage, _retention):
         made = look(made, found)
     made = _spread(made, place)
+    _copies(made, found, place)
+    _migrations(made, found)
     if shape is None:
         made = _domains(made, found, place)
         _version(made, found)
     return Offer(made, tuple(found.concessions), (*shared, *found.objections))
+
+
+def _copies(database: Database, found: Findings, place: Place) -> None:
+    for region in database.backup.copy_to:
+        if place.regions and region not in place.regions:
+            found.objections.append(
+                InputError(
+                    f"the tenancy is not subscribed to {region}, which is to have copies",
+                    f"write one of {', '.join(place.regions)}, or subscribe to it in the console",
+                )
+            )
+
+
+def _migrations(database: Database, found: Findings) -> None:
+    if database.migrations is not None:
+        found.concessions.append(
+            "migrations are not applied, since databases are private: run them in the network"
+        )
 
 
 def _ocpus(database: Database, found: Findings, place: Place) -> Database:

@@ -65,12 +65,17 @@ class Routes:
     """The digest of the authority that clients' certificates are of."""
 
     def text(self) -> str:
-        """As it lies in the metadata; with the authorities that are needed, each once."""
+        """As it lies in the metadata; with the authorities that are needed, each once.
+
+        Those of the last database stay when it goes: a pooler without any takes itself for new,
+        and would not let go of what it had.
+        """
         due = self.certificate_due and self.certificate_due.isoformat()
         databases = {name: asdict(route) for name, route in sorted(self.databases.items())}
         needed = {signer for route in self.databases.values() for signer in route.signers}
         known = {digest(pem): pem for pem in certificates(self.authorities)}
-        authorities = "".join(f"{known[signer]}\n" for signer in sorted(needed & known.keys()))
+        kept = sorted(needed & known.keys() if self.databases else known)
+        authorities = "".join(f"{known[signer]}\n" for signer in kept)
         return json.dumps(
             {
                 "network": self.network,

@@ -72,7 +72,10 @@ def pooler_pair(authority: Authority, addresses: tuple[IPv4Address, ...], now: d
 def fits(pair: KeyPair, addresses: tuple[IPv4Address, ...], now: datetime) -> bool:
     """A poolers' certificate is for these addresses, and not due."""
     found = x509.load_pem_x509_certificate(pair.certificate)
-    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return False
     return set(names.get_values_for_type(x509.IPAddress)) == set(addresses) and not due(found, now)
 
 

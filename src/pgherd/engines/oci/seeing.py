@@ -133,7 +133,7 @@ class Eye:
         for what, now, wanted in (
             ("compartment", held.compartment_name, environment.compartment),
             ("region", held.regions[0], environment.oci.region),
-            ("network", "".join(networks), str(environment.network)),
+            ("network", " and ".join(sorted(networks)), str(environment.network)),
         ):
             if now and now != wanted:
                 return f"its {what} is {now} and the fleet file says {wanted}"

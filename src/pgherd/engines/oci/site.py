@@ -70,15 +70,16 @@ class Site:
         )
         initial = _initial(environment, secret)
         await poolers.ensure(environment, self.estate, await self.domains(), initial)
-        databases = map(self.systems.owner.database, await self.systems.live())
-        services = {id.service for id in databases if id is not None}
 
-        def current(known: Routes) -> Routes:
-            return replace(
-                initial, databases=known.only(services).databases, authorities=known.authorities
-            )
+        async with self._routing:
+            databases = map(self.systems.owner.database, await self.systems.live())
+            services = {id.service for id in databases if id is not None}
 
-        await self._tell(current, initial)
+            def current(known: Routes) -> Routes:
+                kept = known.only(services)
+                return replace(initial, databases=kept.databases, authorities=kept.authorities)
+
+            await poolers.tell(self.estate, current, initial)
 
     async def _ensure_network(self, environment: Environment) -> None:
         if environment.oci.vcn is not None:
@@ -261,3 +262,9 @@ async def domains(cloud: Cloud) -> list[str]:
     """A region's availability domains, in the order of their numbers."""
     answer = await cloud.call("identity", "list_availability_domains", cloud.tenancy)
     return sorted(domain.name for domain in answer.data[0])
+
+
+async def regions(cloud: Cloud) -> list[str]:
+    """The regions that the tenancy is subscribed to."""
+    answer = await cloud.call("identity", "list_region_subscriptions", cloud.tenancy)
+    return sorted(region.region_name for region in answer.data[0])

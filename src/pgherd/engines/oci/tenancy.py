@@ -11,14 +11,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pgherd.engines.oci import compartments, shapes
 from pgherd.engines.oci.blueprint import Kind
 from pgherd.engines.oci.clients import Clients
-from pgherd.engines.oci.names import BORN, ENVIRONMENT, FLEET, REGIONS, Owner
+from pgherd.engines.oci.names import BORN, DESTROYED, ENVIRONMENT, FLEET, REGIONS, Owner
 from pgherd.engines.oci.sdk import THREADS, Cloud, Sleep
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.site import Site
@@ -151,7 +150,8 @@ class Tenancy:
                 regions = _regions(compartment) or regions
                 _require_same_place(environment, compartment.name, regions[0])
             elif compartment.name == environment.compartment:
-                owner = replace(owner, born=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}")
+                # The same however often this is tried.
+                owner = replace(owner, born=compartment.freeform_tags[DESTROYED])
         home = await self.home(environment.oci.profile, cloud)
         ocid = await compartments.ensure(home, environment, owner, seen, regions)
         return Held(owner, environment.oci.profile, ocid, environment.compartment, regions)
