@@ -320,7 +320,7 @@ def _translated(error: Exception, what: str) -> PgherdError:
     if isinstance(error, oci.exceptions.ServiceError):
         return _of_service(error, what)
     if isinstance(error, oci.exceptions.RequestException | OSError):
-        return TryLater(f"oci does not answer to {what}: {_first_line(error)}")
+        return TryLater(f"oci does not answer to {what}: {_reason(error)}", _where_to_look())
     return NeedsHuman(f"{what} failed: {_first_line(error)}", "see `pgherd doctor --engine oci`")
 
 
@@ -340,6 +340,28 @@ def _of_service(error: Any, what: str) -> PgherdError:
     if status == 409:
         return TryLater(text)
     return InputError(text)
+
+
+def _reason(error: BaseException) -> str:
+    """Why there is no answer: the innermost reason, less the objects that it is wrapped in."""
+    text = str(error)
+    for sign, reason in (
+        ("Connection refused", "the connection is refused"),
+        ("Name or service not known", "its name is not known"),
+        ("No address associated", "its name is not known"),
+        ("timed out", "it took too long"),
+        ("Connection reset", "the connection was reset"),
+        ("RemoteDisconnected", "the connection was closed"),
+    ):
+        if sign in text:
+            return reason
+    return _first_line(error)
+
+
+def _where_to_look() -> str:
+    if endpoint := os.environ.get(ENDPOINT_VARIABLE):
+        return f"{ENDPOINT_VARIABLE} is {endpoint}: does a local OCI run there?"
+    return "check the network, the proxy and the region's name"
 
 
 def _first_line(error: object) -> str:
