@@ -7,7 +7,7 @@ seen is not guessed: it counts nowhere, and is named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
@@ -106,10 +106,12 @@ class FleetCost:
 
     @property
     def current(self) -> Month:
-        """As it is seen; what is not there or not seen adds nothing."""
-        return self._month(
-            (c, c.current.cost) for c in self.databases if isinstance(c.current, Charge)
-        )
+        """As it is seen; what is not there or not seen adds nothing.
+
+        Poolers are not seen: they are where any database of their environment is.
+        """
+        there = [(c, c.current.cost) for c in self.databases if isinstance(c.current, Charge)]
+        return self._month(there, {c.database.id.environment for c, cost in there if cost})
 
     @property
     def maximum(self) -> Month:
@@ -125,10 +127,18 @@ class FleetCost:
             if isinstance(c.current, Unknown)
         }
 
-    def _month(self, costs: Iterable[tuple[DatabaseCost, Decimal]]) -> Month:
+    def _month(
+        self,
+        costs: Iterable[tuple[DatabaseCost, Decimal]],
+        with_poolers: Collection[str] | None = None,
+    ) -> Month:
+        """The sums, with the poolers of these environments, or of all."""
+        names = dict.fromkeys(c.database.id.environment for c in self.databases)
         sums = {
-            c.database.id.environment: self.poolers.get(c.database.id.environment, _NOTHING)
-            for c in self.databases
+            name: self.poolers.get(name, _NOTHING)
+            if with_poolers is None or name in with_poolers
+            else _NOTHING
+            for name in names
         }
         for priced, cost in costs:
             sums[priced.database.id.environment] += cost

@@ -199,6 +199,14 @@ def test_poolers_count_for_their_environment() -> None:
     assert found.initial.environments == {"production": COST + Decimal("100.74")}
 
 
+def test_poolers_are_where_a_database_is() -> None:
+    tier = {"production": Poolers(machines=3, ocpus=1, memory_gb=8)}
+    nothing = fleet_cost(fleet(AUTH), PRICES, sees(), poolers=tier)
+    assert nothing.current.environments == {"production": Decimal(0)}
+    there = fleet_cost(fleet(AUTH), PRICES, sees(seen(AUTH.id)), poolers=tier)
+    assert there.current.total == COST + Decimal("100.74")
+
+
 def test_poolers_without_a_price_are_an_error_with_a_way_out() -> None:
     with pytest.raises(InputError, match="no prices of poolers"):
         pooler_cost(Poolers(1, 1, 1), replace(OCI, poolers=None))
