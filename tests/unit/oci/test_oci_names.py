@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgherd.engines.oci.names import (
@@ -21,6 +21,9 @@ from pgherd.engines.oci.names import (
     retry_token,
 )
 from pgherd.fleet.desired import DatabaseId
+
+FEW = settings(max_examples=40)
+"""Each example is large, and there are many laws."""
 
 OWNER = Owner("shop", "production")
 AGAIN = Owner("shop", "production", "2026-11-22T12:00:00")
@@ -96,6 +99,7 @@ def test_a_name_says_whose_part_it_is() -> None:
     assert OWNER.name("databases") == "shop-production-databases"
 
 
+@FEW
 @given(DETAILS, st.lists(st.text(max_size=5), max_size=4), st.randoms(use_true_random=False))
 def test_the_same_call_has_the_same_token(
     details: dict[str, Any], generation: list[str], shuffle: Any
@@ -108,12 +112,14 @@ def test_the_same_call_has_the_same_token(
     assert retry_token("create_vcn", dict(turned), former) == token
 
 
+@FEW
 @given(DETAILS, DETAILS)
 def test_another_body_has_another_token(one: dict[str, Any], other: dict[str, Any]) -> None:
     tokens = {retry_token("create_vcn", one), retry_token("create_vcn", other)}
     assert len(tokens) == (1 if one == other else 2)
 
 
+@FEW
 @given(DETAILS, st.sets(st.text(max_size=5), min_size=1, max_size=3))
 def test_another_generation_has_another_token(details: dict[str, Any], gone: set[str]) -> None:
     assert retry_token("create_vcn", details, gone) != retry_token("create_vcn", details)
@@ -130,6 +136,7 @@ def test_a_body_may_hold_a_time() -> None:
     assert retry_token("restore", {"at": noon}) != retry_token("restore", {"at": later})
 
 
+@FEW
 @given(DETAILS)
 def test_a_token_is_as_oci_takes_it(details: dict[str, Any]) -> None:
     token = retry_token("create_vcn", details)
@@ -151,6 +158,7 @@ def test_a_label_of_an_environment(name: str, expected: str) -> None:
     assert label(name) == expected
 
 
+@FEW
 @given(st.from_regex(r"[a-z][a-z0-9-]{0,30}", fullmatch=True))
 def test_a_label_is_as_oci_takes_it(name: str) -> None:
     found = label(name)
