@@ -137,6 +137,26 @@ def _value(models: ModuleType, type: str, value: Any) -> Any:
     return _wire(models, model, value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One call of an operation of the SDK."""
+
+    service: str
+    operation: str
+    arguments: tuple[Any, ...]
+    at: str | None
+    options: Mapping[str, Any]
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Sent twice, it does no more than once."""
+        return self.operation.startswith(_SAFE) or "opc_retry_token" in self.options
+
+    def of(self, client: Any) -> Any:
+        """What a client of the SDK answers; its errors go through."""
+        return getattr(client, self.operation)(*self.arguments, **self.options)
+
+
 @dataclass(slots=True, eq=False)
 class Cloud:
     """One region of a tenancy, seen with one profile. Calls run in threads."""
@@ -176,13 +196,14 @@ class Cloud:
         What passes by itself is tried again where a repetition is safe: a look, a deletion, a
         change with a retry token. Raises NotFound, InputError, TryLater and NeedsHuman.
         """
-        repeatable = operation.startswith(_SAFE) or "opc_retry_token" in options
+        request = _Request(service, operation, arguments, at, options)
+        loop = asyncio.get_running_loop()
         for attempt in range(ATTEMPTS):
             try:
-                return await self._once(service, operation, arguments, at, options)
+                return await loop.run_in_executor(self.threads, self._answer, request)
             except TryLater as error:
                 is_last = attempt == ATTEMPTS - 1
-                if is_last or not repeatable or isinstance(error, Stale):
+                if is_last or not request.is_repeatable or isinstance(error, Stale):
                     raise
                 await self.sleep(FIRST_DELAY * 2**attempt * random.uniform(0.5, 1.5))  # noqa: S311
         raise AssertionError("unreachable")
@@ -203,55 +224,29 @@ class Cloud:
             if page is None:
                 return found
 
-    async def _once(
-        self,
-        service: str,
-        operation: str,
-        arguments: tuple[Any, ...],
-        at: str | None,
-        options: Mapping[str, Any],
-    ) -> Answer:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self.threads, lambda: self._blocking(service, operation, arguments, at, options)
-        )
-
-    def _blocking(
-        self,
-        service: str,
-        operation: str,
-        arguments: tuple[Any, ...],
-        at: str | None,
-        options: Mapping[str, Any],
-    ) -> Answer:
+    def _answer(self, request: _Request) -> Answer:
+        """Blocks."""
         try:
-            response = self._answered(service, operation, arguments, at, options)
+            response = self._response(request)
         except PgherdError:
             raise
         except Exception as error:
-            raise _translated(error, f"{operation} in {self.region}") from error
+            raise _translated(error, f"{request.operation} in {self.region}") from error
         headers = response.headers
         data = response.data
-        if operation.startswith("list_"):
+        if request.operation.startswith("list_"):
             data = (list(getattr(data, "items", data)), headers.get("opc-next-page"))
         return Answer(data, headers.get("etag"), headers.get("opc-work-request-id"))
 
-    def _answered(
-        self,
-        service: str,
-        operation: str,
-        arguments: tuple[Any, ...],
-        at: str | None,
-        options: Mapping[str, Any],
-    ) -> Any:
-        client = self._client(service, at)
+    def _response(self, request: _Request) -> Any:
+        client = self._client(request.service, request.at)
         try:
-            return getattr(client, operation)(*arguments, **options)
+            return request.of(client)
         except load().exceptions.ServiceError as error:
             # A session's token lasts an hour, and is renewed from outside in its file.
             if error.status != 401 or not self._has_new_token(client):
                 raise
-        return getattr(self._client(service, at), operation)(*arguments, **options)
+        return request.of(self._client(request.service, request.at))
 
     def _has_new_token(self, client: Any) -> bool:
         """The session was renewed since that client was made; others are made from now on."""
