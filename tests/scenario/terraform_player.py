@@ -25,8 +25,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pgherd.engines.oci.blueprint import Kind
 from pgherd.engines.oci.kinds import CALLS
+from pgherd.engines.oci.regions import domains
 from pgherd.engines.oci.sdk import Cloud, NotFound, body
-from pgherd.engines.oci.site import domains
 from pgherd.engines.oci.terraform_schema_check import expressions
 from pgherd.engines.oci.waiting import until, work_done
 from pgherd.pki.authority import Authority

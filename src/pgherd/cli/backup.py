@@ -66,8 +66,7 @@ def now(surroundings: Surroundings, fleet: Fleet, *, database: str, wait: bool) 
 def chosen(surroundings: Surroundings, fleet: Fleet, database: str) -> tuple[DatabaseId, Engine]:
     """A database and its engine. One that was restored need not be in the fleet file."""
     id = DatabaseId.parse(database)
-    environment = fleet.environment(id.environment)
-    return id, surroundings.open_engines(fleet)[environment.engine]
+    return id, surroundings.engine_of(fleet, id.environment)
 
 
 def moment_text(moment: datetime) -> str:

@@ -33,7 +33,7 @@ def logs(
 ) -> None:
     """Print the last lines of each component's log."""
     wanted = fleet.database(DatabaseId.parse(database))
-    engine = surroundings.open_engines(fleet)[wanted.environment.engine]
+    engine = surroundings.engine_of(fleet, wanted.id.environment)
     found = engine.logs(wanted.id, instance=instance, lines=lines, follow=follow)
     try:
         asyncio.run(_print(found))

@@ -64,6 +64,10 @@ class Surroundings:
 
     is_interactive: Callable[[], bool] = _is_interactive
 
+    def engine_of(self, fleet: Fleet, environment: str) -> Engine:
+        """The engine of an environment; InputError where the fleet file has no such one."""
+        return self.open_engines(fleet)[fleet.environment(environment).engine]
+
     def lock(self, fleet: Fleet, command: str, *, wait: bool) -> AbstractContextManager[None]:
         """No other command changes the fleet meanwhile."""
         from pgherd.control.lock import fleet_lock

@@ -48,7 +48,7 @@ def url(
 def access_to(surroundings: Surroundings, fleet: Fleet, database: str, role: str) -> Access:
     """How to open a database. One that was restored need not be in the fleet file."""
     id = DatabaseId.parse(database)
-    engine = surroundings.open_engines(fleet)[fleet.environment(id.environment).engine]
+    engine = surroundings.engine_of(fleet, id.environment)
     try:
         return asyncio.run(engine.access(id, AccessRole(role)))
     except InputError:

@@ -35,18 +35,10 @@ async def converge(
     Trouble with one database never stops the others: it is in the outcome. Raises InputError
     where an environment names an engine that is not among `engines`.
     """
-    heads, troubles = await asyncio.to_thread(newest_migrations, fleet, engines, migrations)
-    bargain = await _bargain(fleet, engines)
+    bargain = await _bargain(fleet, engines, migrations)
 
     def decide(observations: Observations) -> Plan:
-        return plan(
-            bargain.fleet,
-            observations,
-            heads=heads,
-            objections=bargain.objections,
-            settings=bargain.settings,
-            allow_destroy=allow_destroy,
-        )
+        return bargain.plan(observations, allow_destroy)
 
     outcome = await loop(
         engines,
@@ -56,7 +48,7 @@ async def converge(
         clock=clock or SystemClock(),
         patience=patience or Patience(),
     )
-    return replace(outcome, troubles=outcome.troubles + troubles)
+    return replace(outcome, troubles=outcome.troubles + bargain.troubles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +73,39 @@ async def preview(
     migrations: Migrations | None = None,
 ) -> Preview:
     """What `converge` would do now."""
-    heads, troubles = await asyncio.to_thread(newest_migrations, fleet, engines, migrations)
-    bargain = await _bargain(fleet, engines)
+    bargain = await _bargain(fleet, engines, migrations)
     seen = await Lookout(engines, roles=False).look_everywhere()
-    planned = plan(
-        bargain.fleet,
-        seen,
-        heads=heads,
-        objections=bargain.objections,
-        settings=bargain.settings,
-        allow_destroy=allow_destroy,
-    )
-    return Preview(planned, seen, troubles, bargain.concessions)
+    planned = bargain.plan(seen, allow_destroy)
+    return Preview(planned, seen, bargain.troubles, bargain.concessions)
 
 
 @dataclass(frozen=True, slots=True)
 class _Bargain:
-    """The fleet as the engines can make it, and what they cannot."""
+    """The fleet as the engines can make it, what they cannot, and its newest migrations."""
 
     fleet: Fleet
+    heads: Heads
+    troubles: tuple[Trouble, ...]
     concessions: tuple[tuple[DatabaseId, str], ...]
     objections: Mapping[DatabaseId, tuple[InputError, ...]]
     settings: Mapping[DatabaseId, Mapping[str, str]]
 
+    def plan(self, seen: Observations, allow_destroy: Collection[str]) -> Plan:
+        """What makes the world match it."""
+        return plan(
+            self.fleet,
+            seen,
+            heads=self.heads,
+            objections=self.objections,
+            settings=self.settings,
+            allow_destroy=allow_destroy,
+        )
 
-async def _bargain(fleet: Fleet, engines: Mapping[str, Engine]) -> _Bargain:
+
+async def _bargain(
+    fleet: Fleet, engines: Mapping[str, Engine], migrations: Migrations | None
+) -> _Bargain:
+    heads, troubles = await asyncio.to_thread(newest_migrations, fleet, engines, migrations)
     offers: dict[DatabaseId, Offer] = {}
     for name, engine in engines.items():
         databases = [d for d in fleet.databases if d.environment.engine == name]
@@ -125,6 +125,8 @@ async def _bargain(fleet: Fleet, engines: Mapping[str, Engine]) -> _Bargain:
     }
     return _Bargain(
         replace(fleet, databases=made),
+        heads,
+        troubles,
         tuple((id, text) for id, offer in offers.items() for text in offer.concessions),
         {id: offer.objections for id, offer in offers.items() if offer.objections},
         settings,

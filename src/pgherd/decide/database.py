@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from pgherd.decide.actions import (
     ApplyMigrations,
@@ -29,8 +28,6 @@ from pgherd.decide.actions import (
 )
 from pgherd.engine import DatabaseState, ObservedDatabase, ObservedInstance
 from pgherd.fleet.desired import Database, Durability
-
-NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ def database_steps(
     database: Database,
     seen: ObservedDatabase | None,
     head: str | None,
-    settings: Mapping[str, str] = NO_SETTINGS,
+    settings: Mapping[str, str] | None = None,
 ) -> tuple[DatabaseAction, ...]:
     """What to do, in order.
 
@@ -85,7 +82,7 @@ def database_steps(
     """
     if seen is None:
         return tuple(_creation(database, head))
-    return tuple(_changes(database, seen, head, settings))
+    return tuple(_changes(database, seen, head, settings or {}))
 
 
 def _creation(database: Database, head: str | None) -> Iterator[DatabaseAction]:

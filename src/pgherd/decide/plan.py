@@ -24,7 +24,7 @@ from pgherd.decide.actions import (
     RepairDatabase,
     StartDatabase,
 )
-from pgherd.decide.database import NO_SETTINGS, Refusal, database_steps, refusal
+from pgherd.decide.database import Refusal, database_steps, refusal
 from pgherd.engine import Observation, ObservedDatabase, Unknown
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
@@ -219,7 +219,7 @@ class _Wanted:
         if objections := self.objections.get(database.id):
             return tuple(Refusal(str(database.id), o.message, o.hint) for o in objections)
         head = self.heads.get(database.id)
-        settings = self.settings.get(database.id, NO_SETTINGS)
+        settings = self.settings.get(database.id)
         return DatabasePlan(database.id, database_steps(database, seen, head, settings))
 
     def _elsewhere(self, id: DatabaseId) -> str | None:

@@ -63,6 +63,16 @@ def resource_name(fleet: str, environment: str, service: str) -> str:
     return f"{fleet}-{environment}-{service}-db"
 
 
+def read_only_role(service: str) -> str:
+    """The role that reads everything of a service's database and writes nothing."""
+    return f"{service}_ro"
+
+
+def read_only_name(service: str) -> str:
+    """The name under which poolers lead to the replicas of a service's database."""
+    return f"{service}-ro"
+
+
 def title(name: str) -> str:
     """A name as a heading has it: `gift-card` is Gift Card."""
     return name.replace("-", " ").title()

@@ -30,8 +30,10 @@ _NEEDED = {
 _NEEDED_OF_AN_ENVIRONMENT = {"network": "network: 10.0.0.0/16"}
 _NEEDED_OF_A_DATABASE = {"ocpus": "ocpus: 2..4", "storage": "storage: 1TB"}
 OCI_MAX_RETENTION_DAYS = 35
+"""Of automatic backups (Oracle's page on backups)."""
 OCI_MAX_REPLICAS = 7
 OCI_NETWORK_PREFIXES = (16, 25)
+"""OCI's VCNs have /16 to /30; a sixteenth of less than a /25 holds no database."""
 
 
 def something_is_described(draft: Draft) -> Iterator[Problem]:

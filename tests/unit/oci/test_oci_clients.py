@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from pgherd.engines.oci.clients import LIFETIME, Clients, due, read_only_role
+from pgherd.engines.oci.clients import LIFETIME, Clients, due
 from pgherd.engines.oci.routes import digest
 from pgherd.engines.oci.secrets import POOLER_LIFETIME, pooler_pair
 from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.names import read_only_role
 from pgherd.pki.authority import Authority
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -20,7 +20,7 @@ from pgherd.engine import (
     Offer,
     Role,
 )
-from pgherd.engines.oci.offers import MAX_RETENTION_DAYS, MAX_STORAGE_BYTES, Place, offers
+from pgherd.engines.oci.offers import MAX_STORAGE_BYTES, Place, offers
 from pgherd.engines.oci.shapes import Shape
 from pgherd.fleet.desired import (
     Backup,
@@ -31,6 +31,7 @@ from pgherd.fleet.desired import (
     Replicas,
     Storage,
 )
+from pgherd.fleet.rules import OCI_MAX_RETENTION_DAYS
 
 (BASE,) = fleet().in_environment("production")
 TB = 10**12
@@ -246,7 +247,7 @@ def test_the_services_retention_is_made_where_that_is_accepted() -> None:
 
 
 def test_the_longest_retention_fits() -> None:
-    database = wanted(backup=Backup(MAX_RETENTION_DAYS))
+    database = wanted(backup=Backup(OCI_MAX_RETENTION_DAYS))
     assert one(database) == Offer(database, (GROWS,))
 
 

@@ -27,6 +27,7 @@ from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
 from pgherd.engines.local.supervisor import Supervisor
 from pgherd.errors import PgherdError, TryLater
 from pgherd.files import Owner, write
+from pgherd.fleet.names import read_only_name
 
 log = logging.getLogger(__name__)
 
@@ -349,7 +350,7 @@ class Cluster:
             if command == "RELOAD":
                 await connection.execute(command)
                 return
-            for name in (self.manifest.service, pooler.read_only_name(self.manifest)):
+            for name in (self.manifest.service, read_only_name(self.manifest.service)):
                 try:
                     await connection.execute(f'{command} "{name}"')
                 except psycopg.DatabaseError as error:

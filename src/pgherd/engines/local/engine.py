@@ -62,6 +62,7 @@ from pgherd.engines.local.manifest import (
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
+from pgherd.fleet.names import read_only_name
 
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
@@ -296,7 +297,7 @@ class LocalEngine:
         return Access(
             host=manifest.pooler_address,
             port=manifest.pooler_port,
-            database=manifest.service if is_service else pooler.read_only_name(manifest),
+            database=manifest.service if is_service else read_only_name(manifest.service),
             user=user,
             certificate=folder / f"{user}.crt",
             key=folder / f"{user}.key",

@@ -17,6 +17,7 @@ from pgherd.engines.local.layout import Layout
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId, Durability
+from pgherd.fleet.names import read_only_role
 
 T = TypeVar("T")
 
@@ -80,7 +81,7 @@ class DatabaseManifest:
     @property
     def read_only_role(self) -> str:
         """The role that reads everything and writes nothing."""
-        return f"{self.service}_ro"
+        return read_only_role(self.service)
 
     def instance_name(self, number: int) -> str:
         """What Patroni calls an instance: `auth-1`."""

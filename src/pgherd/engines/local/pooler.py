@@ -19,6 +19,7 @@ from pgherd.engines.local import patroni
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import InputError
+from pgherd.fleet.names import read_only_name
 
 OLDEST = (1, 22)
 """The first PgBouncer that tracks prepared statements in transaction mode, DEALLOCATE ALL too."""
@@ -54,11 +55,6 @@ def version(path: Path) -> tuple[int, int]:
     text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
     match = re.search(r"PgBouncer (\d+)\.(\d+)", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)
-
-
-def read_only_name(manifest: DatabaseManifest) -> str:
-    """The name under which the replicas are reached."""
-    return f"{manifest.service}-ro"
 
 
 def settings(layout: Layout, manifest: DatabaseManifest, operator: str) -> str:
@@ -114,7 +110,7 @@ stats_period = 60
 def hba(manifest: DatabaseManifest, operator: str) -> str:
     """Who may enter: the service and its read-only role, each by its own certificate."""
     service, read_only = manifest.service, manifest.read_only_role
-    names = f"{service},{read_only_name(manifest)}"
+    names = f"{service},{read_only_name(manifest.service)}"
     return f"""\
 local pgbouncer {operator} peer
 hostssl {names} {service} 0.0.0.0/0 cert
@@ -135,7 +131,7 @@ def databases(manifest: DatabaseManifest, route: Route) -> str:
     replicas = ",".join(route.replicas) or primary
     port = manifest.postgresql_port
     lines = ["[databases]"]
-    for name, hosts in ((manifest.service, primary), (read_only_name(manifest), replicas)):
+    for name, hosts in ((manifest.service, primary), (read_only_name(manifest.service), replicas)):
         # With no server known, an address where nothing ever listens: clients wait and retry.
         host = hosts or manifest.pooler_address
         lines.append(

@@ -30,11 +30,6 @@ POOLER_FILE = "pooler_"
 """No user has a name like these: a service's has no underscore, but for an ending in _ro."""
 
 
-def read_only_role(service: str) -> str:
-    """The role that reads everything and writes nothing."""
-    return f"{service}_ro"
-
-
 @dataclass(frozen=True, slots=True)
 class Clients:
     """The folder of one environment's certificates."""

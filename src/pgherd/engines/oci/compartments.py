@@ -12,7 +12,7 @@ from typing import Any
 from pgherd.engines.oci.names import DESTROYED, REGIONS, Owner, retry_token
 from pgherd.engines.oci.sdk import Cloud, body
 from pgherd.engines.oci.waiting import until
-from pgherd.errors import InputError, NeedsHuman
+from pgherd.errors import InputError
 from pgherd.fleet.desired import Environment
 
 
@@ -27,15 +27,6 @@ async def below(cloud: Cloud, parent: str) -> list[Any]:
 def in_use(compartment: Any) -> bool:
     """It holds an environment, be it half made or half gone."""
     return DESTROYED not in (compartment.freeform_tags or {})
-
-
-async def home(cloud: Cloud) -> str:
-    """The home region: compartments are made, changed and deleted there only."""
-    regions = await cloud.call("identity", "list_region_subscriptions", cloud.tenancy)
-    for region in regions.data[0]:
-        if region.is_home_region:
-            return str(region.region_name)
-    raise NeedsHuman(f"tenancy {cloud.tenancy} has no home region", "see the console")
 
 
 async def ensure(

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from pgherd.engine import Capability
 from pgherd.engines.oci import compartments, limits, sdk, shapes
+from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud, NotFound
-from pgherd.engines.oci.site import domains
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Environment
 
@@ -51,12 +51,11 @@ async def capabilities(
 async def _checks(environment: Environment, cloud: Cloud) -> AsyncIterator[Capability]:
     region = cloud.region
     try:
-        regions = await cloud.call("identity", "list_region_subscriptions", cloud.tenancy)
+        names = await subscribed(cloud)
     except PgherdError as error:
         yield Capability(f"profile {cloud.profile}", False, error.message, error.hint)
         return
     yield Capability(f"profile {cloud.profile}", True, f"signed in to {cloud.tenancy}")
-    names = [r.region_name for r in regions.data[0]]
     if region not in names:
         detail = f"not subscribed; {', '.join(names)} are"
         remedy = "subscribe to it in the console, or write another"
@@ -74,7 +73,7 @@ async def _default_profile(open_cloud: OpenCloud) -> list[Capability]:
     try:
         region = sdk.sign_in(DEFAULT_PROFILE)["region"]
         cloud = open_cloud(DEFAULT_PROFILE, region)
-        await cloud.call("identity", "list_region_subscriptions", cloud.tenancy)
+        await subscribed(cloud)
     except PgherdError as error:
         return [Capability(f"profile {DEFAULT_PROFILE}", False, error.message, error.hint)]
     detail = f"signed in to {cloud.tenancy}"

@@ -35,16 +35,18 @@ from pgherd.engines.oci import (
     usage,
 )
 from pgherd.engines.oci.blueprint import ADMIN
-from pgherd.engines.oci.clients import Clients, read_only_role
+from pgherd.engines.oci.clients import Clients
 from pgherd.engines.oci.making import copied_elsewhere, make, reach
 from pgherd.engines.oci.offers import Place, offers, whereabouts
+from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud, Sleep
 from pgherd.engines.oci.seeing import Eye
-from pgherd.engines.oci.site import Site, domains, regions
+from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Tenancy, in_region
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
+from pgherd.fleet.names import read_only_name, read_only_role
 
 CONCURRENCY = 4
 """Databases that are worked on at once: more makings in parallel and the service throttles."""
@@ -94,16 +96,16 @@ class OciEngine:
         return list(offers(databases, dict(zip(clouds, places, strict=True)), existing))
 
     async def _place(self, cloud: Cloud) -> Place:
-        subscribed = await regions(cloud)
-        if cloud.region not in subscribed:
+        regions = await subscribed(cloud)
+        if cloud.region not in regions:
             raise InputError(
                 f"the tenancy is not subscribed to {cloud.region}",
-                f"write one of {', '.join(subscribed)}, or subscribe to it in the console",
+                f"write one of {', '.join(regions)}, or subscribe to it in the console",
             )
         found, names, left = await together(
             self._tenancy.shapes(cloud), domains(cloud), limits.systems_left(cloud)
         )
-        return Place(found, names, left, cloud.tenancy, tuple(subscribed))
+        return Place(found, names, left, cloud.tenancy, tuple(regions))
 
     async def observe(self, *, roles: bool = True) -> Observation:
         """Everything that carries the fleet's tags."""
@@ -206,11 +208,11 @@ class OciEngine:
         wanted = observation.settings_wanted(database)
         changed = {name for name, value in wanted.items() if seen.get(name) != value}
         ocids = site.estate.ocids
-        if changed & {"backup.retention", observation.COPIES}:
+        if changed & {observation.RETENTION, observation.COPIES}:
             database = copied_elsewhere(database, site.cloud.region)
             policy = blueprint.resolved(blueprint.management_policy(database), ocids)
             await site.systems.update(database.id, system.id, {"management_policy": policy})
-        if "oci.iops" in changed:
+        if observation.IOPS in changed:
             tier = {"storage_details": {"iops": database.environment.oci.iops}}
             await site.systems.update(database.id, system.id, tier)
         if observation.READER in changed:
@@ -221,7 +223,7 @@ class OciEngine:
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """Nothing waits for a restart on OCI: the service restarts what has to be."""
         site, system = await self._tenancy.find(id)
-        await self._instance(site, id, system.id, instance)
+        _named(id, await self._instances(site, system.id), instance)
 
     async def ensure_stopped(self, id: DatabaseId) -> None:
         """INACTIVE: nothing of it is billed but its storage."""
@@ -253,7 +255,7 @@ class OciEngine:
         instances = await self._instances(site, summary.id)
         primary = await site.systems.primary(summary.id)
         if target is not None:
-            heir = await self._instance(site, id, summary.id, target)
+            heir = _named(id, instances, target)
         else:
             others = [i for i in instances if i.id != primary and i.lifecycle_state == "ACTIVE"]
             if not others:
@@ -266,14 +268,6 @@ class OciEngine:
     async def _instances(self, site: Site, system: str) -> list[Any]:
         found = (await site.systems.get(system)).data
         return [i for i in found.instances or () if i.lifecycle_state != "DELETED"]
-
-    async def _instance(self, site: Site, id: DatabaseId, system: str, name: str) -> Any:
-        instances = await self._instances(site, system)
-        for instance in instances:
-            if instance.display_name == name:
-                return instance
-        known = ", ".join(sorted(i.display_name for i in instances))
-        raise InputError(f"{name!r} is not an instance of {id}", f"write one of {known}")
 
     # Backups
 
@@ -320,10 +314,10 @@ class OciEngine:
         environment = self._tenancy.known(id.environment)
         user, database = {
             AccessRole.SERVICE: (id.service, id.service),
-            AccessRole.READ_ONLY: (read_only_role(id.service), f"{id.service}-ro"),
+            AccessRole.READ_ONLY: (read_only_role(id.service), read_only_name(id.service)),
             AccessRole.OPERATOR: (ADMIN, id.service),
         }[role]
-        await site.ensure_client(user)
+        await site.ensure_clients(user)
         place = site.clients.place(user)
         return Access(
             host=",".join(str(a) for a in blueprint.pooler_addresses(environment)),
@@ -379,6 +373,15 @@ class OciEngine:
             if not follow:
                 return
             await site.cloud.sleep(5)
+
+
+def _named(id: DatabaseId, instances: Sequence[Any], name: str) -> Any:
+    """The instance of that name; InputError where there is none."""
+    for instance in instances:
+        if instance.display_name == name:
+            return instance
+    known = ", ".join(sorted(i.display_name for i in instances))
+    raise InputError(f"{name!r} is not an instance of {id}", f"write one of {known}")
 
 
 def _require_running(id: DatabaseId, system: Any) -> None:

@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from pgherd.engines.oci import blueprint, shapes
-from pgherd.engines.oci.clients import read_only_role
 from pgherd.engines.oci.names import MADE_FROM, WAS
+from pgherd.engines.oci.regions import domains
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Tenancy
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId
+from pgherd.fleet.names import read_only_role
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ async def make(
     if shape is None:
         raise InputError(f"{site.cloud.region} has no shape for databases")
     database = copied_elsewhere(database, site.cloud.region)
-    names = await site.domains()
+    names = await domains(site.cloud)
     is_single = database.environment.availability_domains == 1 or len(names) == 1
     # What is made from another keeps the other's password.
     version = None if origin else await site.vault.version(ADMIN_PASSWORD)
@@ -79,5 +80,4 @@ async def reach(site: Site, database: Database, system: str) -> None:
     connection = await site.systems.connection(system)
     service = database.id.service
     await site.ensure_routed(service, found, connection, database.environment)
-    for user in (service, read_only_role(service)):
-        await site.ensure_client(user)
+    await site.ensure_clients(service, read_only_role(service))

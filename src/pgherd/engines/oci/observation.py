@@ -16,7 +16,7 @@ from pgherd.engine import (
 from pgherd.fleet.desired import Database, DatabaseId
 
 READER = "reader endpoint"
-COPIES = "backup.copy_to"
+RETENTION, COPIES, IOPS = "backup.retention", "backup.copy_to", "oci.iops"
 NOT_ROUTED = "its poolers do not know it yet"
 _INSTANCE_STATES = {
     "CREATING": InstanceState.STARTING,
@@ -104,9 +104,9 @@ def settings_wanted(database: Database) -> dict[str, str]:
     """What is set beside the size, in words of the fleet file."""
     backup = database.backup
     return {
-        "backup.retention": f"{backup.retention_days}d",
+        RETENTION: f"{backup.retention_days}d",
         COPIES: ", ".join(sorted(backup.copy_to)) or "none",
-        "oci.iops": str(database.environment.oci.iops),
+        IOPS: str(database.environment.oci.iops),
         READER: "yes" if database.replicas.max > 0 else "no",
     }
 
@@ -115,7 +115,7 @@ def settings_seen(system: Any) -> Mapping[str, str]:
     """The same of a system that is there; what is not known is left out."""
     seen = {}
     if system.storage_details and system.storage_details.iops:
-        seen["oci.iops"] = str(system.storage_details.iops)
+        seen[IOPS] = str(system.storage_details.iops)
     network = system.network_details
     if network and network.is_reader_endpoint_enabled is not None:
         seen[READER] = "yes" if network.is_reader_endpoint_enabled else "no"
@@ -123,7 +123,7 @@ def settings_seen(system: Any) -> Mapping[str, str]:
     if policy and policy.backup_policy:
         backup = policy.backup_policy
         copies = getattr(backup, "copy_policy", None)
-        seen["backup.retention"] = f"{backup.retention_days or 0}d"
+        seen[RETENTION] = f"{backup.retention_days or 0}d"
         seen[COPIES] = ", ".join(sorted((copies and copies.regions) or ())) or "none"
     return seen
 

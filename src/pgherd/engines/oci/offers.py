@@ -15,16 +15,13 @@ from pgherd.engines.oci.blueprint import NEWEST, addresses_in, addresses_needed,
 from pgherd.engines.oci.shapes import Shape, bare, choose, of_name
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Backup, Concession, Database, DatabaseId, Environment, Ocpus
+from pgherd.fleet.rules import OCI_MAX_RETENTION_DAYS, OCI_NETWORK_PREFIXES
 from pgherd.units import format_bytes, format_days
 
 MAX_STORAGE_BYTES = 32 * 10**12
 """Of a database, shared by its instances (Oracle's page on limits: 32 TB)."""
-MAX_RETENTION_DAYS = 35
-"""Of automatic backups (Oracle's page on backups)."""
 VERSIONS = (14, 15, 16)
 """PostgreSQL's major versions of the service."""
-NETWORK_PREFIXES = (16, 25)
-"""OCI's VCNs have /16 to /30; a sixteenth of less than a /25 holds no database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +110,7 @@ def _network(environment: Environment, group: Collection[Database]) -> Iterator[
     That a new database is one too many in it is no fault of those that exist.
     """
     network = environment.network
-    low, high = NETWORK_PREFIXES
+    low, high = OCI_NETWORK_PREFIXES
     if not low <= network.prefixlen <= high:
         yield InputError(
             f"network {network} does not fit a VCN of oci", f"write a /{low} to /{high}"
@@ -282,16 +279,16 @@ def _storage(database: Database, found: Findings) -> Database:
 
 def _retention(database: Database, found: Findings) -> Database:
     days = database.backup.retention_days
-    if days <= MAX_RETENTION_DAYS:
+    if days <= OCI_MAX_RETENTION_DAYS:
         return database
-    most = format_days(MAX_RETENTION_DAYS)
+    most = format_days(OCI_MAX_RETENTION_DAYS)
     found.concede(
         Concession.RETENTION,
         f"backups are kept for {most} of {format_days(days)}",
         f"oci keeps backups for at most {most}",
         f"write {most} or less",
     )
-    return replace(database, backup=Backup(MAX_RETENTION_DAYS, database.backup.copy_to))
+    return replace(database, backup=Backup(OCI_MAX_RETENTION_DAYS, database.backup.copy_to))
 
 
 def _spread(database: Database, place: Place) -> Database:

@@ -19,7 +19,7 @@ from pgherd.engines.oci.blueprint import Kind, pooler_addresses
 from pgherd.engines.oci.routes import Routes
 from pgherd.engines.oci.sdk import NotFound
 from pgherd.engines.oci.site import Site
-from pgherd.engines.oci.tenancy import Held, Tenancy
+from pgherd.engines.oci.tenancy import Held, Move, Tenancy, moves
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import DatabaseId
@@ -129,14 +129,12 @@ class Eye:
         environment = self._tenancy.environments.get(held.name)
         if environment is None:
             return ""
-        networks = {r.network for r in told if r is not None}
-        for what, now, wanted in (
-            ("compartment", held.compartment_name, environment.compartment),
-            ("region", held.regions[0], environment.oci.region),
-            ("network", " and ".join(sorted(networks)), str(environment.network)),
-        ):
-            if now and now != wanted:
-                return f"its {what} is {now} and the fleet file says {wanted}"
+        found = list(moves(environment, held.compartment_name, held.regions[0]))
+        networks = " and ".join(sorted({r.network for r in told if r is not None}))
+        if networks and networks != str(environment.network):
+            found.append(Move("network", networks, str(environment.network)))
+        for move in found:
+            return f"its {move.what} is {move.now} and the fleet file says {move.wanted}"
         return ""
 
     def _poolers_wanted(self, held: Held) -> int:

@@ -17,6 +17,7 @@ from pgherd.engines.oci.blueprint import ADMIN, Kind, Thing
 from pgherd.engines.oci.clients import Clients, due
 from pgherd.engines.oci.estate import Estate
 from pgherd.engines.oci.names import WAS, Owner
+from pgherd.engines.oci.regions import domains
 from pgherd.engines.oci.routes import Routes
 from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.secrets import (
@@ -69,7 +70,7 @@ class Site:
             self._ensure_network(environment), self._ensure_secrets(environment, now, like)
         )
         initial = _initial(environment, secret)
-        await poolers.ensure(environment, self.estate, await self.domains(), initial)
+        await poolers.ensure(environment, self.estate, await domains(self.cloud), initial)
 
         async with self._routing:
             databases = map(self.systems.owner.database, await self.systems.live())
@@ -107,11 +108,7 @@ class Site:
         await self.vault.ensure_admin_password(like.vault if like else None)
         given = await like.authority() if like else None
         authority = await self.vault.ensure_authority(now, given)
-        addresses = blueprint.pooler_addresses(environment)
-        secret = await self.vault.ensure_pooler(authority, addresses, now)
-        if not fits(secret.pair, addresses, now):
-            secret = await self._renew_pooler(environment, authority, secret, now)
-        self.clients.note_pooler(self.cloud.region, secret.pair)
+        secret, _ = await self._pooler_secret(environment, authority, now)
         self.clients.ensure(authority, ADMIN, now)
         return secret
 
@@ -125,15 +122,24 @@ class Site:
         if environment.oci.key is not None:
             estate.ocids["key"] = environment.oci.key
 
-    async def _renew_pooler(
-        self, environment: Environment, authority: Authority, secret: PoolerSecret, now: datetime
-    ) -> PoolerSecret:
+    async def _pooler_secret(
+        self,
+        environment: Environment,
+        authority: Authority,
+        now: datetime,
+        *,
+        renew: bool = False,
+    ) -> tuple[PoolerSecret, bool]:
+        """What the poolers read, with a certificate that fits; whether that was renewed."""
         addresses = blueprint.pooler_addresses(environment)
-        pair = pooler_pair(authority, addresses, now)
-        renewed = PoolerSecret(pair, authority.pair.certificate, secret.seed)
-        await self.vault.replace(POOLER, renewed.text())
-        self.clients.note_pooler(self.cloud.region, pair)
-        return renewed
+        secret = await self.vault.ensure_pooler(authority, addresses, now)
+        is_due = renew or not fits(secret.pair, addresses, now)
+        if is_due:
+            pair = pooler_pair(authority, addresses, now)
+            secret = PoolerSecret(pair, authority.pair.certificate, secret.seed)
+            await self.vault.replace(POOLER, secret.text())
+        self.clients.note_pooler(self.cloud.region, secret.pair)
+        return secret, is_due
 
     async def look_up(self, environment: Environment) -> None:
         """All things of a complete environment are known. TryLater where one is missing."""
@@ -156,10 +162,6 @@ class Site:
         if not states or set(states) != {"RUNNING"}:
             raise TryLater(f"the poolers of environment {name} do not run")
 
-    async def domains(self) -> list[str]:
-        """The region's availability domains, in the order of their numbers."""
-        return await domains(self.cloud)
-
     # Certificates
 
     async def authority(self) -> Authority:
@@ -174,24 +176,23 @@ class Site:
         await self.look_up(environment)
         authority = await self.authority()
         made = sum(self.clients.ensure(authority, user, now, renew=renew) for user in users)
-        addresses = blueprint.pooler_addresses(environment)
-        secret = await self.vault.ensure_pooler(authority, addresses, now)
-        if renew or not fits(secret.pair, addresses, now):
-            secret = await self._renew_pooler(environment, authority, secret, now)
-            made += 1
-        self.clients.note_pooler(self.cloud.region, secret.pair)
+        secret, is_renewed = await self._pooler_secret(environment, authority, now, renew=renew)
         initial = _initial(environment, secret)
         ends = initial.certificate_due
         await self._tell(lambda known: replace(known, certificate_due=ends), initial)
-        return made
+        return made + is_renewed
 
-    async def ensure_client(self, user: str) -> None:
-        """A user has a certificate on this machine that the poolers accept."""
+    async def ensure_clients(self, *users: str) -> None:
+        """These users have certificates on this machine that the poolers accept."""
         now = datetime.now(UTC)
         self.estate.forget(Kind.INSTANCE)
         accepted = {told.authority for told in await poolers.told(self.estate) if told}
-        if not self.clients.has(user, now) or self.clients.authority_digest() not in accepted:
-            self.clients.ensure(await self.authority(), user, now)
+        is_accepted = self.clients.authority_digest() in accepted
+        without = [u for u in users if not (is_accepted and self.clients.has(u, now))]
+        if without:
+            authority = await self.authority()
+            for user in without:
+                self.clients.ensure(authority, user, now)
 
     # Routes
 
@@ -256,15 +257,3 @@ def _require_same_network(environment: Environment, subnet: Any, thing: Thing) -
             f"{wanted}: pgherd does not change networks",
             "write the network as it was",
         )
-
-
-async def domains(cloud: Cloud) -> list[str]:
-    """A region's availability domains, in the order of their numbers."""
-    answer = await cloud.call("identity", "list_availability_domains", cloud.tenancy)
-    return sorted(domain.name for domain in answer.data[0])
-
-
-async def regions(cloud: Cloud) -> list[str]:
-    """The regions that the tenancy is subscribed to."""
-    answer = await cloud.call("identity", "list_region_subscriptions", cloud.tenancy)
-    return sorted(region.region_name for region in answer.data[0])

@@ -18,6 +18,7 @@ from pgherd.engines.oci import compartments, shapes
 from pgherd.engines.oci.blueprint import Kind
 from pgherd.engines.oci.clients import Clients
 from pgherd.engines.oci.names import BORN, DESTROYED, ENVIRONMENT, FLEET, REGIONS, Owner
+from pgherd.engines.oci.regions import home as home_region
 from pgherd.engines.oci.sdk import THREADS, Cloud, Sleep
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.site import Site
@@ -75,7 +76,7 @@ class Tenancy:
 
     async def home(self, profile: str, cloud: Cloud) -> Cloud:
         """The tenancy's home region, where compartments are changed."""
-        return self.cloud(profile, await compartments.home(cloud))
+        return self.cloud(profile, await home_region(cloud))
 
     async def shapes(self, cloud: Cloud) -> tuple[Shape, ...]:
         """What a region has for databases; asked once."""
@@ -231,18 +232,31 @@ def in_region(environment: Environment, region: str) -> Environment:
     return replace(environment, oci=oci)
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A place where an environment is, and another one that the fleet file says."""
+
+    what: str
+    now: str
+    wanted: str | None
+
+
+def moves(environment: Environment, compartment: str, region: str) -> Iterator[Move]:
+    """Where the fleet file says another place than that where it is."""
+    if compartment != environment.compartment:
+        yield Move("compartment", compartment, environment.compartment)
+    if region != environment.oci.region:
+        yield Move("region", region, environment.oci.region)
+
+
 def _require_same_place(environment: Environment, compartment: str, region: str) -> None:
-    """InputError where the fleet file says another place than that where it is."""
-    for what, now, wanted in (
-        ("compartment", compartment, environment.compartment),
-        ("region", region, environment.oci.region),
-    ):
-        if now != wanted:
-            raise InputError(
-                f"{environment.name} is in {what} {now} and the fleet file says {wanted}: "
-                "pgherd does not move environments",
-                f"write {what}: {now}, or destroy it first",
-            )
+    """InputError where an environment would be moved."""
+    for move in moves(environment, compartment, region):
+        raise InputError(
+            f"{environment.name} is in {move.what} {move.now} and the fleet file says "
+            f"{move.wanted}: pgherd does not move environments",
+            f"write {move.what}: {move.now}, or destroy it first",
+        )
 
 
 def _require_settings(environment: Environment) -> None:
