@@ -215,6 +215,8 @@ class Access:
     """How to open one database. With certificates: `certificate`, `key`, `authority` are files.
 
     `host` may be several, with commas between. `connect_timeout` is in seconds, for each of them.
+    `options` are the server's own, for the start of the session. `server_user` is the login that a
+    server behind a Unix socket must run as.
     """
 
     host: str
@@ -225,6 +227,8 @@ class Access:
     key: Path | None = None
     authority: Path | None = None
     connect_timeout: int | None = None
+    options: str | None = None
+    server_user: str | None = None
 
     def parameters(self) -> dict[str, str]:
         """The libpq connection parameters."""
@@ -236,6 +240,10 @@ class Access:
         }
         if self.connect_timeout is not None:
             parameters["connect_timeout"] = str(self.connect_timeout)
+        if self.options is not None:
+            parameters["options"] = self.options
+        if self.server_user is not None:
+            parameters["requirepeer"] = self.server_user
         if self.certificate and self.key and self.authority:
             parameters |= {
                 "sslmode": "verify-full",

@@ -12,7 +12,7 @@ from pgherd.cli.engines import OCI
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.words import listed
 from pgherd.errors import InputError
-from pgherd.files import Owner, ensure_directory, write
+from pgherd.files import write
 from pgherd.fleet.desired import Environment, Fleet
 
 
@@ -89,14 +89,14 @@ def cloud_init(fleet: Fleet, *, environment: str) -> None:
 async def _cloud_init(fleet: Fleet, environment: Environment) -> str:
     from concurrent.futures import ThreadPoolExecutor
 
-    from pgherd.engines.oci.names import Owner as OciOwner
+    from pgherd.engines.oci.names import Owner
     from pgherd.engines.oci.pooler_guide import pooler_guide
     from pgherd.engines.oci.sdk import THREADS, Cloud
 
     oci = environment.oci
     with ThreadPoolExecutor(THREADS, "oci") as threads:
         cloud = Cloud(oci.profile, oci.region or "", threads)
-        return await pooler_guide(environment, OciOwner(fleet.name, environment.name), cloud)
+        return await pooler_guide(environment, Owner(fleet.name, environment.name), cloud)
 
 
 def _on_oci(fleet: Fleet, names: Sequence[str]) -> list[Environment]:
@@ -133,8 +133,7 @@ def _write(files: Mapping[Path, str], *, force: bool) -> None:
                 f"{path} was not written by pgherd",
                 "move it away, choose another --directory, or add --force",
             )
-    owner = Owner.of_process()
     for path, content in files.items():
-        ensure_directory(path.parent, owner, mode=0o755)
-        is_new = write(path, content, owner, mode=0o644)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = write(path, content, mode=0o644)
         click.echo(f"{'wrote' if is_new else 'unchanged'} {path}")

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pgherd.errors import InputError, TryLater
+from pgherd.files import ensure_trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,20 @@ def fleet_lock(
 
 
 def _open(path: Path) -> int:
+    """Nobody else may open it: whoever can, can hold the lock for ever."""
+    ensure_trusted(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         _ensure_folder(path.parent)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, flags, 0o600)
+        os.fchmod(descriptor, 0o600)
     except OSError as error:
         reason = (error.strerror or "no reason given").lower()
         raise InputError(
             f"{path} cannot be opened: {reason}",
             "run pgherd as the user whose fleet it is, or set PGHERD_STATE to another folder",
         ) from error
+    return descriptor
 
 
 def _ensure_folder(folder: Path) -> None:

@@ -27,15 +27,24 @@ class InstanceSize:
 def connections(size: InstanceSize) -> int:
     """How many connections PostgreSQL admits: from the largest size, for a change needs a restart.
 
-    Behind a pooler, one for each OCPU (two hardware threads) keeps it busy, and each costs
-    shared memory whether it is used or not; 20 are kept for replication and operators.
+    The service's pools towards primary and replicas, which may be the same server, and the
+    reader's. 20 are kept for the agent, Patroni and operators.
     """
-    return 20 + _clamp(size.max_ocpus, 20, 256)
+    return 20 + 2 * pool_size(size) + readers_pool_size(size)
 
 
 def pool_size(size: InstanceSize) -> int:
-    """How many server connections the pooler opens for one user and database."""
-    return max(10, (connections(size) - 20) // 2)
+    """How many server connections the pooler opens for the service under one name.
+
+    Behind a pooler, one for each OCPU (two hardware threads) keeps a server busy, and each costs
+    shared memory whether it is used or not.
+    """
+    return _clamp(size.max_ocpus, 20, 256) // 2
+
+
+def readers_pool_size(size: InstanceSize) -> int:
+    """How many it opens for the read-only role."""
+    return max(5, pool_size(size) // 4)
 
 
 def parameters(size: InstanceSize) -> dict[str, Value]:

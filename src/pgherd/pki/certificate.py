@@ -45,7 +45,7 @@ class Place:
 
     @property
     def key(self) -> Path:
-        """The private key's file, mode 0600."""
+        """The private key's file."""
         return self.folder / f"{self.name}.key"
 
     def read(self) -> KeyPair | None:
@@ -55,8 +55,10 @@ class Place:
         except FileNotFoundError:
             return None
 
-    def write(self, pair: KeyPair, owner: Owner, keeper: Owner | None = None) -> None:
-        """Put a new pair there; the key belongs to `keeper` where there is one."""
-        ensure_directory(self.folder, owner)
-        write(self.key, pair.key, keeper or owner)
-        write(self.certificate, pair.certificate, owner, mode=0o644)
+    def write(
+        self, pair: KeyPair, reader: Owner | None = None, *, is_key_shared: bool = True
+    ) -> None:
+        """Put a new pair there; `reader` may read it, its key only where that is shared."""
+        ensure_directory(self.folder, reader)
+        write(self.key, pair.key, reader if is_key_shared else None)
+        write(self.certificate, pair.certificate, reader)

@@ -6,6 +6,7 @@ may hold a pair that does not match: whoever serves them reads again after `ensu
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -17,10 +18,12 @@ from pgherd.pki.authority import Authority, purposes
 from pgherd.pki.certificate import Identity, KeyPair, Place
 
 
-def ensure_authority(place: Place, common_name: str, now: datetime, owner: Owner) -> Authority:
+def ensure_authority(
+    place: Place, common_name: str, now: datetime, reader: Owner | None = None
+) -> Authority:
     """The authority that lies at `place`, made where there is none.
 
-    Its key is kept by whoever runs this: where that is root, no database can read it.
+    `reader` may read its certificate; nobody but who runs this its key.
     """
     try:
         pair = place.read()
@@ -28,22 +31,20 @@ def ensure_authority(place: Place, common_name: str, now: datetime, owner: Owner
         raise InputError(
             f"{place.key} belongs to another user", "run pgherd as the user whose fleet it is"
         ) from None
-    keeper = Owner.of_process()
     if pair is not None:
-        keeper.take_back(place.key)
         return Authority(pair)
     if place.certificate.exists():
         raise NeedsHuman(
             f"authority {place.certificate} has lost its key",
             f"restore {place.key} from a backup: without it nothing can be renewed",
         )
-    is_kept = place.key.exists() and place.key.stat().st_uid == keeper.uid
-    kept_key = place.key.read_bytes() if is_kept else None
+    is_ours = place.key.exists() and place.key.stat().st_uid == os.geteuid()
+    kept_key = place.key.read_bytes() if is_ours else None
     try:
         authority = Authority.create(common_name, now, kept_key)
     except ValueError:
         raise NeedsHuman(f"{place.key} is damaged", "restore it from a backup") from None
-    place.write(authority.pair, owner, keeper=keeper)
+    place.write(authority.pair, reader, is_key_shared=False)
     return authority
 
 
@@ -53,8 +54,9 @@ def ensure_certificate(
     identity: Identity,
     now: datetime,
     lifetime: timedelta,
-    owner: Owner,
+    reader: Owner | None = None,
     *,
+    is_key_shared: bool = True,
     renew: bool = False,
 ) -> bool:
     """A valid certificate for `identity` lies at `place`; whether it was made now.
@@ -65,7 +67,8 @@ def ensure_certificate(
     pair = place.read()
     if not renew and pair is not None and _fits(pair, authority, identity, now):
         return False
-    place.write(authority.issue(identity, now, lifetime), owner)
+    pair = authority.issue(identity, now, lifetime)
+    place.write(pair, reader, is_key_shared=is_key_shared)
     return True
 
 

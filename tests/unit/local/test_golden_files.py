@@ -7,13 +7,16 @@ then read the difference.
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from local_fleet import ALONE, AUTH, LAYOUT, PRODUCTION
 
 from pgherd.engines.local import etcd, patroni, pooler, postgres, template
+from pgherd.engines.local.layout import Layout
 
+ODD = Layout(Path('/srv/My "state" \\\\ folder\'s'))
 GOLDEN = Path(__file__).parents[2] / "golden/local"
 
 
@@ -28,6 +31,11 @@ def asynchronous_yml() -> str:
     return patroni.render(patroni.dynamic_configuration(ALONE))
 
 
+def script(name: str, layout: Layout = LAYOUT) -> str:
+    text = patroni.scripts(layout, AUTH, 1)[name]
+    return text.replace(sys.executable, "PYTHON").replace(template.__file__, "TEMPLATE")
+
+
 def lines(found: list[str]) -> str:
     return "".join(f"{line}\n" for line in found)
 
@@ -39,13 +47,8 @@ TEXTS: dict[str, Callable[[], str]] = {
     "pg_ident.conf": lambda: lines(postgres.ident(AUTH, "postgres")),
     "pg_ident-own-user.conf": lambda: lines(postgres.ident(AUTH, "alice")),
     "bootstrap.sql": lambda: postgres.bootstrap_sql(AUTH),
-    "bootstrap": lambda: patroni.bootstrap_script(AUTH, LAYOUT.instance(AUTH.id, 1)),
-    "initdb": lambda: (
-        patroni.initdb_script(LAYOUT, AUTH)
-        .replace(sys.executable, "PYTHON")
-        .replace(template.__file__, "TEMPLATE")
-    ),
-    "pg_basebackup": lambda: patroni.basebackup_script(LAYOUT, AUTH, 1),
+    **{name: partial(script, name) for name in patroni.scripts(LAYOUT, AUTH, 1)},
+    "initdb-odd-path": lambda: script("initdb", ODD),
     "pgbouncer.ini": lambda: pooler.settings(LAYOUT, AUTH, "postgres"),
     "pgbouncer-hba.conf": lambda: pooler.hba(AUTH, "postgres"),
     "pgbouncer-users.txt": lambda: pooler.users(AUTH, "postgres"),

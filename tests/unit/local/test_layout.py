@@ -59,7 +59,6 @@ def test_everything_is_below_the_root() -> None:
     for path in (
         LAYOUT.fleet,
         LAYOUT.addresses,
-        LAYOUT.lock,
         LAYOUT.agent_socket,
         LAYOUT.templates,
         LAYOUT.pki("production"),

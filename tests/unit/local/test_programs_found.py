@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.engines.local import doctor, pooler, postgres
+from pgherd.engines.local import doctor, etcd, pooler, postgres
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.postgres import ClusterState
 from pgherd.errors import InputError
@@ -93,14 +93,24 @@ def test_a_damaged_control_file_says_nothing(tmp_path: Path, content: bytes) -> 
     assert postgres.cluster_state(tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    ("content", "pid"),
-    [("4711\n/data\n", 4711), ("4711", 4711), ("-4711\n", None), ("", None), ("x\n", None)],
-)
-def test_the_postmasters_process(tmp_path: Path, content: str, pid: int | None) -> None:
+@pytest.mark.parametrize("content", ["{pid}\n/data\n", "{pid}"])
+def test_the_postmasters_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
     assert postgres.postmaster_pid(tmp_path) is None
-    (tmp_path / "postmaster.pid").write_text(content)
-    assert postgres.postmaster_pid(tmp_path) == pid
+    (tmp_path / "postmaster.pid").write_text(content.format(pid=os.getpid()))
+    assert postgres.postmaster_pid(tmp_path) is None, "it works elsewhere: an old name"
+    monkeypatch.chdir(tmp_path)
+    assert postgres.postmaster_pid(tmp_path) == os.getpid()
+
+
+@pytest.mark.parametrize("content", ["-{pid}\n", "", "x\n", "1\n"])
+def test_what_names_no_postmaster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "postmaster.pid").write_text(content.format(pid=os.getpid()))
+    assert postgres.postmaster_pid(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -123,12 +133,10 @@ def test_every_finding_has_a_detail_and_every_trouble_a_remedy() -> None:
     assert required == sorted(required, reverse=True)
 
 
-def test_a_missing_etcd_is_found_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    found = {c.name: c for c in doctor.capabilities(Layout(Path("/nowhere")))}
-    assert not found["etcd"].available
-    assert found["etcd"].required
-    assert "make setup" in found["etcd"].remedy
+def test_a_missing_etcd_is_found_out(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="etcd is not installed") as caught:
+        etcd.program(str(tmp_path))
+    assert "make setup" in caught.value.hint
 
 
 def test_without_root_databases_run_as_oneself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """What an authority signs, who it is for, and when it is made anew."""
 
 import os
+import stat
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -143,7 +144,7 @@ def test_it_is_made_once_and_then_kept(place: Place, authority: Authority) -> No
 def test_modes(place: Place, authority: Authority) -> None:
     ensure(place, authority)
     assert place.key.stat().st_mode & 0o777 == 0o600
-    assert place.certificate.stat().st_mode & 0o777 == 0o644
+    assert place.certificate.stat().st_mode & 0o777 == 0o600
     assert place.folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -247,21 +248,24 @@ def test_an_authority_whose_key_is_damaged_is_not_replaced(tmp_path: Path) -> No
         ensure_authority(place, "pgherd production data", NOW, OWNER)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand files over")
-def test_the_key_of_an_authority_is_not_handed_over(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can let others read")
+def test_a_reader_reads_an_authoritys_certificate_and_nothing_else(tmp_path: Path) -> None:
     place = Place(tmp_path / "pki", "data-authority")
     ensure_authority(place, "pgherd production data", NOW, Owner(12345, 12345, "database"))
-    assert place.key.stat().st_uid == 0
-    assert place.certificate.stat().st_uid == 12345
+    assert access(place.key) == (0, 0o600)
+    assert access(place.certificate) == (0, 0o640)
+    assert access(place.folder) == (0, 0o750)
+
+
+def access(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_uid, stat.S_IMODE(found.st_mode)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand files over")
 def test_only_a_key_of_ones_own_is_kept(tmp_path: Path) -> None:
     place = Place(tmp_path, "data-authority")
     first = ensure_authority(place, "pgherd production data", NOW, OWNER)
-    os.chown(place.key, 12345, 12345)
-    assert ensure_authority(place, "pgherd production data", NOW, OWNER) == first
-    assert place.key.stat().st_uid == 0
     os.chown(place.key, 12345, 12345)
     place.certificate.unlink()
     second = ensure_authority(place, "pgherd production data", NOW, OWNER)

@@ -14,6 +14,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import signal
 import ssl
 import sys
@@ -29,13 +30,16 @@ from pgherd.engines.local import (
     certificates,
     etcd,
     identity,
+    leftovers,
     patroni,
+    pooler,
     processes,
     programs,
     rpc,
     served,
+    whole,
 )
-from pgherd.engines.local.cluster import Cluster
+from pgherd.engines.local.cluster import Cluster, fence
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import (
@@ -54,6 +58,7 @@ from pgherd.engines.local.supervisor import Program, Supervisor
 from pgherd.engines.local.switching import switch
 from pgherd.engines.local.watchdog import Watchdog
 from pgherd.errors import InputError, TryLater
+from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
 
 log = logging.getLogger(__name__)
@@ -103,7 +108,7 @@ class Agent:
             for environment in list(read_environments(self.layout)):
                 await self.converge_environment(environment.name)
             for database in list(read_databases(self.layout)):
-                await self.converge_database(str(database.id))
+                await self._resume(database)
             handlers: dict[str, rpc.Handler] = {
                 "ping": self.ping,
                 "converge_environment": self.converge_environment,
@@ -152,7 +157,10 @@ class Agent:
             await self._stop_left_over([program])
 
     async def converge_database(self, database: str) -> None:
-        """Run, or stop, a database's pooler and instances as its manifest wants."""
+        """Run, or stop, a database's pooler and instances as its manifest wants.
+
+        One that was interrupted while it was made is made anew.
+        """
         id = DatabaseId.parse(database)
         async with self._converging.setdefault(id, asyncio.Lock()):
             manifest = read_database(self.layout, id)
@@ -165,7 +173,40 @@ class Agent:
             elif manifest and not wanted:
                 await self._stop_left_over(programs.of_database(self.layout, manifest))
             if wanted:
+                if self._is_half_made(wanted):
+                    await self._begin_anew(wanted)
                 self._ensure_database(wanted)
+
+    async def _resume(self, manifest: DatabaseManifest) -> None:
+        """Go on with a database as an earlier agent left it; one half made awaits a command."""
+        if not manifest.running:
+            await self._stop_left_over(programs.of_database(self.layout, manifest))
+            return
+        runs = self.supervisor.adopt(_by_name(programs.of_database(self.layout, manifest)))
+        if runs or whole.may_be_made(self.layout.kept(manifest.id)):
+            self._ensure_database(manifest)
+
+    def _is_half_made(self, manifest: DatabaseManifest) -> bool:
+        """Whether nothing of it is whole, and nothing that is there may turn out to be."""
+        cluster = self.clusters.get(manifest.id)
+        is_known = cluster is not None and cluster.is_half_made
+        return is_known or not whole.may_be_made(self.layout.kept(manifest.id))
+
+    async def _begin_anew(self, manifest: DatabaseManifest) -> None:
+        """Nothing is left of a database that was never made to its end, in etcd neither."""
+        id = manifest.id
+        self.supervisor.adopt(_by_name(programs.of_database(self.layout, manifest)))
+        for instance in manifest.instances:
+            await self._stop_instance(id, instance, at_once=True)
+            await fence(self.layout.data(id, instance.number))
+            leftovers.end_helpers(self.layout.instance(id, instance.number))
+        kept = self.layout.kept(id)
+        if kept.exists():
+            log.warning("%s was interrupted while it was made: begun anew", id)
+            await asyncio.to_thread(shutil.rmtree, kept)
+        await self.etcds[id.environment].delete(patroni.scope_prefix(id.service))
+        if cluster := self.clusters.get(id):
+            cluster.is_half_made = False
 
     async def ensure_hopeful(self, environment: str) -> None:
         """Raise NeedsHuman where an environment's etcd will not run by itself."""
@@ -174,14 +215,15 @@ class Agent:
 
     async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
         """Stop what an earlier agent started and did not live to stop."""
-        left = self.supervisor.adopt({program.name: program for program in unwanted})
+        left = self.supervisor.adopt(_by_name(unwanted))
         await asyncio.gather(*(self.supervisor.stop(name) for name in left))
 
     async def status(self) -> dict[str, Any]:
         """All that the agent sees, for `LocalEngine.observe`."""
-        await asyncio.gather(
-            *(cluster.examine() for cluster in self.clusters.values()), return_exceptions=True
-        )
+        clusters = list(self.clusters.values())
+        looks = [cluster.read_revision() for cluster in clusters]
+        looks += [cluster.examine() for cluster in clusters if len(cluster.manifest.instances) > 1]
+        await asyncio.gather(*looks, return_exceptions=True)
         return {
             "environments": {name: name in self.seen for name in self.environments},
             "databases": {str(id): self._database_status(id) for id in self.clusters},
@@ -276,6 +318,7 @@ class Agent:
 
     async def _ensure_environment(self, manifest: EnvironmentManifest) -> None:
         program = programs.of_environment(self.layout, manifest)
+        ensure_directory(Path(program.start.log).parent)
         self.supervisor.want({program.name: program})
         if self.environments.get(manifest.name) == manifest:
             place = identity.operator_place(self.layout, manifest.name)
@@ -304,9 +347,20 @@ class Agent:
             self._keep(("welcome", manifest.id), partial(self._welcome, cluster))
             self._teach(cluster)
         cluster.manifest = manifest
-        wanted = {p.name: p for p in programs.of_database(self.layout, manifest)}
-        self.supervisor.want(wanted)
+        self._make_room(manifest)
+        self.supervisor.want(_by_name(programs.of_database(self.layout, manifest)))
         cluster.touch()
+
+    def _make_room(self, manifest: DatabaseManifest) -> None:
+        """The folders that its programs write to, and a pooler's routes, which lead nowhere yet."""
+        id, layout = manifest.id, self.layout
+        ensure_directory(layout.database_log(id))
+        ensure_directory(layout.pooler_socket_folder(id))
+        for instance in manifest.instances:
+            ensure_directory(layout.kept_by(id, instance.number))
+            ensure_directory(layout.socket_folder(id, instance.number))
+        if not layout.routes(id).exists():
+            write(layout.routes(id), pooler.databases(manifest, pooler.Route(None)))
 
     async def _stop_unwanted(self, cluster: Cluster, wanted: DatabaseManifest | None) -> None:
         """Stop the pooler, the replicas, then the primary, so that no replica takes over."""
@@ -326,11 +380,14 @@ class Agent:
         if wanted is None:
             for key in (id, ("welcome", id)):
                 self._tasks.pop(key).cancel()
+            await cluster.end_session()
             del self.clusters[id]
 
-    async def _stop_instance(self, id: DatabaseId, instance: InstanceManifest) -> None:
+    async def _stop_instance(
+        self, id: DatabaseId, instance: InstanceManifest, *, at_once: bool = False
+    ) -> None:
         self._watchdog.forget(id, instance.number)
-        await self.supervisor.stop(programs.patroni_name(id, instance.number))
+        await self.supervisor.stop(programs.patroni_name(id, instance.number), at_once=at_once)
 
     # Watching
 
@@ -374,7 +431,7 @@ class Agent:
             rounds += 1
             is_round = rounds % EXAMINE_ROUNDS == 0
             for cluster in list(self.clusters.values()):
-                if len(cluster.manifest.instances) > 1 and (is_round or cluster.is_short):
+                if is_round or cluster.is_short:
                     await asyncio.gather(cluster.examine(), return_exceptions=True)
 
     # Details
@@ -429,6 +486,10 @@ class Agent:
             await wake(cluster)
 
 
+def _by_name(found: Iterable[Program]) -> dict[str, Program]:
+    return {program.name: program for program in found}
+
+
 def _service(key: str) -> str:
     return key.removeprefix(patroni.scope_prefix()).partition("/")[0]
 
@@ -445,15 +506,17 @@ async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
 def main(root: str) -> None:
     """Leave an agent behind for the fleet whose state is below `root`; exit 1 when that fails.
 
-    A keeper stays with it, which starts another one when it is killed.
+    A keeper stays with it, which starts another one when it is killed. What went wrong before it
+    has opened its log is on standard error.
     """
+    layout = Layout(Path(root))
+    _write_to(layout.log / "agent.log")
     reader, writer = os.pipe()
     if os.fork():
         os.close(writer)
         os._exit(0 if os.read(reader, 1) else 1)
     os.close(reader)
     os.setsid()
-    layout = Layout(Path(root))
     logging.basicConfig(
         format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr
     )
@@ -464,6 +527,13 @@ def main(root: str) -> None:
         log.error("the agent (process %d) was killed: starting another", agent)
         time.sleep(PAUSE_SECONDS)
     _become_agent(layout, writer)
+
+
+def _write_to(log: Path) -> None:
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
 
 
 def _wait_for(child: int) -> int:

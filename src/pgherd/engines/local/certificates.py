@@ -48,13 +48,17 @@ def _ensure(
     place = certificate.place
     ensure_directory(place.folder, owner)
     write(
-        place.folder / f"{certificate.authority}-authority.crt",
-        authority.pair.certificate,
-        owner,
-        mode=0o644,
+        place.folder / f"{certificate.authority}-authority.crt", authority.pair.certificate, owner
     )
     return ensure_certificate(
-        authority, place, certificate.identity, now, LIFETIME, owner, renew=renew
+        authority,
+        place,
+        certificate.identity,
+        now,
+        LIFETIME,
+        owner,
+        is_key_shared=not certificate.is_clients,
+        renew=renew,
     )
 
 

@@ -13,14 +13,23 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from pgherd.engines.local import patroni, pooler, postgres, processes, programs
+from pgherd.engines.local import (
+    patroni,
+    pooler,
+    postgres,
+    processes,
+    programs,
+    reader,
+    sessions,
+    whole,
+)
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
@@ -35,6 +44,9 @@ HOLD_SECONDS = 20.0
 """The longest that clients are made to wait for a new primary before they see errors."""
 LAG_LIMIT = 64 * 1024 * 1024
 """Bytes of WAL by which a replica may be behind and still be read from."""
+LOOK_SECONDS = 5.0
+"""A server that has not answered a look by then is not asked any longer."""
+CHECKPOINT_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,13 @@ class Cluster:
         self.is_short = False
         """A replica was lost, and does not stream yet again."""
         self._fencing: set[int] = set()
+        self.is_half_made = False
+        """It leads without having been made to its end: to be begun anew."""
+        self._readers_hold: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._session: sessions.Connection | None = None
+        """The superuser's session with the leader."""
+        self._session_leader: str | None = None
 
     # What etcd says
 
@@ -116,11 +135,6 @@ class Cluster:
     def leader_lease(self) -> int | None:
         """The lease of the leader key."""
         return key.lease if (key := self._keys.get("leader")) else None
-
-    @property
-    def is_initialized(self) -> bool:
-        """Its data was made once: the key holds the system identifier, and nothing before."""
-        return bool((key := self._keys.get("initialize")) and key.value)
 
     @property
     def synchronous_replicas(self) -> set[str]:
@@ -170,10 +184,9 @@ class Cluster:
         if self.leader != leader:
             return
         route = pooler.Route(instance.address, self._healthy_replicas(leader))
-        folder = self.layout.pooler(self.manifest.id)
         text = pooler.databases(self.manifest, route)
-        if write(folder / "databases.ini", text, self._owner) or not self._reloaded:
-            await self._tell_pooler("RELOAD")
+        if write(self.layout.routes(self.manifest.id), text) or not self._reloaded:
+            await self._reload_pooler()
             self._reloaded = True
         if self._held:
             await self.release()
@@ -192,36 +205,53 @@ class Cluster:
         )
 
     async def _until_writable(self, leader: str, instance: InstanceManifest) -> None:
+        """It takes writes, and is a cluster that was made to its end."""
         while self.leader == leader:
             try:
-                async with self.connection(instance, "postgres") as connection:
-                    while self.leader == leader:
-                        cursor = await connection.execute("SELECT pg_is_in_recovery()")
-                        if (row := await cursor.fetchone()) and row[0] is False:
-                            return
-                        await asyncio.sleep(0.01)
+                session = await self._superuser(leader, instance)
+                while self.leader == leader:
+                    cursor = await session.execute(
+                        "SELECT pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM"
+                        " pg_catalog.pg_database WHERE datname = 'postgres'"
+                        " AND pg_catalog.shobj_description(oid, 'pg_database') = %s)",
+                        (postgres.COMPLETE,),
+                    )
+                    in_recovery, is_complete = await cursor.fetchone() or (True, False)
+                    if not in_recovery:
+                        self._judge(instance, is_complete=is_complete)
+                        return
+                    await asyncio.sleep(0.01)
             except psycopg.Error:
+                await self.end_session()
                 await asyncio.sleep(0.02)
 
+    def _judge(self, instance: InstanceManifest, *, is_complete: bool) -> None:
+        """Mark a primary as whole before anybody is let in; TryLater where it is not."""
+        kept = self.layout.kept_by(self.manifest.id, instance.number)
+        if not is_complete and not whole.is_made(kept.parent):
+            self.is_half_made = True
+            raise TryLater(f"{self.manifest.id} was interrupted while it was made")
+        if not whole.is_whole(kept):
+            whole.mark(kept)
+
     async def examine(self) -> None:
-        """Ask the primary which replicas stream, how far they are, and for the schema's revision.
+        """Ask the primary which replicas stream and how far they are, and mend its reader.
 
         Raises TryLater when there is no primary that answers.
         """
-        leader = self.leader
-        instance = self.manifest.numbered(leader) if leader else None
-        if not leader or not instance:
-            raise TryLater(f"{self.manifest.id} has no primary")
+        leader, instance = self._primary()
         try:
-            async with self.connection(instance, self.manifest.service) as connection:
-                cursor = await connection.execute(
-                    "SELECT application_name, state,"
-                    " pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint"
-                    " FROM pg_stat_replication"
+            async with asyncio.timeout(LOOK_SECONDS):
+                session = await self._superuser(leader, instance)
+                cursor = await session.execute(
+                    "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff("
+                    "pg_catalog.pg_current_wal_lsn(), replay_lsn)::pg_catalog.int8"
+                    " FROM pg_catalog.pg_stat_replication"
                 )
                 rows = await cursor.fetchall()
-                self.schema_revision = await _schema_revision(connection)
-        except psycopg.Error as error:
+                await reader.mend(session, self.manifest)
+        except (psycopg.Error, TimeoutError) as error:
+            await self.end_session()
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
         if self.leader == leader:
             before = self._healthy_replicas(leader)
@@ -229,6 +259,24 @@ class Cluster:
             self.is_short = self.is_short and not self.replicas <= self.streaming
             if self._healthy_replicas(leader) != before:
                 self.touch()
+
+    async def read_revision(self) -> None:
+        """Ask for the schema's revision, as the service; what was known stays if it is silent."""
+        _, instance = self._primary()
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                connection = await sessions.tenant(self.layout, self.manifest, instance)
+                async with connection:
+                    self.schema_revision = await _schema_revision(connection)
+        except (psycopg.Error, TimeoutError) as error:
+            raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
+
+    def _primary(self) -> tuple[str, InstanceManifest]:
+        leader = self.leader
+        instance = self.manifest.numbered(leader) if leader else None
+        if not leader or not instance:
+            raise TryLater(f"{self.manifest.id} has no primary")
+        return leader, instance
 
     def missing(self, instance: InstanceManifest) -> None:
         """Send nobody to an instance that died, until the primary streams to it again."""
@@ -244,11 +292,19 @@ class Cluster:
         They wait until the leader has changed, or `release`.
         """
         self._held = self._awaits_change = True
-        await self._tell_pooler("PAUSE")
+        # Readers wait too, but nobody waits for a reader's transaction: its server goes on.
+        self._readers_hold = asyncio.create_task(self._hold_readers())
+        await self._tell_pooler("PAUSE", self.manifest.service)
+
+    async def _hold_readers(self) -> None:
+        with suppress(psycopg.Error):
+            await self._tell_pooler("PAUSE", self._read_only)
 
     async def release(self) -> None:
         """Let them go on."""
-        await self._tell_pooler("RESUME")
+        if self._readers_hold:
+            self._readers_hold.cancel()
+        await self._tell_pooler("RESUME", self.manifest.service, self._read_only)
         self._held = self._awaits_change = False
 
     # Losing a primary
@@ -277,7 +333,7 @@ class Cluster:
                 hold = asyncio.create_task(self._if_possible(self.hold))
             program = programs.patroni_name(manifest.id, number)
             self._supervisor.kill(program, pause=5.0 if len(manifest.instances) > 1 else 0.0)
-            await _fence(data)
+            await fence(data)
             if self.leader == name and await wake.delete_if(
                 patroni.scope_prefix(manifest.service) + "leader", name
             ):
@@ -310,65 +366,70 @@ class Cluster:
 
     # Talking to the database's own programs
 
-    @asynccontextmanager
-    async def connection(
-        self, instance: InstanceManifest, database: str
-    ) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """As superuser over an instance's Unix socket."""
-        connection = await psycopg.AsyncConnection.connect(
-            host=str(self.layout.socket_folder(self.manifest.id, instance.number)),
-            port=self.manifest.postgresql_port,
-            dbname=database,
-            user="postgres",
-            application_name="pgherd",
-            autocommit=True,
-            connect_timeout=3,
-        )
-        async with connection:
-            yield connection
+    async def _superuser(self, leader: str, instance: InstanceManifest) -> sessions.Connection:
+        """The session with the leader, opened when it is first needed, and for each leader."""
+        async with self._opening:
+            if self._session_leader != leader or self._session is None or self._session.closed:
+                await self.end_session()
+                self._session = await sessions.superuser(self.layout, self.manifest, instance)
+                self._session_leader = leader
+            return self._session
+
+    async def end_session(self) -> None:
+        """Let go of the leader's server; the next look opens another session."""
+        session, self._session = self._session, None
+        if session:
+            await session.close()
 
     async def checkpoint(self) -> None:
         """Write a checkpoint on the primary, so that its last one is short."""
-        leader = self.leader
-        instance = self.manifest.numbered(leader) if leader else None
-        if instance:
-            async with self.connection(instance, "postgres") as connection:
-                await connection.execute("CHECKPOINT")
-
-    async def _tell_pooler(self, command: str) -> None:
-        """RELOAD, or PAUSE or RESUME both of the database's names."""
-        connection = await psycopg.AsyncConnection.connect(
-            host=str(self.layout.pooler_socket_folder(self.manifest.id)),
-            port=self.manifest.pooler_port,
-            dbname="pgbouncer",
-            user=self._owner.name,
-            autocommit=True,
-            connect_timeout=3,
-            cursor_factory=psycopg.AsyncClientCursor,
+        _, instance = self._primary()
+        connection = await sessions.superuser(
+            self.layout, self.manifest, instance, seconds=CHECKPOINT_SECONDS
         )
         async with connection:
-            if command == "RELOAD":
-                await connection.execute(command)
-                return
-            for name in (self.manifest.service, read_only_name(self.manifest.service)):
+            await connection.execute("CHECKPOINT")
+
+    async def _reload_pooler(self) -> None:
+        async with self._console() as console:
+            await console.execute("RELOAD")
+
+    async def _tell_pooler(self, command: str, *names: str) -> None:
+        """PAUSE or RESUME some of the database's names."""
+        async with self._console() as console:
+            for name in names:
                 try:
-                    await connection.execute(f'{command} "{name}"')
+                    await console.execute(f'{command} "{name}"')
                 except psycopg.DatabaseError as error:
                     # Already paused, or not paused: what was wanted is so.
                     if "paused" not in str(error):
                         raise
 
+    @property
+    def _read_only(self) -> str:
+        """The pooler's name that leads to replicas."""
+        return read_only_name(self.manifest.service)
 
-async def _schema_revision(connection: psycopg.AsyncConnection[Any]) -> str | None:
-    cursor = await connection.execute("SELECT to_regclass('public.alembic_version') IS NOT NULL")
+    def _console(self) -> AbstractAsyncContextManager[sessions.Connection]:
+        return sessions.console(self.layout, self.manifest, self._owner.name)
+
+
+async def _schema_revision(connection: sessions.Connection) -> str | None:
+    """All that is in this database may be the service's: it is cut to what a revision can be."""
+    cursor = await connection.execute(
+        "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL"
+    )
     if (row := await cursor.fetchone()) is None or not row[0]:
         return None
-    cursor = await connection.execute("SELECT version_num FROM public.alembic_version")
+    cursor = await connection.execute(
+        "SELECT pg_catalog.left(version_num::pg_catalog.text, 64)"
+        " FROM public.alembic_version LIMIT 1"
+    )
     row = await cursor.fetchone()
     return str(row[0]) if row else None
 
 
-async def _fence(data: os.PathLike[str]) -> None:
+async def fence(data: os.PathLike[str]) -> None:
     """No process works in the data directory any more. Backends outlive their postmaster."""
     while pids := processes.working_in(data):
         for pid in pids:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from pgherd.engine import Capability
-from pgherd.engines.local import etcd, pooler, postgres
+from pgherd.engines.local import etcd, machine, pooler, postgres
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError
 
@@ -31,7 +31,7 @@ def _checks(layout: Layout) -> Iterator[Capability]:
     yield _postgresql()
     yield _program("PgBouncer", lambda: str(pooler.program()))
     yield _program("etcd", etcd.program)
-    yield _user()
+    yield from _user(layout)
     yield _disk(layout)
     yield _memory()
     yield _root()
@@ -54,12 +54,18 @@ def _program(name: str, find: object) -> Capability:
         return Capability(name, False, error.message, error.hint)
 
 
-def _user() -> Capability:
+def _user(layout: Layout) -> Iterator[Capability]:
     try:
         owner = data_plane_owner()
     except PgherdError as error:
-        return Capability("unprivileged user", False, error.message, error.hint)
-    return Capability("unprivileged user", True, f"databases run as {owner.name}")
+        yield Capability("unprivileged user", False, error.message, error.hint)
+        return
+    yield Capability("unprivileged user", True, f"databases run as {owner.name}")
+    for found in machine.findings(machine.look(owner, layout.root), 1, layout.root, owner):
+        if lack := found.objection:
+            yield Capability(found.name, False, lack.message, lack.hint)
+        else:
+            yield Capability(found.name, True, found.detail)
 
 
 def _disk(layout: Layout) -> Capability:

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -40,12 +39,15 @@ from pgherd.engines.local import (
     etcd,
     identity,
     logs,
+    lowered,
+    machine,
     observation,
     patroni,
     pooler,
     postgres,
     processes,
     rpc,
+    sessions,
 )
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import (
@@ -60,10 +62,12 @@ from pgherd.engines.local.manifest import (
     write_environment,
 )
 from pgherd.errors import InputError, NeedsHuman, TryLater
-from pgherd.files import ensure_directory, write
+from pgherd.files import ensure_directory, ensure_trusted, write
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
 from pgherd.fleet.names import read_only_name
 
+LAYOUT = 2
+"""How the state folder is divided: who writes where. Nothing converts one into another."""
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
 AGENT_SECONDS = 30.0
@@ -97,15 +101,24 @@ class LocalEngine:
         return doctor.capabilities(self.layout)
 
     async def offers(self, databases: Collection[Database]) -> Sequence[Offer]:
-        """New databases whose PostgreSQL is not installed, or whose names are too long."""
+        """New databases that this machine, its PostgreSQL or its paths have no room for."""
         known = {manifest.id for manifest in read_databases(self.layout)}
+        new = [database for database in databases if database.id not in known]
+        if not new:
+            return []
+        found = await asyncio.to_thread(machine.look, self._owner, self.layout.root)
+        instances = sum(1 + database.replicas.min for database in new)
+        needs = machine.findings(found, instances, self.layout.root, self._owner)
+        lacks = tuple(need.objection for need in needs if need.objection)
         offers = []
-        for database in databases:
-            if database.id not in known:
-                try:
-                    self._check(database)
-                except InputError as error:
-                    offers.append(Offer(database, objections=(error,)))
+        for database in new:
+            objections = lacks
+            try:
+                self._check(database)
+            except InputError as error:
+                objections = (*lacks, error)
+            if objections:
+                offers.append(Offer(database, objections=objections))
         return offers
 
     def _check(self, database: Database) -> None:
@@ -114,6 +127,11 @@ class LocalEngine:
             raise InputError(
                 f"{database.id} is too long a name for a Unix socket below {self.layout.run}",
                 "choose a shorter name, or set PGHERD_STATE to a shorter path",
+            )
+        if database.id.service == self._owner.name:
+            raise InputError(
+                f"service {database.id.service} is called like the user that databases run as",
+                "choose another name for the service, or run pgherd as another user",
             )
         postgres.choose(database.postgresql)
 
@@ -164,7 +182,6 @@ class LocalEngine:
         self._claim()
         manifest = self._environment_manifest(environment.name)
         ensure_directory(self.layout.etcd(manifest.name), self._owner)
-        ensure_directory(self.layout.log / manifest.name, self._owner)
         self._ensure_certificates(manifest.name, identity.of_environment(self.layout, manifest))
         write_environment(self.layout, manifest, self._owner)
         await self._ensure_agent()
@@ -198,15 +215,21 @@ class LocalEngine:
         if any(d.environment == environment for d in read_databases(self.layout)):
             raise InputError(f"{environment} still has databases", "remove them first")
         await self.ensure_environment_stopped(environment)
-        for folder in (
-            self.layout.log / environment,
-            self.layout.databases / environment,
-            self.layout.environment(environment),
-        ):
+        layout = self.layout
+        await self._remove(
+            layout.log / environment, layout.etcd_data(environment), layout.instances / environment
+        )
+        for folder in (layout.databases / environment, layout.environment(environment)):
             shutil.rmtree(folder, ignore_errors=True)
         self._forget_addresses(environment)
-        if not list(read_environments(self.layout)):
-            shutil.rmtree(self.layout.root, ignore_errors=True)
+        if not list(read_environments(layout)):
+            await self._remove_everything()
+
+    async def _remove_everything(self) -> None:
+        """Nothing is left of the fleet: first what its data plane wrote, then the rest."""
+        own = [path for path in self.layout.data_plane if path.exists()]
+        await self._remove(*(inside for path in own for inside in path.iterdir()))
+        shutil.rmtree(self.layout.root, ignore_errors=True)
 
     # Databases
 
@@ -219,7 +242,6 @@ class LocalEngine:
         if manifest is None:
             self._ensure_room(1)
             self._check(database)
-            await self._forget_in_etcd(environment, database.id)
             manifest = self._new_manifest(database)
         await self._make_so(replace(manifest, running=True))
 
@@ -268,11 +290,17 @@ class LocalEngine:
         if read_database(self.layout, id) is None:
             return
         await self.ensure_stopped(id)
-        folder = self.layout.database(id)
+        manifest, layout = self._existing(id), self.layout
+        await self._remove(
+            layout.kept(id),
+            layout.database_log(id),
+            layout.pooler_socket_folder(id),
+            *(layout.socket_folder(id, i.number) for i in manifest.instances),
+        )
+        folder = layout.database(id)
         for path in folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-        shutil.rmtree(self.layout.database_log(id), ignore_errors=True)
         self._forget_addresses(str(id))
         shutil.rmtree(folder)
 
@@ -341,25 +369,42 @@ class LocalEngine:
     ) -> AsyncIterator[LogLine]:
         """The logs of a database's pooler, Patronis and PostgreSQLs."""
         self._existing(id)
-        return logs.read(self.layout.database_log(id), instance, lines, follow)
+        folder = self.layout.database_log(id)
+        return logs.read(self._owner, self.layout.root, folder, instance, lines, follow)
 
     # Manifests
 
     def _claim(self) -> None:
         """The state folder is this fleet's; NeedsHuman where it is another's."""
         layout = self.layout
-        for folder in (layout.root, layout.run, layout.log, layout.templates):
-            ensure_directory(folder, self._owner)
-        if self.layout.root.parent != Path("/") and os.geteuid() == 0:
-            self._let_pass(self.layout.root.parent)
+        ensure_trusted(layout.root)
+        ensure_directory(layout.root, self._owner)
+        for folder in layout.data_plane:
+            self._ensure_given(folder)
+        if self._owner.is_another and not lowered.may_enter(self._owner, layout.root):
+            raise NeedsHuman(
+                f"user {self._owner.name} may not enter {layout.root}",
+                "let it pass through the folders above: `chmod o+x` on each of them",
+            )
         if not self._is_claimed():
-            content = {"fleet": self.fleet, "version": __version__}
+            content = {"fleet": self.fleet, "version": __version__, "layout": LAYOUT}
             write(self.layout.fleet, json.dumps(content) + "\n", self._owner, durable=True)
+
+    def _ensure_given(self, folder: Path) -> None:
+        """It is the data plane's own; NeedsHuman where it is another user's."""
+        found = self._owner.give(folder).lstat()
+        if found.st_uid != self._owner.uid:
+            raise NeedsHuman(
+                f"{folder} belongs to user {found.st_uid}, databases run as {self._owner.name}",
+                f"after a copy from another machine: `chown -R -P {self._owner.name}: {folder}`",
+            )
 
     def _is_claimed(self) -> bool:
         """Whether the state folder is this fleet's; an error where it is not for us."""
+        ensure_trusted(self.layout.fleet)
         try:
-            owner = json.loads(self.layout.fleet.read_text())["fleet"]
+            content = json.loads(self.layout.fleet.read_text())
+            owner, made_for = content["fleet"], content.get("layout")
         except (FileNotFoundError, NotADirectoryError):
             return False
         except PermissionError:
@@ -376,12 +421,12 @@ class LocalEngine:
                 f"state folder {self.layout.root} belongs to fleet {owner!r}",
                 "set PGHERD_STATE to another folder",
             )
+        if made_for != LAYOUT:
+            raise NeedsHuman(
+                f"state folder {self.layout.root} was made by another version of pgherd",
+                "save the data with that version, then remove the folder and run `pgherd up`",
+            )
         return True
-
-    def _let_pass(self, folder: Path) -> None:
-        """The data plane's user may enter the folders above its own."""
-        if folder.stat().st_uid == 0 and folder.name == "fleets":
-            folder.chmod(0o755)
 
     def _ensure_room(self, instances: int) -> None:
         """There is room for so many new instances; NeedsHuman where there plainly is none."""
@@ -393,13 +438,6 @@ class LocalEngine:
                 f"{self.layout.root} has {have} MB free, new instances need {need} MB",
                 "free some space, or set PGHERD_STATE to another disk",
             )
-
-    async def _forget_in_etcd(self, environment: EnvironmentManifest, id: DatabaseId) -> None:
-        """Nothing is left there of an earlier database of that name."""
-        from pgherd.engines.local.etcd_client import EtcdClient
-
-        async with EtcdClient.of(self.layout, environment) as client:
-            await client.delete(patroni.scope_prefix(id.service))
 
     def _environment_manifest(self, name: str) -> EnvironmentManifest:
         known = read_environment(self.layout, name)
@@ -522,16 +560,11 @@ class LocalEngine:
         environment = read_environment(layout, id.environment)
         if environment is None:
             raise TryLater(f"environment {id.environment} does not exist yet")
-        ensure_directory(layout.database_log(id), owner)
-        ensure_directory(layout.pooler_socket_folder(id), owner)
         self._ensure_certificates(id.environment, identity.of_database(layout, manifest))
         folder = ensure_directory(layout.pooler(id), owner)
         write(folder / "pgbouncer.ini", pooler.settings(layout, manifest, owner.name), owner)
         write(folder / "hba.conf", pooler.hba(manifest, owner.name), owner)
         write(folder / "users.txt", pooler.users(manifest, owner.name), owner)
-        if not (folder / "databases.ini").exists():
-            nowhere = pooler.databases(manifest, pooler.Route(None))
-            write(folder / "databases.ini", nowhere, owner)
         for instance in manifest.instances:
             self._write_instance(environment, manifest, instance)
         write_database(layout, manifest, owner)
@@ -543,13 +576,10 @@ class LocalEngine:
         instance: InstanceManifest,
     ) -> None:
         layout, owner = self.layout, self._owner
-        ensure_directory(layout.socket_folder(manifest.id, instance.number), owner)
         folder = ensure_directory(layout.instance(manifest.id, instance.number), owner)
-        write(folder / "initdb", patroni.initdb_script(layout, manifest), owner, mode=0o700)
-        basebackup = patroni.basebackup_script(layout, manifest, instance.number)
-        write(folder / "pg_basebackup", basebackup, owner, mode=0o700)
         write(folder / "bootstrap.sql", postgres.bootstrap_sql(manifest), owner)
-        write(folder / "bootstrap", patroni.bootstrap_script(manifest, folder), owner, mode=0o700)
+        for name, text in patroni.scripts(layout, manifest, instance.number).items():
+            write(folder / name, text, owner, mode=0o700)
         # The last, for it names the others.
         content = patroni.configuration(layout, environment, manifest, instance, owner.name)
         write(folder / "patroni.yml", patroni.render(content), owner)
@@ -573,7 +603,12 @@ class LocalEngine:
         await self._write(replace(manifest, instances=kept))
         await self._agent("converge_database", database=str(manifest.id))
         for instance in going:
-            shutil.rmtree(self.layout.instance(manifest.id, instance.number), ignore_errors=True)
+            number = instance.number
+            await self._remove(
+                self.layout.kept_by(manifest.id, number),
+                self.layout.socket_folder(manifest.id, number),
+            )
+            shutil.rmtree(self.layout.instance(manifest.id, number), ignore_errors=True)
             self._forget_addresses(f"{manifest.id}/{instance.number}")
 
     def _ensure_certificates(
@@ -627,30 +662,25 @@ class LocalEngine:
         return False
 
     def _start_agent(self) -> bool:
-        """Start an agent that outlives this process; whether it listens."""
-        path = self.layout.log / "agent.log"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._owner.take(path)
-        is_root = os.geteuid() == 0
+        """Start an agent that outlives this process; whether it listens.
+
+        NeedsHuman with its complaint where it could not even open its log.
+        """
+        machine.raise_open_files()
         try:
             started = subprocess.run(
-                [sys.executable, "-m", "pgherd.engines.local.agent", str(self.layout.root)],
-                stdin=subprocess.DEVNULL,
-                stdout=descriptor,
-                stderr=descriptor,
-                cwd="/",
-                umask=0o077,
-                env=_environment(self.layout.root),
-                user=self._owner.uid if is_root else None,
-                group=self._owner.gid if is_root else None,
-                extra_groups=[] if is_root else None,
+                lowered.python("pgherd.engines.local.agent", str(self.layout.root)),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 check=False,
                 timeout=AGENT_SECONDS,
+                **lowered.options(self._owner, self.layout.root),
             )
         except subprocess.TimeoutExpired:
             return False
-        finally:
-            os.close(descriptor)
+        complaints = started.stderr.decode(errors="replace").strip()
+        if started.returncode != 0 and complaints:
+            raise NeedsHuman(f"the agent of this fleet does not start: {_last_line(complaints)}")
         return started.returncode == 0
 
     async def _stop_agent(self) -> None:
@@ -671,18 +701,23 @@ class LocalEngine:
         instance = manifest.numbered(leader or "")
         if instance is None:
             raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
+        # In the service's database, whatever the service has made there would run as superuser.
         return Access(
             host=str(self.layout.socket_folder(manifest.id, instance.number)),
             port=manifest.postgresql_port,
-            database=manifest.service,
+            database=sessions.MAINTENANCE,
             user="postgres",
+            options="-c search_path=pg_catalog",
+            server_user=self._owner.name,
         )
 
+    async def _remove(self, *paths: Path) -> None:
+        """Nothing is left of what the data plane wrote there."""
+        await lowered.remove(self._owner, self.layout.root, paths)
 
-def _environment(root: Path) -> dict[str, str]:
-    """What the data plane gets of this process's environment: nothing that is anybody's own."""
-    kept = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "TZ")}
-    return {"LANG": "C.UTF-8", "HOME": str(root), **kept}
+
+def _last_line(text: str) -> str:
+    return text.splitlines()[-1]
 
 
 def _no_backups() -> InputError:

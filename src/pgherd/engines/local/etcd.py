@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 
-from pgherd.engines.local import identity
+from pgherd.engines.local import identity, lowered
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import EnvironmentManifest
 from pgherd.errors import InputError
 
 
-def program() -> str:
+def program(searched: str = lowered.SEARCHED) -> str:
     """etcd's program; InputError where there is none."""
-    path = shutil.which("etcd")
+    path = shutil.which("etcd", path=searched)
     if path is None:
         raise InputError("etcd is not installed", "run `make setup`")
     return path
@@ -31,7 +31,7 @@ def arguments(layout: Layout, manifest: EnvironmentManifest) -> list[str]:
     return [
         manifest.etcd_program,
         "--name=etcd",
-        f"--data-dir={layout.etcd(manifest.name) / 'data'}",
+        f"--data-dir={layout.etcd_data(manifest.name)}",
         f"--listen-client-urls={url(manifest)}",
         f"--advertise-client-urls={url(manifest)}",
         f"--listen-peer-urls={peer}",

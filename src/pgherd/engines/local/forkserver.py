@@ -16,7 +16,9 @@ import socket
 import sys
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 
+from pgherd.engines.local import leftovers, whole
 from pgherd.engines.local.preload import Preload
 
 QUIET_SECONDS = 0.02
@@ -27,7 +29,8 @@ class Start:
     """What to start: a Patroni with this `configuration`, or another program by its `arguments`.
 
     `folder` becomes its working directory and home. `log` gets its output, `postgresql_log`
-    that of the postmasters that a Patroni starts, with `postgresql` as their program.
+    that of the postmasters that a Patroni starts, with `postgresql` as their program; `kept` is
+    where its instance keeps its data, `sockets` where their sockets are.
     """
 
     folder: str
@@ -36,6 +39,8 @@ class Start:
     configuration: str = ""
     postgresql: str = ""
     postgresql_log: str = ""
+    kept: str = ""
+    sockets: str = ""
 
     def encode(self) -> bytes:
         """One line for the server."""
@@ -104,11 +109,15 @@ def _become(start: Start) -> None:
 
 
 def _run_patroni(start: Start) -> int:
+    kept = Path(start.kept)
+    leftovers.end_helpers(Path(start.folder))
+    if whole.discard_half(kept):
+        print(f"{kept / whole.DATA} was half made: it is copied again")
     sys.argv = ["patroni", start.configuration]
     from patroni.__main__ import patroni_main
     from patroni.postgresql import postmaster
 
-    postmaster.multiprocessing = _ForkedStart(start.postgresql_log)
+    postmaster.multiprocessing = _ForkedStart(start)
     try:
         patroni_main(start.configuration)
     except SystemExit as leaving:
@@ -119,8 +128,8 @@ def _run_patroni(start: Start) -> int:
 class _ForkedStart:
     """The `multiprocessing` that Patroni starts a postmaster with: forks in place of spawns."""
 
-    def __init__(self, log: str) -> None:
-        self._log = log
+    def __init__(self, start: Start) -> None:
+        self._start = start
 
     def get_context(self, _: str) -> _ForkedStart:
         return self
@@ -135,12 +144,13 @@ class _ForkedStart:
         import multiprocessing
 
         return multiprocessing.get_context("fork").Process(
-            target=partial(_with_log, self._log, target), args=args
+            target=partial(_start_postmaster, self._start, target), args=args
         )
 
 
-def _with_log(log: str, target: object, *args: object) -> None:
-    _redirect(log)
+def _start_postmaster(start: Start, target: object, *args: object) -> None:
+    _redirect(start.postgresql_log)
+    leftovers.forget_server(Path(start.kept) / whole.DATA, Path(start.sockets))
     target(*args)  # type: ignore[operator]
 
 

@@ -30,13 +30,17 @@ DATA = "data"
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One certificate that should exist; `authority` is CONTROL or DATA."""
+    """One certificate that should exist; `authority` is CONTROL or DATA.
+
+    Where `is_clients`, no program of the data plane reads its key.
+    """
 
     place: Place
     authority: str
     identity: Identity
     purpose: str
     database: DatabaseId | None = None
+    is_clients: bool = False
 
 
 def authority_place(layout: Layout, environment: str, authority: str) -> Place:
@@ -122,6 +126,7 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certific
             Identity(role, is_client=True),
             f"client {role}",
             id,
+            is_clients=True,
         )
 
 

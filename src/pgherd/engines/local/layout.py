@@ -1,11 +1,19 @@
-"""Where the local engine keeps things: one folder, owned by the user that the databases run as.
+"""Where the local engine keeps things: one folder, in two halves that trust each other differently.
 
-fleet.json            which fleet this is
-addresses.json        the address of everything that listens
-environments/NAME/    environment.json, pki/, etcd/
-databases/ENV/SVC/    database.json, pooler/, INSTANCE/{patroni.yml, data/, pki/}
-run/                  Unix sockets, process ids
-log/                  every log
+Whoever runs pgherd writes here; the user that the databases run as only reads:
+
+fleet.json             which fleet this is
+addresses.json         the address of everything that listens
+environments/NAME/     environment.json, pki/, etcd/
+databases/ENV/SVC/     database.json, clients/, pooler/, INSTANCE/{patroni.yml, pki/}
+
+The user that the databases run as writes here; root neither opens nor follows what is inside:
+
+instances/ENV/SVC/N/   data/, and whether it is whole
+etcd/NAME/             etcd's data
+run/                   Unix sockets, and where poolers point
+log/                   every log
+templates/             new clusters to copy
 """
 
 from __future__ import annotations
@@ -24,19 +32,45 @@ SOCKET_PATH_LIMIT = 107
 
 
 def default_root(fleet: str) -> Path:
-    """$PGHERD_STATE/FLEET, else /var/lib/pgherd/fleets/FLEET for root, else in XDG state."""
+    """$PGHERD_STATE/FLEET, else /var/lib/pgherd/fleets/FLEET for root, else in XDG state.
+
+    InputError where that is a relative path and there is no folder that it is relative to.
+    """
     if state := os.environ.get("PGHERD_STATE"):
-        return Path(state).absolute() / fleet
+        try:
+            return Path(state).absolute() / fleet
+        except FileNotFoundError:
+            raise InputError(
+                f"PGHERD_STATE is {state}, and the current folder is gone",
+                "set PGHERD_STATE to an absolute path",
+            ) from None
     if os.geteuid() == 0:
         return Path("/var/lib/pgherd/fleets") / fleet
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(home) / "pgherd/fleets" / fleet
+    home = os.environ.get("XDG_STATE_HOME", "")
+    # A relative path there is to be ignored (XDG Base Directory Specification).
+    base = Path(home) if home.startswith("/") else _home() / ".local/state"
+    return base / "pgherd/fleets" / fleet
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise InputError(
+            f"user {os.geteuid()} has no home directory", "set PGHERD_STATE to a folder for state"
+        ) from None
 
 
 def data_plane_owner() -> Owner:
     """The unprivileged user: `postgres` when root asks, else whoever asks."""
     if os.geteuid() != 0:
-        return Owner(os.geteuid(), os.getegid(), pwd.getpwuid(os.geteuid()).pw_name)
+        try:
+            return Owner(os.geteuid(), os.getegid(), pwd.getpwuid(os.geteuid()).pw_name)
+        except KeyError:
+            raise InputError(
+                f"user {os.geteuid()} has no name on this machine",
+                "add it to /etc/passwd: PostgreSQL does not start without one",
+            ) from None
     try:
         entry = pwd.getpwnam("postgres")
     except KeyError:
@@ -53,6 +87,11 @@ class Layout:
     root: Path
 
     def __post_init__(self) -> None:
+        if not str(self.root).isprintable() or "," in str(self.root):
+            raise InputError(
+                f"state folder {str(self.root)!r} has a character that the programs cannot bear",
+                "set PGHERD_STATE to a path in UTF-8 without commas and control characters",
+            )
         if not self.has_room_for_sockets(DatabaseId("e" * 12, "s" * 14)):
             raise InputError(
                 f"state folder {self.root} is too long for Unix sockets",
@@ -70,13 +109,13 @@ class Layout:
         return self.root / "addresses.json"
 
     @property
-    def lock(self) -> Path:
-        """Held by the one command that changes things."""
-        return self.root / "lock"
+    def instances(self) -> Path:
+        """What instances keep: a folder each, below its database's."""
+        return self.root / "instances"
 
     @property
     def run(self) -> Path:
-        """Sockets and process ids: worth nothing after a reboot."""
+        """Sockets: worth nothing after a reboot."""
         return self.root / "run"
 
     @property
@@ -90,14 +129,14 @@ class Layout:
         return self.run / "agent.sock"
 
     @property
-    def processes(self) -> Path:
-        """What the agent started, so that the next agent adopts it."""
-        return self.run / "processes.json"
-
-    @property
     def templates(self) -> Path:
         """New clusters to copy."""
         return self.root / "templates"
+
+    @property
+    def data_plane(self) -> tuple[Path, ...]:
+        """The folders that are the data plane's own."""
+        return (self.instances, self.root / "etcd", self.run, self.log, self.templates)
 
     @property
     def environments(self) -> Path:
@@ -118,28 +157,44 @@ class Layout:
         return self.environment(environment) / "pki"
 
     def etcd(self, environment: str) -> Path:
-        """The environment's etcd."""
+        """The certificates of the environment's etcd, and where it works."""
         return self.environment(environment) / "etcd"
+
+    def etcd_data(self, environment: str) -> Path:
+        """What the environment's etcd keeps."""
+        return self.root / "etcd" / environment
 
     def database(self, id: DatabaseId) -> Path:
         """All of one database."""
         return self.databases / id.environment / id.service
 
     def pooler(self, id: DatabaseId) -> Path:
-        """The database's PgBouncer."""
+        """The database's PgBouncer: its configuration, and where it works."""
         return self.database(id) / "pooler"
+
+    def routes(self, id: DatabaseId) -> Path:
+        """Where the pooler's names lead now."""
+        return self.pooler_socket_folder(id) / "databases.ini"
 
     def clients(self, id: DatabaseId) -> Path:
         """Certificates for those who use the database."""
         return self.database(id) / "clients"
 
     def instance(self, id: DatabaseId, number: int) -> Path:
-        """One instance of the database."""
+        """One instance of the database: its configuration, and where its Patroni works."""
         return self.database(id) / str(number)
+
+    def kept(self, id: DatabaseId) -> Path:
+        """What the database's instances keep."""
+        return self.instances / id.environment / id.service
+
+    def kept_by(self, id: DatabaseId, number: int) -> Path:
+        """What one instance keeps."""
+        return self.kept(id) / str(number)
 
     def data(self, id: DatabaseId, number: int) -> Path:
         """PostgreSQL's data directory."""
-        return self.instance(id, number) / "data"
+        return self.kept_by(id, number) / "data"
 
     def socket_folder(self, id: DatabaseId, number: int) -> Path:
         """Where an instance's Unix socket lies: short, for its path is limited."""

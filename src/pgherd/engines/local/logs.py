@@ -3,41 +3,74 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
+import sys
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from pgherd.engine import LogLine
+from pgherd.engines.local import lowered
+from pgherd.files import Owner
 
 POLL_SECONDS = 0.25
 LOG_BYTES = 10 * 1024 * 1024
 LOGS_KEPT = 2
 TAIL_BYTES = 8192
+LONGEST_LINE = 65536
+"""Characters of a line that are shown."""
+LONGEST_ESCAPE = 12
+"""Characters that JSON may make of one."""
 ERROR_WORDS = ("PANIC", "FATAL", "CRITICAL", "ERROR", "Error:", "could not")
 
 
 async def read(
-    folder: Path, instance: str | None, lines: int, follow: bool
+    owner: Owner, home: Path, folder: Path, instance: str | None, lines: int, follow: bool
 ) -> AsyncIterator[LogLine]:
-    """The last `lines` of each log, then what comes, if `follow`."""
+    """The last `lines` of each log in a folder of `owner`'s, then what comes, if `follow`."""
+    wish = {"folder": str(folder), "instance": instance, "lines": lines, "follow": follow}
+    process = await asyncio.create_subprocess_exec(
+        *lowered.python(__name__, json.dumps(wish)),
+        stdout=asyncio.subprocess.PIPE,
+        limit=2 * LONGEST_LINE * LONGEST_ESCAPE,
+        **lowered.options(owner, home),
+    )
+    assert process.stdout  # noqa: S101 - it is a pipe
+    try:
+        async for line in process.stdout:
+            source, text = json.loads(line)
+            yield LogLine(source, text)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def lines_of(folder: Path, instance: str | None, lines: int, follow: bool) -> Iterator[LogLine]:
+    """The same, read by this process."""
     positions: dict[Path, int] = {}
     for path in _logs(folder, instance):
         with path.open(errors="replace") as file:
             for text in deque(file, maxlen=lines):
-                yield LogLine(path.stem, text.rstrip("\n"))
+                yield _line(path, text)
             positions[path] = file.tell()
     while follow:
-        await asyncio.sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
         for path in _logs(folder, instance):
             position = positions.get(path, 0)
             with path.open(errors="replace") as file:
                 size = path.stat().st_size
                 file.seek(position if position <= size else 0)  # it may have been rotated
                 for text in file:
-                    yield LogLine(path.stem, text.rstrip("\n"))
+                    yield _line(path, text)
                 positions[path] = file.tell()
+
+
+def _line(path: Path, text: str) -> LogLine:
+    return LogLine(path.stem, text.rstrip("\n")[:LONGEST_LINE])
 
 
 def telling_line(paths: Iterable[Path]) -> str:
@@ -64,7 +97,7 @@ def _tail(path: Path) -> list[str]:
 
 def _logs(folder: Path, instance: str | None) -> list[Path]:
     pattern = "*.log" if instance is None else f"{instance}.*.log"
-    return sorted(folder.glob(pattern))
+    return sorted(path for path in folder.glob(pattern) if path.is_file())
 
 
 def rotate(folder: Path) -> None:
@@ -77,3 +110,14 @@ def rotate(folder: Path) -> None:
                     older.replace(path.with_name(f"{path.name}.{number}"))
             shutil.copyfile(path, path.with_name(f"{path.name}.1"))
             os.truncate(path, 0)
+
+
+def main(wish: str) -> None:
+    """Print each line that is wanted, as JSON, until whoever reads is gone."""
+    options = json.loads(wish)
+    for line in lines_of(Path(options.pop("folder")), **options):
+        print(json.dumps([line.source, line.text]), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

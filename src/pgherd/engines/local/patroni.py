@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 from pgherd.decide.parameters import InstanceSize, cluster_parameters, parameters
-from pgherd.engines.local import postgres, template
+from pgherd.engines.local import postgres, template, whole
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
 
@@ -107,7 +108,7 @@ def configuration(
                 "data-checksums",
                 "no-instructions",
             ],
-            "post_bootstrap": f"{folder / 'bootstrap'}",
+            "post_bootstrap": shlex.quote(str(folder / "bootstrap")),
         },
         "postgresql": {
             "listen": listen,
@@ -117,8 +118,9 @@ def configuration(
             "bin_name": {
                 "initdb": str(folder / "initdb"),
                 "pg_basebackup": str(folder / "pg_basebackup"),
+                "pg_rewind": str(folder / "pg_rewind"),
             },
-            "pgpass": str(folder / "pgpass"),
+            "pgpass": str(layout.kept_by(id, instance.number) / "pgpass"),
             "use_unix_socket": True,
             "use_unix_socket_repl": True,
             "authentication": {
@@ -138,31 +140,57 @@ def configuration(
     }
 
 
-def initdb_script(layout: Layout, manifest: DatabaseManifest) -> str:
-    """What Patroni runs as initdb: see `pgherd.engines.local.template`."""
+def scripts(layout: Layout, manifest: DatabaseManifest, number: int) -> dict[str, str]:
+    """What Patroni runs in place of PostgreSQL's programs, and on a new cluster, by name."""
+    return {
+        "initdb": _initdb(layout, manifest),
+        "pg_basebackup": _whole_afterwards(layout, manifest, number, "pg_basebackup"),
+        "pg_rewind": _whole_afterwards(layout, manifest, number, "pg_rewind"),
+        "bootstrap": _bootstrap(manifest, layout.instance(manifest.id, number)),
+    }
+
+
+def _initdb(layout: Layout, manifest: DatabaseManifest) -> str:
+    """See `pgherd.engines.local.template`."""
     return f"""\
 #!/bin/sh
-exec '{sys.executable}' -IS '{template.__file__}' \\
-    '{layout.templates}' {manifest.bin_directory}/initdb "$@"
+exec {_quoted(sys.executable)} -IS {_quoted(template.__file__)} \\
+    {_quoted(layout.templates)} {_quoted(manifest.bin_directory)}/initdb "$@"
 """
 
 
-def basebackup_script(layout: Layout, manifest: DatabaseManifest, number: int) -> str:
-    """What Patroni runs as pg_basebackup: syncs at the end, all at once in place of by file."""
+def _whole_afterwards(layout: Layout, manifest: DatabaseManifest, number: int, program: str) -> str:
+    """A program after which the data is whole, and while it runs is not.
+
+    pg_basebackup's own sync goes file by file; this one takes all at once.
+    """
+    kept = layout.kept_by(manifest.id, number)
+    mark = _quoted(kept / whole.MARK)
+    run = f"{_quoted(manifest.bin_directory)}/{program}"
     return f"""\
 #!/bin/sh
-{manifest.bin_directory}/pg_basebackup "$@" &&
-    exec sync --file-system '{layout.data(manifest.id, number)}'
+case "$1" in --help | --version) exec {run} "$@" ;; esac
+rm -f {mark}
+sync {_quoted(kept)}
+{run} "$@" &&
+    sync --file-system {_quoted(layout.data(manifest.id, number))} &&
+    : >{mark} &&
+    exec sync {mark} {_quoted(kept)}
 """
 
 
-def bootstrap_script(manifest: DatabaseManifest, folder: Path) -> str:
-    """The program that Patroni runs on a new cluster; it gets a connection string."""
+def _bootstrap(manifest: DatabaseManifest, folder: Path) -> str:
+    """It gets a connection string."""
     return f"""\
 #!/bin/sh
-exec {manifest.bin_directory}/psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \\
-    --dbname "$1" --file '{folder / "bootstrap.sql"}'
+exec {_quoted(manifest.bin_directory)}/psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 \\
+    --dbname "$1" --file {_quoted(folder / "bootstrap.sql")}
 """
+
+
+def _quoted(path: str | Path) -> str:
+    """A path, as a shell reads it."""
+    return shlex.quote(str(path))
 
 
 def render(configuration: dict[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 `NAME` goes to the primary, `NAME-ro` to the healthy replicas (to the primary where there is
 none). Where they go now is in `databases.ini`, which the agent writes; all else is settled when
-the database is made.
+the database is made. The service may use both, its reader the second alone, with connections,
+clients and time of its own, so that it never takes its service's.
 """
 
 from __future__ import annotations
@@ -14,21 +15,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgherd.decide.parameters import pool_size
+from pgherd.decide.parameters import pool_size, readers_pool_size
 from pgherd.engines.local import patroni
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import InputError
 from pgherd.fleet.names import read_only_name
 
-OLDEST = (1, 22)
-"""The first PgBouncer that tracks prepared statements in transaction mode, DEALLOCATE ALL too."""
+OLDEST = (1, 24)
+"""The first PgBouncer that bounds a user's clients, queries and open transactions."""
 PLACES = (
     Path("/usr/sbin/pgbouncer"),
     Path("/var/lib/pgherd/programs/pgbouncer"),
     Path(sys.prefix) / "programs/pgbouncer",
 )
 """Where the distribution and `make setup` (with and without root) put it."""
+CLIENTS = 10_000
+"""Open connections of clients, those that never say who they are included."""
+LOGIN_SECONDS = 10
+"""Whoever has not shown a certificate by then is gone, for a flood of such to wear off."""
+READER_CLIENTS = 200
+READER_QUERY_SECONDS = 300
+READER_IDLE_SECONDS = 60
+"""How long a reader may keep a transaction open without doing anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +54,8 @@ def program(candidates: Sequence[Path] = PLACES) -> Path:
         if path.is_file() and version(path) >= OLDEST:
             return path
     raise InputError(
-        "PgBouncer 1.22 or newer is not installed",
-        "run `make setup`: older ones break prepared statements in transaction mode",
+        "PgBouncer 1.24 or newer is not installed",
+        "run `make setup`: older ones cannot keep a reader from taking what its service needs",
     )
 
 
@@ -62,21 +71,21 @@ def settings(layout: Layout, manifest: DatabaseManifest, operator: str) -> str:
     folder = layout.pooler(manifest.id)
     pki = folder / "pki"
     size = patroni.size(manifest)
+    reader = readers_pool_size(size)
     return f"""\
 [pgbouncer]
 listen_addr = {manifest.pooler_address}
 listen_port = {manifest.pooler_port}
 unix_socket_dir = {layout.pooler_socket_folder(manifest.id)}
 unix_socket_mode = 0700
-pidfile = {layout.pooler_socket_folder(manifest.id)}/pgbouncer.pid
 admin_users = {operator}
 
 pool_mode = transaction
 max_prepared_statements = 200
 ignore_startup_parameters = extra_float_digits
 default_pool_size = {pool_size(size)}
-max_client_conn = 1000
-max_db_connections = {pool_size(size)}
+max_client_conn = {CLIENTS}
+client_login_timeout = {LOGIN_SECONDS}
 
 auth_type = hba
 auth_hba_file = {folder}/hba.conf
@@ -103,18 +112,23 @@ log_connections = 0
 log_disconnections = 0
 stats_period = 60
 
-%include {folder}/databases.ini
+[users]
+{manifest.read_only_role} = pool_size={reader} max_user_connections={reader} \
+max_user_client_connections={READER_CLIENTS} query_timeout={READER_QUERY_SECONDS} \
+idle_transaction_timeout={READER_IDLE_SECONDS}
+
+%include {layout.routes(manifest.id)}
 """
 
 
 def hba(manifest: DatabaseManifest, operator: str) -> str:
     """Who may enter: the service and its read-only role, each by its own certificate."""
-    service, read_only = manifest.service, manifest.read_only_role
-    names = f"{service},{read_only_name(manifest.service)}"
+    service, read_only_role = manifest.service, manifest.read_only_role
+    read_only = read_only_name(service)
     return f"""\
-local pgbouncer {operator} peer
-hostssl {names} {service} 0.0.0.0/0 cert
-hostssl {names} {read_only} 0.0.0.0/0 cert
+local pgbouncer "{operator}" peer
+hostssl "{service}","{read_only}" "{service}" 0.0.0.0/0 cert
+hostssl "{read_only}" "{read_only_role}" 0.0.0.0/0 cert
 host all all 0.0.0.0/0 reject
 """
 

@@ -6,14 +6,35 @@ import struct
 from enum import IntEnum
 from pathlib import Path
 
+from pgherd.engines.local import processes
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.template import PREPARED
 from pgherd.errors import InputError
 
 PACKAGED = Path("/usr/lib/postgresql")
 SUPPORTED = range(14, 19)
-LARGE_OBJECT_MAKERS = "lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea)"
-"""The only writes that PostgreSQL lets everyone do: a read-only role must not."""
+LOGINS = "pgherd_logins"
+CERTIFICATES = "pgherd_certificates"
+READERS_SETTINGS = {"default_transaction_read_only": "on", "temp_file_limit": "256MB"}
+"""Of these, a reader can change the first. The second bounds each of its sessions' files."""
+NOT_FOR_READERS = (
+    "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
+    "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$"
+)
+"""What PostgreSQL lets everyone do and a reader must not.
+
+Large objects and messages are writes, to the disk of everybody; advisory locks are held by the
+server connection, which the next client gets; a transaction id is used up for ever.
+"""
+REWINDS_FUNCTIONS = (
+    "pg_ls_dir(text, boolean, boolean)",
+    "pg_stat_file(text, boolean)",
+    "pg_read_binary_file(text)",
+    "pg_read_binary_file(text, bigint, bigint, boolean)",
+)
+"""What pg_rewind calls (its manual, "Notes")."""
+COMPLETE = "complete: made by pgherd"
+"""The comment on database `postgres` of a cluster whose bootstrap came to its end."""
 
 
 class ClusterState(IntEnum):
@@ -68,12 +89,12 @@ def cluster_state(data: Path) -> ClusterState | None:
 
 
 def postmaster_pid(data: Path) -> int | None:
-    """The process id in postmaster.pid; None for none or a single-user one's."""
+    """The server of `data`; None for none, for one in single-user mode, and for a name of old."""
     try:
         pid = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return None
-    return pid if pid > 0 else None
+    return pid if pid > 0 and processes.works_in(pid, data) else None
 
 
 def quoted(identifier: str) -> str:
@@ -82,42 +103,65 @@ def quoted(identifier: str) -> str:
 
 
 def hba(manifest: DatabaseManifest) -> list[str]:
-    """Who may connect. Over TCP only with a certificate, and only to the own database."""
+    """Who may connect. Over TCP only with a certificate, and only to the own database.
+
+    A login of this machine and the name in a certificate are looked up in maps of their own: a
+    service may be called like the user that the databases run as.
+    """
     database = quoted(manifest.service)
     pooled = f"{database},{quoted(manifest.read_only_role)}"
     return [
-        "local all postgres peer map=pgherd",
-        "local replication replicator peer map=pgherd",
-        f"hostssl {database} {pooled} all cert map=pgherd",
-        "hostssl replication replicator all cert map=pgherd",
-        "hostssl postgres rewind all cert map=pgherd",
+        f"local all postgres peer map={LOGINS}",
+        f"local replication replicator peer map={LOGINS}",
+        f"local {database} {database} peer map={LOGINS}",
+        f"hostssl {database} {pooled} all cert map={CERTIFICATES}",
+        f"hostssl replication replicator all cert map={CERTIFICATES}",
+        f"hostssl postgres rewind all cert map={CERTIFICATES}",
         "host all all all reject",
     ]
 
 
 def ident(manifest: DatabaseManifest, operator: str) -> list[str]:
-    """Whose certificate, or whose login on this machine, is which role."""
-    pooler = f"{manifest.service}.pooler"
-    rows = [
+    """Whose login on this machine, or whose certificate, is which role."""
+    service, pooler = manifest.service, f"{manifest.service}.pooler"
+    logins = [
         *((login, "postgres") for login in dict.fromkeys((operator, "root"))),
         (operator, "replicator"),
-        (pooler, manifest.service),
-        (pooler, manifest.read_only_role),
-        (f"{manifest.service}.replicator", "replicator"),
-        (f"{manifest.service}.rewind", "rewind"),
+        (operator, service),
     ]
-    return [f"pgherd {quoted(system)} {quoted(role)}" for system, role in rows]
+    certificates = [
+        (pooler, service),
+        (pooler, manifest.read_only_role),
+        (f"{service}.replicator", "replicator"),
+        (f"{service}.rewind", "rewind"),
+    ]
+    return [
+        f"{map} {quoted(system)} {quoted(role)}"
+        for map, rows in ((LOGINS, logins), (CERTIFICATES, certificates))
+        for system, role in rows
+    ]
 
 
 def bootstrap_sql(manifest: DatabaseManifest) -> str:
-    """What a new database starts with: the service owns its schema, and no role has a password."""
+    """What a new database starts with. It says at its very end that it came there.
+
+    The service owns its schema, the reader may read what the service makes, and no role has a
+    password. Nothing here is a tenant's yet.
+    """
     service = quoted(manifest.service)
     read_only = quoted(manifest.read_only_role)
+    settings = "\n".join(
+        f"ALTER ROLE {read_only} SET {name} = '{value}';"
+        for name, value in READERS_SETTINGS.items()
+    )
     is_prepared = f"SELECT count(*) AS prepared FROM pg_database WHERE datname = '{PREPARED}'"  # noqa: S608
     return f"""\
 CREATE ROLE {service} LOGIN;
-CREATE ROLE {read_only} LOGIN IN ROLE pg_read_all_data;
-ALTER ROLE {read_only} SET default_transaction_read_only = on;
+CREATE ROLE {read_only} LOGIN;
+{settings}
+CREATE ROLE replicator LOGIN REPLICATION;
+CREATE ROLE rewind LOGIN;
+GRANT EXECUTE ON FUNCTION {", ".join(REWINDS_FUNCTIONS)} TO rewind;
 {is_prepared} \\gset
 \\if :prepared
 ALTER DATABASE {quoted(PREPARED)} RENAME TO {service};
@@ -127,11 +171,19 @@ CREATE DATABASE {service};
 REVOKE ALL ON DATABASE {service}, postgres, template1 FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
 GRANT CONNECT ON DATABASE {service} TO {read_only};
-CREATE ROLE rewind LOGIN;
 GRANT CONNECT ON DATABASE postgres TO rewind;
 \\connect {service}
 ALTER SCHEMA public OWNER TO {service};
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION {LARGE_OBJECT_MAKERS} FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION {LARGE_OBJECT_MAKERS} TO {service};
-"""
+GRANT USAGE ON SCHEMA public TO {read_only};
+ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT USAGE ON SCHEMAS TO {read_only};
+ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON TABLES TO {read_only};
+ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON SEQUENCES TO {read_only};
+SELECT format('REVOKE EXECUTE ON FUNCTION %1$s FROM PUBLIC', oid::regprocedure),
+       format('GRANT EXECUTE ON FUNCTION %1$s TO {service}', oid::regprocedure)
+  FROM pg_proc
+ WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '{NOT_FOR_READERS}'
+   AND has_function_privilege('public', oid, 'EXECUTE') \\gexec
+\\connect postgres
+COMMENT ON DATABASE postgres IS '{COMPLETE}';
+"""  # noqa: S608 - names were checked

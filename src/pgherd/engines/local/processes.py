@@ -78,6 +78,23 @@ def working_in(folder: os.PathLike[str]) -> list[int]:
     return pids
 
 
+def works_in(pid: int, folder: os.PathLike[str]) -> bool:
+    """Whether the working directory of that process is `folder`."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd") == os.path.realpath(folder)
+    except OSError:
+        return False
+
+
+def is_left_alone(pid: int) -> bool:
+    """Whether the process that began its session has ended."""
+    try:
+        leader = os.getsid(pid)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{leader}").exists() or _stat(leader)[:1] == ["Z"]
+
+
 def is_session_leader(pid: int) -> bool:
     """Whether it began its own session, as all programs of the fleet do."""
     try:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from pgherd.engines.local import listeners, logs, postgres, programs
+from pgherd.engines.local import listeners, logs, postgres, programs, whole
 from pgherd.engines.local.cluster import Cluster
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import EnvironmentManifest, InstanceManifest
@@ -71,7 +71,7 @@ class Prognosis:
         self._copied: set[int] = set()
 
     async def check(self) -> None:
-        """Raise NeedsHuman where waiting is in vain; have a damaged replica copied again."""
+        """Raise an error where waiting is in vain; have a damaged replica copied again."""
         _look_at_disk(self._layout)
         self._look_at_programs()
         for instance in self._cluster.manifest.instances:
@@ -89,7 +89,11 @@ class Prognosis:
         id, name = cluster.manifest.id, cluster.manifest.instance_name(number)
         data = self._layout.data(id, number)
         is_damaged = data.is_dir() and postgres.cluster_state(data) is None
-        if is_damaged and cluster.is_initialized and len(cluster.manifest.instances) == 1:
+        is_made = whole.is_made(self._layout.kept(id))
+        patroni = programs.patroni_name(id, number)
+        if not is_made and (cluster.is_half_made or self._was_killed(patroni, is_damaged)):
+            raise TryLater(f"{id} was interrupted while it was made", "it is begun anew")
+        if is_damaged and is_made and len(cluster.manifest.instances) == 1:
             raise NeedsHuman(
                 f"{id}: {data} is damaged: {data / 'global/pg_control'} cannot be read",
                 f"restore it from a backup, or give the data up with `pgherd destroy {id}`",
@@ -112,6 +116,10 @@ class Prognosis:
                 f"{id}: PostgreSQL of {name} cannot start: {reason}",
                 f"see `pgherd logs {id} --instance {name}`, then run `pgherd up`",
             )
+
+    def _was_killed(self, patroni: str, is_damaged: bool) -> bool:
+        """Whether a Patroni has ended while it made a cluster: the next cannot go on."""
+        return is_damaged and self._supervisor.quick_exits(patroni) > 0
 
     async def _copy_again(self, name: str, number: int) -> None:
         try:

@@ -73,6 +73,8 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Program]
                 configuration=str(folder / "patroni.yml"),
                 postgresql=f"{manifest.bin_directory}/postgres",
                 postgresql_log=str(logs / f"{name}.postgresql.log"),
+                kept=str(layout.kept_by(id, instance.number)),
+                sockets=str(layout.socket_folder(id, instance.number)),
             ),
             stop_seconds=PATRONI_STOP_SECONDS,
         )

@@ -7,7 +7,7 @@ import json
 
 import psycopg
 
-from pgherd.engines.local import patroni
+from pgherd.engines.local import patroni, sessions
 from pgherd.engines.local.cluster import Cluster
 from pgherd.engines.local.manifest import InstanceManifest
 from pgherd.engines.local.patroni_api import wake
@@ -36,10 +36,11 @@ async def _has_read(cluster: Cluster, instance: InstanceManifest, mark: str) -> 
     than PostgreSQL's.
     """
     try:
-        async with cluster.connection(instance, "postgres") as connection:
+        connection = await sessions.superuser(cluster.layout, cluster.manifest, instance)
+        async with connection:
             cursor = await connection.execute(
-                "SELECT current_setting(%s, true),"
-                " EXISTS (SELECT FROM pg_settings WHERE pending_restart)",
+                "SELECT pg_catalog.current_setting(%s, true),"
+                " EXISTS (SELECT FROM pg_catalog.pg_settings WHERE pending_restart)",
                 (patroni.MARK,),
             )
             row = await cursor.fetchone()

@@ -12,11 +12,11 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from pgherd.engines.local import processes
+from pgherd.engines.local import lowered, processes
 from pgherd.engines.local.forkserver import Start
 from pgherd.engines.local.processes import Process
 
@@ -104,8 +104,8 @@ class Supervisor:
                 adopted.add(name)
         return adopted
 
-    async def stop(self, name: str) -> None:
-        """End a program and wait for its end; killed when it takes too long."""
+    async def stop(self, name: str, *, at_once: bool = False) -> None:
+        """End a program and wait for its end; killed `at_once`, or when it takes too long."""
         run = self._runs.pop(name, None)
         if run is None:
             return
@@ -113,7 +113,7 @@ class Supervisor:
             run.restart.cancel()
         if run.process is None:
             return
-        run.process.signal(run.program.stop_signal)
+        run.process.signal(signal.SIGKILL if at_once else run.program.stop_signal)
         try:
             await asyncio.wait_for(run.ended.wait(), run.program.stop_seconds)
         except TimeoutError:
@@ -222,12 +222,12 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         with theirs:
             self._forkserver_process = subprocess.Popen(  # outlives this block on purpose
-                [sys.executable, "-m", "pgherd.engines.local.forkserver", str(theirs.fileno())],
+                lowered.python("pgherd.engines.local.forkserver", str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 cwd="/",
                 # One arena for all threads: each Patroni has ten, and uses little memory in any.
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"},
+                env={**lowered.environment(Path("/")), "MALLOC_ARENA_MAX": "1"},
             )
         ours.settimeout(30)
         return ours

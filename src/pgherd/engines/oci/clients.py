@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from pgherd.engine import CertificateInfo
 from pgherd.engines.oci.blueprint import ADMIN
 from pgherd.engines.oci.routes import digest
-from pgherd.files import Owner, ensure_directory, write
+from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair, Place
@@ -65,20 +65,16 @@ class Clients:
         self, authority: Authority, user: str, now: datetime, *, renew: bool = False
     ) -> bool:
         """A user's certificate is valid; whether it was made now."""
-        owner = Owner.of_process()
-        ensure_directory(self.folder, owner)
-        write(self.authority, authority.pair.certificate, owner, mode=0o644)
+        ensure_directory(self.folder)
+        write(self.authority, authority.pair.certificate)
         identity = Identity(user, is_client=True)
-        return ensure_certificate(
-            authority, self.place(user), identity, now, LIFETIME, owner, renew=renew
-        )
+        return ensure_certificate(authority, self.place(user), identity, now, LIFETIME, renew=renew)
 
     def note_pooler(self, region: str, pair: KeyPair) -> None:
         """Keep the poolers' certificate, without its key, to tell when it ends."""
-        owner = Owner.of_process()
-        ensure_directory(self.folder, owner)
+        ensure_directory(self.folder)
         place = self.folder / f"{POOLER_FILE}{region}.crt"
-        write(place, pair.certificate, owner, mode=0o644)
+        write(place, pair.certificate)
 
     def authority_digest(self) -> str:
         """The short name of the authority that is there, empty for none."""

@@ -1,0 +1,75 @@
+"""What is done with the rights of the data plane's user, and with a surrounding of its own.
+
+In a folder of that user's, root opens, follows and removes nothing: a name there may be anything by
+the time that it is used. A process that has dropped root's rights does it, and can be led no
+farther than that user can go anyway. What is started this way inherits nothing of whoever runs
+pgherd: not the environment, the current folder, the mask of new files, or standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pgherd.errors import NeedsHuman
+from pgherd.files import Owner
+
+SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs of the machine are looked for: only root installs there."""
+LOCALE = "C.UTF-8"
+"""Of the data plane's programs, and of new clusters."""
+
+
+def environment(home: Path) -> dict[str, str]:
+    """All the variables that a program of the data plane starts with."""
+    return {"PATH": SEARCHED, "LANG": LOCALE, "HOME": str(home)}
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """A command line that runs a module of pgherd and heeds no PYTHON... variable."""
+    return [sys.executable, "-I", "-u", "-m", module, *arguments]
+
+
+def options(owner: Owner, home: Path) -> dict[str, Any]:
+    """How to start a process as `owner`, for `subprocess` and `asyncio`."""
+    rights = {"user": owner.uid, "group": owner.gid, "extra_groups": []}
+    return {
+        "stdin": subprocess.DEVNULL,
+        "cwd": "/",
+        "umask": 0o077,
+        "env": environment(home),
+        **(rights if owner.is_another else {}),
+    }
+
+
+async def remove(owner: Owner, home: Path, paths: Sequence[Path]) -> None:
+    """Nothing is left of these files and folders, as far as `owner` may remove them."""
+    process = await asyncio.create_subprocess_exec(
+        "/bin/rm",
+        "-rf",
+        "--",
+        *map(os.fspath, paths),
+        **options(owner, home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    _, complaints = await process.communicate()
+    if process.returncode != 0:
+        first = complaints.decode(errors="replace").strip().partition("\n")[0]
+        raise NeedsHuman(
+            f"not everything could be removed: {first}",
+            "remove it by hand, then run the same command again",
+        )
+
+
+def may_enter(owner: Owner, folder: Path) -> bool:
+    """Whether `owner` may pass through `folder`."""
+    done = subprocess.run(
+        ["/usr/bin/test", "-x", folder], check=False, timeout=30, **options(owner, Path("/"))
+    )
+    return done.returncode == 0

@@ -1,0 +1,99 @@
+"""Every session that pgherd opens on this machine with PostgreSQL or a pooler, and as whom.
+
+A superuser enters one database only: `postgres`, where no service and no reader may connect, so
+that nothing in it is a tenant's. What is a tenant's (its tables, views, functions, operators) is
+looked at as that tenant, by a login of its own: whatever it runs there, it could run itself.
+`SET ROLE` in a superuser's session would be no protection, since a tenant's function can undo it.
+
+Where names lead and how long a statement may take is settled in the start packet, which no
+setting of a role or a database overrides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
+
+MAINTENANCE = "postgres"
+"""The database that has nothing of a tenant."""
+LOOK_SECONDS = 2.0
+"""How long a look may take: a tenant can make its own as slow as it likes."""
+CONNECT_SECONDS = 3
+
+Connection = psycopg.AsyncConnection[Any]
+
+
+async def superuser(
+    layout: Layout,
+    manifest: DatabaseManifest,
+    instance: InstanceManifest,
+    *,
+    seconds: float = LOOK_SECONDS,
+) -> Connection:
+    """A session with the database that has nothing of a tenant. Close it."""
+    return await _open(layout, manifest, instance, MAINTENANCE, "postgres", seconds)
+
+
+async def tenant(
+    layout: Layout, manifest: DatabaseManifest, instance: InstanceManifest
+) -> Connection:
+    """A session with the service's database, as the service. Close it."""
+    service = manifest.service
+    return await _open(layout, manifest, instance, service, service, LOOK_SECONDS)
+
+
+@asynccontextmanager
+async def console(
+    layout: Layout, manifest: DatabaseManifest, operator: str
+) -> AsyncIterator[Connection]:
+    """The pooler's admin console, which speaks the simple protocol only."""
+    connection = await psycopg.AsyncConnection.connect(
+        host=str(layout.pooler_socket_folder(manifest.id)),
+        port=manifest.pooler_port,
+        dbname="pgbouncer",
+        user=operator,
+        autocommit=True,
+        connect_timeout=CONNECT_SECONDS,
+        cursor_factory=psycopg.AsyncClientCursor,
+    )
+    async with connection:
+        yield connection
+
+
+def pinned(seconds: float) -> str:
+    """What a start packet settles: where names lead, and the longest that a statement takes."""
+    milliseconds = round(seconds * 1000)
+    settings = {
+        "search_path": "pg_catalog",
+        "statement_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": milliseconds,
+    }
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+async def _open(
+    layout: Layout,
+    manifest: DatabaseManifest,
+    instance: InstanceManifest,
+    database: str,
+    role: str,
+    seconds: float,
+) -> Connection:
+    return await psycopg.AsyncConnection.connect(
+        host=str(layout.socket_folder(manifest.id, instance.number)),
+        port=manifest.postgresql_port,
+        dbname=database,
+        user=role,
+        application_name="pgherd",
+        options=pinned(seconds),
+        autocommit=True,
+        prepare_threshold=None,
+        connect_timeout=CONNECT_SECONDS,
+    )

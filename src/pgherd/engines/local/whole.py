@@ -1,0 +1,53 @@
+"""Which data directories are whole. One that was interrupted while it was made is made anew.
+
+A new cluster is whole when its bootstrap has said so, as its last statement, in the cluster itself
+(`postgres.COMPLETE`): until then nobody can have put anything into it. A copy is whole when the
+program that copies has ended well and all of it is on the disk. Either is then marked by a file
+beside the data. A database that has a whole instance is made; what is half in it is never taken
+for its data, and what is whole is never thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from pgherd.engines.local import postgres
+from pgherd.files import sync_folder
+
+MARK = "whole"
+DATA = "data"
+
+
+def is_whole(kept: Path) -> bool:
+    """Whether an instance's data directory is; `kept` is the folder of what it keeps."""
+    return (kept / MARK).exists()
+
+
+def mark(kept: Path) -> None:
+    """It is whole, and that outlives a power cut."""
+    descriptor = os.open(kept / MARK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    sync_folder(kept)
+
+
+def is_made(kept: Path) -> bool:
+    """Whether a database has a whole instance; `kept` is the folder of what its instances keep."""
+    return any(kept.glob(f"*/{MARK}"))
+
+
+def may_be_made(kept: Path) -> bool:
+    """Whether there is something that may turn out to be whole once it runs."""
+    found = (postgres.cluster_state(data) for data in kept.glob(f"*/{DATA}"))
+    return is_made(kept) or any(state is not None for state in found)
+
+
+def discard_half(kept: Path) -> bool:
+    """Remove an instance's data that is not whole, where another instance is; whether it was so."""
+    data = kept / DATA
+    if is_whole(kept) or not is_made(kept.parent) or not data.exists():
+        return False
+    shutil.rmtree(data)
+    return True
