@@ -12,192 +12,16 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
+from tiny_place import Place, answers, eventually, listening, new_place
 
 pytestmark = pytest.mark.integration
-
-FLEET = """\
-fleet: tiny
-services: [{services}]
-environments:
-  lab:
-    engine: local
-    network: 10.0.0.0/16
-    availability_domains: 2
-    ocpus: {ocpus}
-    storage: 1TB
-    replicas: 0..2
-{more}
-overrides:
-  lab/auth: {{replicas: {replicas}}}
-"""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder with a fleet file and the state of its fleet."""
-
-    folder: Path
-
-    @property
-    def root(self) -> Path:
-        return self.folder / "state/tiny"
-
-    def want(
-        self,
-        services: str = "auth, order",
-        ocpus: str = "1..4",
-        replicas: str = "1..2",
-        more: str = "",
-    ) -> None:
-        text = FLEET.format(services=services, ocpus=ocpus, replicas=replicas, more=more)
-        (self.folder / "fleet.yaml").write_text(text)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "pgherd", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "PGHERD_STATE": str(self.root.parent)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def run(self, *arguments: str, exit_code: int = 0) -> str:
-        ended_with, output = self.outcome(*arguments)
-        assert ended_with == exit_code, output
-        return output
-
-    def outcome(self, *arguments: str) -> tuple[int, str]:
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=120)
-        return process.returncode, output
-
-    def up(self) -> str:
-        return self.run("up")
-
-    def databases(self) -> dict[str, Any]:
-        # It ends with 3 where something cannot be seen, as while etcd starts again.
-        ended_with, output = self.outcome("status", "--json")
-        assert ended_with in (0, 3), output
-        found, _ = json.JSONDecoder().raw_decode(output)  # what it could not see comes after
-        return {d["service"]: d for d in found["databases"]}
-
-    def instances(self, service: str) -> list[str]:
-        return sorted(i["state"] for i in self.databases()[service]["instances"])
-
-    def manifest(self, service: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.path(service, "database.json").read_text())
-        return content
-
-    def path(self, service: str, *parts: str) -> Path:
-        return self.root.joinpath("databases/lab", service, *parts)
-
-    def connect(self, service: str) -> psycopg.Connection[Any]:
-        return psycopg.connect(self.run("url", f"lab/{service}").strip(), autocommit=True)
-
-    def agents(self) -> list[int]:
-        """The agent and its keeper; the fork server ends with them."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and (entry / "cmdline").read_bytes().endswith(
-                    b"pgherd.engines.local.agent\0" + os.fsencode(self.root) + b"\0"
-                ):
-                    found.append(int(entry.name))
-        return found
-
-    def agent(self) -> int:
-        """The one that works: a keeper waits beside it."""
-        return int(json.loads((self.root / "run/agent.lock").read_text())["pid"])
-
-    def forkserver(self) -> int:
-        """The agent's child that works nowhere."""
-        children = Path(f"/proc/{self.agent()}/task/{self.agent()}/children").read_text().split()
-        (pid,) = (p for p in children if Path(f"/proc/{p}/cwd").readlink() == Path("/"))
-        return int(pid)
-
-    def processes(self) -> dict[int, Path]:
-        """Those that work below the state folder, each with its working directory."""
-        found = {}
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdigit() and (cwd := (entry / "cwd").readlink()).is_relative_to(
-                    self.folder
-                ):
-                    found[int(entry.name)] = cwd
-        return found
-
-    def leaders(self) -> dict[int, Path]:
-        """What was started as a program of its own; of each PostgreSQL, the postmaster."""
-        return {p: cwd for p, cwd in self.processes().items() if _is_program(p, cwd)}
-
-    def program(self, *parts: str) -> int:
-        """The one program that works in that folder."""
-        (pid,) = (p for p, cwd in self.leaders().items() if cwd == self.root.joinpath(*parts))
-        return pid
-
-    def kill_all(self) -> None:
-        while found := {*self.processes(), *self.agents()}:
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.02)
-
-
-def _is_program(pid: int, cwd: Path) -> bool:
-    """PostgreSQL's own children begin sessions too."""
-    with contextlib.suppress(OSError, ValueError):
-        if cwd.name == "data":
-            return int((cwd / "postmaster.pid").read_text().split()[0]) == pid
-        return os.getsid(pid) == pid
-    return False
-
-
-def eventually(condition: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not so after {seconds} s"
-        time.sleep(0.1)
-
-
-def answers(place: Place, service: str) -> bool:
-    with contextlib.suppress(psycopg.Error), place.connect(service) as connection:
-        return connection.execute("SELECT 1").fetchone() == (1,)
-    return False
-
-
-@contextlib.contextmanager
-def listening(address: str, port: int) -> Iterator[None]:
-    with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind((address, port))
-        other.listen()
-        yield
-
-
-@contextlib.contextmanager
-def new_place() -> Iterator[Place]:
-    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="e-"))
-    folder.chmod(0o755)
-    place = Place(folder)
-    place.want()
-    try:
-        yield place
-    finally:
-        place.kill_all()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -239,7 +63,7 @@ def test_a_killed_agent_disturbs_nobody_and_the_next_adopts_all(tiny: Place) -> 
 
 
 def test_killed_programs_come_back(tiny: Place) -> None:
-    postmaster = tiny.program("databases/lab/auth/1/data")
+    postmaster = tiny.program("instances/lab/auth/1/data")
     with tiny.connect("order") as client:
         os.kill(tiny.program("environments/lab/etcd"), signal.SIGKILL)
         os.kill(tiny.program("databases/lab/auth/1"), signal.SIGKILL)
@@ -247,7 +71,7 @@ def test_killed_programs_come_back(tiny: Place) -> None:
     os.kill(tiny.program("databases/lab/auth/pooler"), signal.SIGKILL)
     eventually(lambda: answers(tiny, "auth"), 3)
     eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 20)
-    assert tiny.program("databases/lab/auth/1/data") == postmaster
+    assert tiny.program("instances/lab/auth/1/data") == postmaster
 
 
 def test_all_comes_back_after_a_reboot(tiny: Place) -> None:
@@ -273,8 +97,8 @@ def test_a_killed_fork_server_holds_nothing_up(tiny: Place) -> None:
 def test_a_damaged_replica_is_copied_again(tiny: Place) -> None:
     replica = next(i for i in tiny.databases()["auth"]["instances"] if i["role"] == "replica")
     number = replica["name"].removeprefix("auth-")
-    tiny.path("auth", number, "data/global/pg_control").unlink()
-    os.kill(tiny.program(f"databases/lab/auth/{number}/data"), signal.SIGKILL)
+    tiny.kept("auth", number, "data/global/pg_control").unlink()
+    os.kill(tiny.program(f"instances/lab/auth/{number}/data"), signal.SIGKILL)
     eventually(lambda: tiny.instances("auth") != ["running", "streaming"], 5)
     tiny.up()
     assert tiny.instances("auth") == ["running", "streaming"]
@@ -282,7 +106,7 @@ def test_a_damaged_replica_is_copied_again(tiny: Place) -> None:
 
 def test_damage_to_the_only_copy_is_said_soon(tiny: Place) -> None:
     tiny.run("down")
-    control = tiny.path("order", "1", "data/global/pg_control")
+    control = tiny.kept("order", "1", "data/global/pg_control")
     content = control.read_bytes()
     control.unlink()
     began = time.monotonic()

@@ -191,7 +191,7 @@ def read_only(running: RunningFleet, id: DatabaseId) -> dict[str, str]:
     return running.through_pooler(id, AccessRole.READ_ONLY)
 
 
-def servers(parameters: dict[str, str], connections: int = 8) -> Counter[str]:
+def servers(parameters: dict[str, str], connections: int = 4) -> Counter[str]:
     """Which servers answer that many clients that are busy at once."""
     with ExitStack() as stack:
         found: Counter[str] = Counter()

@@ -25,29 +25,32 @@ def service(auth: dict[str, str]) -> Iterator[psycopg.Connection[Any]]:
 
 
 @pytest.fixture
-def note(service: psycopg.Connection[Any]) -> Iterator[str]:
-    """A table of the service's, with a row."""
-    service.execute("CREATE TABLE note (line text)")
-    service.execute("INSERT INTO note VALUES ('hello')")
-    yield "note"
-    service.execute("DROP TABLE note")
+def note(running: RunningFleet) -> Iterator[None]:
+    """A table of the service's, with a row, where its reader reads from the primary."""
+    with connect(running.through_pooler(STAGING_AUTH)) as service:
+        service.execute("CREATE TABLE note (line text)")
+        service.execute("INSERT INTO note VALUES ('hello')")
+        yield
+        service.execute("DROP TABLE note")
 
 
 @pytest.fixture
 def reader(running: RunningFleet) -> Iterator[psycopg.Connection[Any]]:
-    """The read-only role, on the primary: nothing but its rights keeps it from writing."""
-    with connect(running.through_pooler(AUTH, AccessRole.READ_ONLY) | {"dbname": "auth"}) as reader:
+    """The read-only role, on a primary: nothing but its rights keeps it from writing."""
+    with connect(running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY)) as reader:
         row = reader.execute("SELECT pg_is_in_recovery(), current_user").fetchone()
         assert row == (False, "auth_ro")
         yield reader
 
 
-def test_a_service_owns_its_schema(service: psycopg.Connection[Any], note: str) -> None:
+def test_a_service_owns_its_schema(service: psycopg.Connection[Any]) -> None:
     row = service.execute(
         "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'public'"
     ).fetchone()
     assert row == ("auth",)
-    service.execute(f"ALTER TABLE {note} ADD COLUMN written_at timestamptz DEFAULT now()")
+    service.execute("CREATE TABLE own (line text)")
+    service.execute("ALTER TABLE own ADD COLUMN written_at timestamptz DEFAULT now()")
+    service.execute("DROP TABLE own")
     service.execute("CREATE TYPE mood AS ENUM ('calm', 'alert')")
     service.execute("DROP TYPE mood")
     service.execute("CREATE TEMPORARY TABLE scratch AS SELECT 1; DROP TABLE scratch")
@@ -157,15 +160,23 @@ def test_private_keys_are_their_owners_alone(running: RunningFleet) -> None:
     for path in keys(running):
         seen = path.stat()
         assert path.suffix == ".key", path
-        assert stat.S_IMODE(seen.st_mode) == 0o600, path
-        # No program of the data plane needs an authority's key.
-        is_authority = path.stem.endswith("-authority")
-        assert seen.st_uid == (os.geteuid() if is_authority else running.owner.uid), path
+        assert seen.st_uid == os.geteuid(), path
+        # No program of the data plane needs an authority's key, or a client's.
+        is_own = path.stem.endswith("-authority") or path.parent.name == "clients"
+        is_read = running.owner.is_another and not is_own
+        assert stat.S_IMODE(seen.st_mode) == (0o640 if is_read else 0o600), path
+        assert not is_read or seen.st_gid == running.owner.gid, path
 
 
 def test_nobody_else_enters_the_state_folder(running: RunningFleet) -> None:
-    for path in (running.layout.root, running.layout.run, running.layout.log):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o700, path
+    layout, owner = running.layout, running.owner
+    root = layout.root.stat()
+    mode = 0o750 if owner.is_another else 0o700
+    assert (root.st_uid, stat.S_IMODE(root.st_mode)) == (os.geteuid(), mode)
+    assert not owner.is_another or root.st_gid == owner.gid
+    for path in layout.data_plane:
+        seen = path.stat()
+        assert (seen.st_uid, stat.S_IMODE(seen.st_mode)) == (owner.uid, 0o700), path
 
 
 def test_no_log_and_no_command_line_holds_a_key(running: RunningFleet) -> None:

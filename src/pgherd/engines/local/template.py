@@ -40,17 +40,27 @@ class UnexpectedError(Exception):
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`TEMPLATES INITDB OPTION... DATA`: make a new cluster in DATA; its exit code."""
+    """`TEMPLATES INITDB OPTION... DATA`: make a new cluster in DATA; its exit code.
+
+    It is made beside DATA and renamed at its end: there is all of it, or nothing.
+    """
     templates, initdb, *options, data = arguments
+    unfinished = Path(f"{data}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
         template = _template(Path(templates), initdb, options)
-        _clone(template, Path(data))
+        _clone(template, unfinished)
     except (OSError, UnexpectedError, subprocess.CalledProcessError) as error:
         print(f"no template ({error}): running initdb", file=sys.stderr)
-        shutil.rmtree(data, ignore_errors=True)
-        return subprocess.call([initdb, *options, data])
-    # All at once: file by file, as initdb does it, takes twice the time.
-    return subprocess.call(["sync", "--file-system", data])
+        shutil.rmtree(unfinished, ignore_errors=True)
+        code = subprocess.call([initdb, *options, unfinished])
+    else:
+        # All at once: file by file, as initdb does it, takes twice the time.
+        code = subprocess.call(["sync", "--file-system", unfinished])
+    if code == 0:
+        # An empty folder may be there; any other keeps its place.
+        unfinished.rename(data)
+    return code
 
 
 def new_identifier() -> int:
