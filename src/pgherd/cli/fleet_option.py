@@ -48,6 +48,7 @@ def fleet_file(file: Path | None) -> Path:
     """The fleet file to read: the one that was named, else the first that is there."""
     if file is not None:
         return file
+    _ensure_ours(Path(DEFAULT_FILE))
     example = os.environ.get(EXAMPLE_VARIABLE)
     candidates = [Path(DEFAULT_FILE), *([Path(example)] if example else [])]
     for candidate in candidates:
@@ -58,6 +59,20 @@ def fleet_file(file: Path | None) -> Path:
         f"no fleet file: looked for {looked_for}",
         f"name one with -f FILE or in {FILE_VARIABLE}",
     )
+
+
+def _ensure_ours(path: Path) -> None:
+    """A fleet file names programs to run: another user's is not taken because one stands by it."""
+    for place in (path.parent, path):
+        try:
+            owner = place.stat().st_uid
+        except OSError:
+            return
+        if owner not in (0, os.geteuid()):
+            raise InputError(
+                f"./{path} is another user's, or lies in another user's folder",
+                f"name it with -f {path} if you trust it",
+            )
 
 
 def command_line(*words: str, flags: Iterable[str] = ()) -> str:

@@ -157,6 +157,8 @@ async def _run(program: Path, document: Mapping[str, Any]) -> dict[str, Any]:
     """What the program found. It is not left behind, whatever happens here."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-E",
+        "-s",
         program,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -97,6 +97,7 @@ def cli(*, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit."""
+    _settle()
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _run(given)
@@ -107,6 +108,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # What is left in the buffers has no reader, and flushing it at exit would complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _settle() -> None:
+    """Take away of the surroundings what would change where connections and output go.
+
+    libpq's variables, which name another server or other settings to all sessions that the
+    command opens, and closed standard streams, in whose place any file may be opened.
+    """
+    for name in [name for name in os.environ if name.startswith("PG") and name[2:3].isalpha()]:
+        if not name.startswith("PGHERD_"):
+            del os.environ[name]
+    for descriptor, mode, stream in ((0, "r", "stdin"), (1, "w", "stdout"), (2, "w", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free descriptor is this one
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(descriptor, mode, closefd=False))  # noqa: SIM115
 
 
 def _run(arguments: list[str]) -> int:

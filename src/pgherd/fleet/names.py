@@ -17,13 +17,18 @@ MAX_RESOURCE_NAME = 63
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+# What PostgreSQL and PgBouncer take for something else in their access files, roles that are there
+# already (pg_... among them, as the read-only role of pg would be), and files beside a client's.
 _RESERVED = {
     "fleet": frozenset[str](),
     "environment": frozenset({"all", "default", "defaults"}),
     "service": frozenset(
         {
             "all",
+            "control-authority",
+            "data-authority",
             "none",
+            "pg",
             "pgbouncer",
             "pgherd",
             "postgres",
@@ -31,6 +36,9 @@ _RESERVED = {
             "replication",
             "replicator",
             "rewind",
+            "samegroup",
+            "samerole",
+            "sameuser",
             "template0",
             "template1",
         }

@@ -71,6 +71,8 @@ LAYOUT = 2
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
 AGENT_SECONDS = 30.0
+ANSWER_SECONDS = 30.0
+"""How long an agent may take to say how things are."""
 ETCD_SECONDS = 30.0
 ETCD_HOPE_SECONDS = 5.0
 LED_SECONDS = 120.0
@@ -141,7 +143,7 @@ class LocalEngine:
         environments = list(read_environments(self.layout))
         databases = list(read_databases(self.layout))
         try:
-            status = await self._agent("status")
+            status = await self._agent("status", patience=ANSWER_SECONDS)
         except TryLater:
             running = processes.by_folder(self._owner.uid) if databases else {}
             return observation.without_agent(self.layout, environments, databases, running)
@@ -586,7 +588,7 @@ class LocalEngine:
 
     async def _remove_instances(self, manifest: DatabaseManifest, count: int) -> None:
         """Take replicas away, those that do not serve first, never the primary."""
-        status = await self._agent("status")
+        status = await self._agent("status", patience=ANSWER_SECONDS)
         leader = status["databases"].get(str(manifest.id), {}).get("leader")
         if leader is None:
             raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
@@ -620,13 +622,19 @@ class LocalEngine:
         return ensure(self.layout, environment, certificates, now, self._owner, renew=renew)
 
     async def _wait(self, id: DatabaseId, condition: str, seconds: float) -> None:
-        if not await self._agent("wait", database=str(id), condition=condition, seconds=seconds):
+        if not await self._agent(
+            "wait",
+            database=str(id),
+            condition=condition,
+            seconds=seconds,
+            patience=seconds + ANSWER_SECONDS,
+        ):
             raise TryLater(f"{id} does not serve after {seconds:.0f} s", f"see `pgherd logs {id}`")
 
     # The agent
 
     async def _agent(self, method: str, **arguments: Any) -> Any:
-        return await rpc.call(self.layout.agent_socket, method, **arguments)
+        return await rpc.call(self.layout.agent_socket, self._owner, method, **arguments)
 
     async def _ask_if_running(self, method: str, **arguments: Any) -> None:
         """Ask the agent; where none runs, one is started, for there may be processes to stop."""
@@ -637,7 +645,7 @@ class LocalEngine:
         """An agent of this version runs."""
         async with self._agent_starting:
             try:
-                running = await self._agent("ping")
+                running = await self._agent("ping", patience=ANSWER_SECONDS)
             except TryLater:
                 running = None
             if running and running["version"] == rpc.version():
@@ -654,7 +662,7 @@ class LocalEngine:
         """Whether an agent that a killed command left behind, still starting, answers soon."""
         for _ in range(50):
             try:
-                await self._agent("ping")
+                await self._agent("ping", patience=ANSWER_SECONDS)
             except TryLater:
                 await asyncio.sleep(0.1)
             else:
@@ -690,13 +698,13 @@ class LocalEngine:
             return
         while True:
             try:
-                await self._agent("ping")
+                await self._agent("ping", patience=ANSWER_SECONDS)
             except TryLater:
                 return
             await asyncio.sleep(0.02)
 
     async def _operator_access(self, manifest: DatabaseManifest) -> Access:
-        status = await self._agent("status")
+        status = await self._agent("status", patience=ANSWER_SECONDS)
         leader = status["databases"].get(str(manifest.id), {}).get("leader")
         instance = manifest.numbered(leader or "")
         if instance is None:

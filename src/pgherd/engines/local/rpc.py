@@ -10,16 +10,21 @@ import contextlib
 import hashlib
 import json
 import logging
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pgherd import __version__
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
+from pgherd.files import Owner
 
 log = logging.getLogger(__name__)
 
 LINE_LIMIT = 16 * 1024 * 1024
+PATIENCE = 300.0
+"""Seconds for an answer: a database is stopped in that time, whatever its replicas do."""
 KINDS = {kind.__name__: kind for kind in (InputError, TryLater, NeedsHuman)}
 
 Handler = Callable[..., Awaitable[Any]]
@@ -33,25 +38,66 @@ def version() -> str:
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
-async def call(path: Path, method: str, /, **arguments: Any) -> Any:
-    """Call `method` of the agent that listens at `path`; TryLater when there is none."""
+async def call(
+    path: Path, owner: Owner, method: str, /, *, patience: float = PATIENCE, **arguments: Any
+) -> Any:
+    """Call `method` of the agent that listens at `path` as `owner`.
+
+    TryLater when there is none, or it has not answered after `patience` seconds; NeedsHuman when
+    somebody else listens there: what is said to the agent is for it alone.
+    """
     try:
         reader, writer = await asyncio.open_unix_connection(str(path), limit=LINE_LIMIT)
     except (ConnectionError, FileNotFoundError) as error:
         raise TryLater("the agent of this fleet does not run", "run `pgherd up`") from error
     try:
-        writer.write(json.dumps({"method": method, "arguments": arguments}).encode() + b"\n")
-        line = await reader.readline()
+        pid, uid = _peer(writer)
+        if uid != owner.uid:
+            raise NeedsHuman(
+                f"{path} is no agent's: process {pid} of user {uid} listens there",
+                "find out what that process is",
+            )
+        async with asyncio.timeout(patience):
+            writer.write(json.dumps({"method": method, "arguments": arguments}).encode() + b"\n")
+            line = await reader.readline()
     except ConnectionError as error:
         raise TryLater("the agent of this fleet stopped while it was asked") from error
+    except TimeoutError:
+        raise TryLater(
+            f"the agent of this fleet (process {pid}) has not answered for {patience:.0f} s",
+            "where it stays so, kill that process: another agent takes over",
+        ) from None
+    except ValueError:
+        raise _unreadable() from None
     finally:
         writer.close()
     if not line:
         raise TryLater("the agent of this fleet stopped while it was asked")
-    answer = json.loads(line)
-    if refusal := answer.get("error"):
-        raise KINDS[refusal["kind"]](refusal["message"], refusal["hint"])
-    return answer["result"]
+    return _result(line)
+
+
+def _peer(writer: asyncio.StreamWriter) -> tuple[int, int]:
+    """Process and user of the other end, by the kernel's word (unix(7), SO_PEERCRED)."""
+    found = writer.get_extra_info("socket")
+    credentials = found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", credentials)
+    return pid, uid
+
+
+def _result(line: bytes) -> Any:
+    try:
+        answer = json.loads(line)
+        if refusal := answer.get("error"):
+            raise KINDS[refusal["kind"]](str(refusal["message"]), str(refusal["hint"]))
+        return answer["result"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _unreadable() from None
+
+
+def _unreadable() -> NeedsHuman:
+    return NeedsHuman(
+        "the agent's answer cannot be read", "run `pgherd up` with the newest version"
+    )
 
 
 async def serve(path: Path, handlers: Mapping[str, Handler]) -> asyncio.Server:
