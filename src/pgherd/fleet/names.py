@@ -24,6 +24,7 @@ _RESERVED = {
         {
             "all",
             "none",
+            "pg",
             "pgbouncer",
             "pgherd",
             "postgres",
@@ -31,6 +32,9 @@ _RESERVED = {
             "replication",
             "replicator",
             "rewind",
+            "samegroup",
+            "samerole",
+            "sameuser",
             "template0",
             "template1",
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ import pytest
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.oci import pooler_host, routes
 from pgherd.engines.oci.pooler_host import (
+    RESERVED,
     SECRETS_SECONDS,
     Database,
     Endpoint,
@@ -30,6 +32,8 @@ from pgherd.engines.oci.pooler_host import (
     role_password,
 )
 from pgherd.engines.oci.routes import Route, Routes
+from pgherd.errors import InputError
+from pgherd.fleet.names import check_name
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair
 
@@ -145,6 +149,27 @@ def test_an_entry_that_would_change_the_configurations_meaning_is_refused(
 def test_a_name_that_is_no_services_is_refused(name: str) -> None:
     with pytest.raises(Trouble, match="is no service's name"):
         parse_wanted(json.dumps(metadata(**{name: entry(AUTH)})), {"pgherd"})
+
+
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_word_of_postgresql_or_pgbouncer_is_no_name(name: str) -> None:
+    """Not one that the access file may take for something else, or of which a role would be."""
+    for found in (metadata(**{name: entry(AUTH)}), metadata(auth=entry(AUTH) | {"was": name})):
+        with pytest.raises(Trouble, match="is no service's name"):
+            parse_wanted(json.dumps(found), RESERVED)
+    with pytest.raises(InputError):
+        check_name("service", name)
+
+
+@pytest.mark.parametrize("name", ["pg-x", "pgx", "allx", "p"])
+def test_a_name_that_begins_like_one_is_a_name(name: str) -> None:
+    assert parse_wanted(json.dumps(metadata(**{name: entry(AUTH)})), RESERVED)
+
+
+def test_every_name_is_quoted_where_words_have_a_meaning() -> None:
+    lines = pooler_host.hba(SETTINGS, WANTED, "postgres").splitlines()
+    names = [name for line in lines[1:-1] for part in line.split()[1:3] for name in part.split(",")]
+    assert [name for name in names if not re.fullmatch(r'"[^"]+"', name)] == []
 
 
 def test_what_a_database_was_restored_from_is_read_and_may_be_missing() -> None:

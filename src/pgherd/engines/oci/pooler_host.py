@@ -37,7 +37,9 @@ SECRETS_SECONDS = 600
 PSQL_SECONDS = 60
 SCRAM_ITERATIONS = 4096
 SERVER, AUTHORITY, AUTHORITIES = "server.pem", "client-authority.crt", "server-authorities.crt"
-RESERVED = ("all", "none", "pgbouncer", "postgres", "replication", "template0", "template1")
+ACCESS_WORDS = ("all", "pgbouncer", "replication", "samegroup", "samerole", "sameuser")
+RESERVED = (*ACCESS_WORDS, "none", "pg", "postgres", "public", "template0", "template1")
+"""No service's names. Of `pg`, the reader would be called pg_ro, which PostgreSQL refuses."""
 INI, HBA, USERS = "pgbouncer.ini", "hba.conf", "users.txt"
 
 
