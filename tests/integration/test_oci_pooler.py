@@ -57,12 +57,19 @@ sys.path.insert(0, str(folder))
 import pooler_host
 settings = pooler_host.Settings(**json.loads((folder / "settings.json").read_text()))
 vault = folder.parent / "vault"
-host = pooler_host.Host(settings, lambda ocid: (vault / ocid).read_text(), pooler_host.say)
+host = pooler_host.Host(
+    settings,
+    lambda ocid: (vault / ocid).read_text(),
+    pooler_host.say,
+    version=lambda: pooler_host.pgbouncer_version(sys.argv[2]),
+)
 for line in sys.stdin:
     host.round(float(line))
     print("round over", flush=True)
 """
-"""The program's own loop, but for the vault and the clock, which come from here."""
+"""The program's own loop, but for the vault, the clock and the place of PgBouncer."""
+POOL = 4
+"""The service's part of what the metadata says."""
 
 
 def free_port() -> int:
@@ -231,7 +238,8 @@ class Played:
         return settings
 
     def host(self, settings: Settings) -> Host:
-        command = [sys.executable, "-I", "-B", f"{settings.folder}/driver.py", settings.folder]
+        driver = [f"{settings.folder}/driver.py", settings.folder, pooler.program()]
+        command = [sys.executable, "-I", "-B", *driver]
         pipe = subprocess.PIPE
         return Host(self.start(command, stdin=pipe, stdout=pipe))
 

@@ -18,6 +18,7 @@ import pytest
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.oci import pooler_host, routes
 from pgherd.engines.oci.pooler_host import (
+    OLDEST,
     RESERVED,
     SECRETS_SECONDS,
     Database,
@@ -550,10 +551,18 @@ class World:
     journal: list[str] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     reads: int = 0
+    pgbouncer: tuple[int, int] = OLDEST
 
     def host(self) -> Host:
         settings = replace(SETTINGS, folder=str(self.folder))
-        return Host(settings, self.read, self.journal.append, lambda url: self.metadata(), self.run)
+        return Host(
+            settings,
+            self.read,
+            self.journal.append,
+            lambda url: self.metadata(),
+            self.run,
+            lambda: self.pgbouncer,
+        )
 
     def read(self, ocid: str) -> str:
         self.reads += 1
@@ -604,6 +613,34 @@ def test_the_first_round_does_all(world: World) -> None:
         "order: it is prepared",
     ]
     assert {path.stat().st_mode & 0o777 for path in world.folder.iterdir()} == {0o600}
+
+
+def test_a_pgbouncer_that_would_not_start_with_them_is_given_no_files(world: World) -> None:
+    world.pgbouncer = (1, 22)
+    host = world.host()
+    said, ran = world.since(host, 0)
+    assert said[-1] == "files: PgBouncer 1.22 is too old for them: 1.24 or newer is needed"
+    assert (ran, list(world.folder.iterdir())) == ([], [])
+    assert world.since(host, 15) == ([], [])
+    world.pgbouncer = (1, 24)
+    assert "files: works again" in world.since(host, 30)[0]
+
+
+@pytest.mark.parametrize(
+    ("says", "found"), [("PgBouncer 1.25.1", (1, 25)), ("PgBouncer 1.24.1\nlibevent 2", (1, 24))]
+)
+def test_pgbouncers_version_is_read(tmp_path: Path, says: str, found: tuple[int, int]) -> None:
+    program = tmp_path / "pgbouncer"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    assert pooler_host.pgbouncer_version(str(program)) == found
+
+
+def test_a_pgbouncer_without_a_version_is_trouble(tmp_path: Path) -> None:
+    with pytest.raises(Trouble, match="cannot be started"):
+        pooler_host.pgbouncer_version(str(tmp_path / "pgbouncer"))
+    with pytest.raises(Trouble, match="does not say its version"):
+        pooler_host.pgbouncer_version("true")
 
 
 def test_the_next_one_does_nothing(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What makes a plain Ubuntu 24.04 instance a host of a pooler tier: its user data for cloud-init.
+"""What makes a plain Ubuntu 26.04 instance a host of a pooler tier: its user data for cloud-init.
 
 It holds no secret and nothing that changes in the tier's life: what PgBouncer leads to comes
 from the instance's metadata, and the secrets from the vault. Nobody can log in to a host; what it
@@ -196,7 +196,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart=
-ExecStart=/usr/sbin/pgbouncer {ini}
+ExecStart={pooler_host.PGBOUNCER} {ini}
 Restart=always
 RestartSec=1
 LimitNOFILE=16384

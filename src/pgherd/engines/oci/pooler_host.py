@@ -32,6 +32,9 @@ from pathlib import Path
 from typing import Any
 
 METADATA_URL = "http://169.254.169.254/opc/v2/instance/metadata/pgherd"
+PGBOUNCER = "/usr/sbin/pgbouncer"
+OLDEST = (1, 24)
+"""The first PgBouncer that bounds what a single user takes."""
 POLL_SECONDS = 15
 SECRETS_SECONDS = 600
 PSQL_SECONDS = 60
@@ -503,6 +506,20 @@ def psql(login: Mapping[str, str], script: str) -> str:
     return "; ".join(_said(done.stderr))
 
 
+def pgbouncer_version(program: str = PGBOUNCER) -> tuple[int, int]:
+    """As in (1, 25)."""
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        raise Trouble(f"{program} cannot be started") from None
+    match = re.search(r"PgBouncer (\d+)\.(\d+)", said)
+    if match is None:
+        raise Trouble(f"{program} does not say its version")
+    return int(match[1]), int(match[2])
+
+
 def _said(stderr: str) -> list[str]:
     """Errors and warnings, without psql's place in the script and the lines that explain them."""
     lines = (re.sub(r"^psql:\S+:\d+: ", "", line.strip()) for line in stderr.splitlines())
@@ -553,12 +570,15 @@ class Host:
         say: Callable[[str], None],
         fetch: Callable[[str], str] = fetch_metadata,
         run_sql: Callable[[Mapping[str, str], str], str] = psql,
+        version: Callable[[], tuple[int, int]] = pgbouncer_version,
     ) -> None:
         self._settings = settings
         self._read_secret = read_secret
         self._say = say
         self._fetch = fetch
         self._run_sql = run_sql
+        self._version = version
+        self._is_new_enough = False
         self._console = pwd.getpwuid(os.geteuid()).pw_name
         self._wanted: Wanted | None = None
         self._secrets: Secrets | None = None
@@ -623,11 +643,21 @@ class Host:
         self._secrets = secrets
 
     def _write_files(self, wanted: Wanted, secrets: Secrets) -> None:
+        self._require_version()
         folder = Path(self._settings.folder)
         for name, text in files(self._settings, wanted, secrets, self._console).items():
             if ensure_file(folder / name, text):
                 self._is_loaded = False
                 self._say(f"files: {name} was written")
+
+    def _require_version(self) -> None:
+        # An older one would not start with what is written for it.
+        if not self._is_new_enough:
+            found = self._version()
+            if found < OLDEST:
+                have, need = (".".join(map(str, version)) for version in (found, OLDEST))
+                raise Trouble(f"PgBouncer {have} is too old for them: {need} or newer is needed")
+            self._is_new_enough = True
 
     def _load(self) -> None:
         if self._is_loaded:
