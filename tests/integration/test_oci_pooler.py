@@ -411,8 +411,8 @@ def as_it_was(running: Running) -> Iterator[None]:
 
 def test_both_hosts_prepare_all_databases_at_once(running: Running) -> None:
     for journal in (running.first, running.others):
-        assert "auth: it is prepared" in journal, journal
-        assert "order: it is prepared" in journal, journal
+        assert prepared("auth") in journal, journal
+        assert prepared("order") in journal, journal
 
 
 def test_a_second_round_changes_nothing(running: Running) -> None:
@@ -430,8 +430,8 @@ def test_a_program_that_starts_again_finds_everything_done(running: Running) -> 
         "metadata: databases auth, order are wanted",
         "secrets: new ones were read",
         "pgbouncer: it was reloaded",
-        "auth: it is prepared",
-        "order: it is prepared",
+        prepared("auth"),
+        prepared("order"),
     ]
     with running.connect("auth", "auth") as connection:
         connection.execute("SELECT 1")
@@ -459,7 +459,7 @@ def test_a_new_database_is_let_in_and_one_that_is_gone_is_not(running: Running) 
     with running.connect("order", "order") as open_session:
         running.played.tell("auth", "order", "cart", name=None)
         journal = running.host.round()
-        assert "cart: it is prepared" in journal, journal
+        assert prepared("cart") in journal, journal
         with running.connect("cart", "cart") as connection:
             connection.execute("SELECT 1")
         open_session.execute("SELECT 1")
@@ -517,7 +517,7 @@ def test_an_interrupted_preparation_is_completed(running: Running) -> None:
     for stop in range(4, len(lines), 3):
         with suppress(pooler_host.Trouble):  # a statement that was cut
             pooler_host.psql(login, "".join(lines[:stop]))
-    assert pooler_host.psql(login, "".join(lines)) == ""
+    assert pooler_host.psql(login, "".join(lines)) == cannot_revoke("user")
     running.played.tell("auth", "order", "user")
     running.host.round()
     with running.connect("user", "user") as connection:
@@ -531,7 +531,7 @@ def test_a_service_without_schema_public_can_be_prepared_again(running: Running)
         connection.execute("DROP SCHEMA public")
         try:
             journal = running.played.host(running.settings).round()
-            assert "auth: it is prepared" in journal
+            assert prepared("auth") in journal
         finally:
             connection.execute("CREATE SCHEMA public")
 
@@ -546,6 +546,17 @@ def make_restored(running: Running, was: str) -> None:
     prepare(running, was)
     objects = "CREATE TABLE item AS SELECT 1 AS id; CREATE VIEW items AS SELECT count(*) AS many"
     running.played.superuser(f'SET ROLE "{was}"; {objects} FROM item', was)
+
+
+def prepared(service: str, *warnings: str) -> str:
+    """What a host says of it, with an admin who is no superuser."""
+    said = "; ".join((*warnings, cannot_revoke(service)))
+    return f"{service}: it is prepared; {said}"
+
+
+def cannot_revoke(service: str) -> str:
+    what = "may call functions that lock or write: a superuser can revoke it"
+    return f"WARNING:  {service}_ro {what}"
 
 
 def prepare(running: Running, service: str, was: str | None = None, stop: int | None = None) -> str:
@@ -603,13 +614,13 @@ def test_a_restored_database_answers_under_its_own_name(running: Running) -> Non
             "files: hba.conf was written",
             "files: pgbouncer.ini was written",
             "pgbouncer: it was reloaded",
-            "till-copy: it is prepared",
+            prepared("till-copy"),
         ]
         assert_whole(running, "till-copy")
         assert_refused(running.played.parameters("till", "till-copy"))
         assert running.host.round() == []
         started_again = running.played.host(running.settings).round()
-        assert started_again[-1] == "till-copy: it is prepared"
+        assert started_again[-1] == prepared("till-copy")
         assert names_from(running, "till") == (["till-copy"], ["till-copy", "till-copy_ro"])
         with running.connect("till-copy", "till-copy") as connection:
             assert connection.execute("SELECT many FROM items").fetchone() == (2,)
@@ -626,7 +637,7 @@ def test_both_hosts_may_rename_at_once(running: Running) -> None:
         for host in (running.host, other):
             host.start_round()
         for journal in (running.host.journal(), other.journal()):
-            assert "till-copy: it is prepared" in journal, journal
+            assert prepared("till-copy") in journal, journal
         assert_whole(running, "till-copy")
     finally:
         drop(running, "till", "till-copy")
@@ -649,7 +660,7 @@ def test_a_renaming_that_was_cut_off_anywhere_is_completed(running: Running) -> 
             with suppress(pooler_host.Trouble):  # a statement that was cut
                 prepare(running, "till-copy", "till", stop)
             seen.append(names_from(running, "till"))
-            assert prepare(running, "till-copy", "till") == ""
+            assert prepare(running, "till-copy", "till") == cannot_revoke("till-copy")
             assert names_from(running, "till") == new
             query = "SELECT pg_get_userbyid(relowner), many FROM items, pg_class"
             rows = running.played.superuser(f"{query} WHERE relname = 'item'", "till-copy")
@@ -672,7 +683,7 @@ def test_what_bears_its_new_name_already_keeps_it(running: Running, done: int) -
         if done == 3:
             running.played.superuser('ALTER DATABASE "till" RENAME TO "till-copy"')
         running.played.tell_restored("till-copy", "till")
-        assert running.host.round()[-1] == "till-copy: it is prepared"
+        assert running.host.round()[-1] == prepared("till-copy")
         assert_whole(running, "till-copy")
     finally:
         drop(running, "till", "till-copy")
@@ -689,7 +700,7 @@ def test_nothing_is_renamed_under_somebodys_feet(running: Running) -> None:
         assert names_from(running, "till") == (["till"], ["till", "till_ro"])
         inside.close()
         assert running.host.round() == [
-            "till-copy: it is prepared",
+            prepared("till-copy"),
             "till-copy: works again",
         ]
         assert_whole(running, "till-copy")
@@ -703,9 +714,8 @@ def test_a_database_of_the_old_name_beside_it_is_left_alone(running: Running) ->
     prepare(running, "till-copy")
     try:
         running.played.tell_restored("till-copy", "till")
-        assert running.host.round()[-1] == (
-            "till-copy: it is prepared;"
-            " WARNING:  database till is left alone, as till-copy is there too"
+        assert running.host.round()[-1] == prepared(
+            "till-copy", "WARNING:  database till is left alone, as till-copy is there too"
         )
         everything = ["till", "till-copy"], ["till", "till-copy", "till-copy_ro", "till_ro"]
         assert names_from(running, "till") == everything
@@ -717,9 +727,9 @@ def test_a_database_of_the_old_name_beside_it_is_left_alone(running: Running) ->
 def test_a_copy_without_the_database_begins_empty_and_says_so(running: Running) -> None:
     try:
         running.played.tell_restored("till-copy", "till")
-        assert running.host.round()[-1] == (
-            "till-copy: it is prepared;"
-            " WARNING:  database till is not in what was restored: till-copy begins empty"
+        assert running.host.round()[-1] == prepared(
+            "till-copy",
+            "WARNING:  database till is not in what was restored: till-copy begins empty",
         )
         with running.connect("till-copy", "till-copy") as connection:
             connection.execute("SELECT 1")
@@ -800,19 +810,84 @@ def test_read_only_reads_everything_and_writes_nothing(running: Running) -> None
             service.execute("DROP SCHEMA vault CASCADE")
 
 
-def test_read_only_reads_where_the_admin_cannot_grant_pg_read_all_data(running: Running) -> None:
-    """As from PostgreSQL 16 on, unless the service gave it to the admin."""
-    running.played.superuser("REVOKE pg_read_all_data FROM order_ro")
+def test_read_only_reads_what_is_made_later_and_no_passwords(running: Running) -> None:
+    with running.connect("order", "order") as service:
+        service.execute("CREATE SCHEMA new")
+        service.execute("CREATE TABLE new.item (id serial)")
+        with running.connect("order_ro", "order-ro") as connection:
+            assert connection.execute("SELECT * FROM new.item").fetchall() == []
+            connection.execute("SELECT last_value FROM new.item_id_seq")
+            for secret in ("pg_authid", "pg_shadow", "pg_user_mapping"):
+                with pytest.raises(errors.InsufficientPrivilege):
+                    connection.execute(f"TABLE {secret}".encode())
+        service.execute("DROP SCHEMA new CASCADE")
+
+
+def test_read_only_reads_what_was_there_before_it(running: Running) -> None:
+    """As in a database that was restored, or filled before it had a reader."""
+    prepare(running, "ledger")
+    odd = "\"Odd 'name'; %I\""
     try:
-        with running.connect("order", "order") as service:
-            service.execute("CREATE SCHEMA new")
-            service.execute("CREATE TABLE new.item (id serial)")
-            with running.connect("order_ro", "order") as connection:
-                assert connection.execute("SELECT * FROM new.item").fetchall() == []
-                connection.execute("SELECT last_value FROM new.item_id_seq")
-            service.execute("DROP SCHEMA new CASCADE")
+        as_service = f"""
+            SET ROLE ledger; CREATE SCHEMA {odd}; CREATE TABLE {odd}.{odd} (id serial);
+            CREATE VIEW seen AS SELECT 1 AS one; CREATE TABLE secret ();
+            REVOKE ALL ON SCHEMA {odd} FROM ledger_ro; REVOKE ALL ON seen FROM ledger_ro;
+            REVOKE ALL ON ALL TABLES IN SCHEMA {odd} FROM ledger_ro;
+            REVOKE ALL ON ALL SEQUENCES IN SCHEMA {odd} FROM ledger_ro
+        """  # noqa: S608 - the names are above
+        running.played.superuser(as_service, "ledger")
+        running.played.superuser("CREATE SCHEMA other; CREATE TABLE other.one ()", "ledger")
+        running.played.superuser("GRANT pg_read_all_data TO ledger_ro")
+        assert prepare(running, "ledger") == cannot_revoke("ledger")
+        reads = "SELECT pg_catalog.has_table_privilege('ledger_ro', c.oid, 'SELECT')"
+        query = f"{reads}, relname FROM pg_class c WHERE relowner = 'ledger'::regrole"
+        rows = running.played.superuser(f"{query} AND relkind IN ('r', 'v', 'S')", "ledger")
+        assert len(rows) == 4
+        assert [row for row in rows if not row[0]] == []
+        query = "SELECT has_schema_privilege('ledger_ro', 'other', 'USAGE')"
+        assert running.played.superuser(query, "ledger") == [(False,)]
     finally:
-        running.played.superuser("GRANT pg_read_all_data TO order_ro")
+        drop(running, "ledger")
+
+
+WITHHELD = (
+    "pg_logical_emit_message(false, 'a', 'b')",
+    "pg_advisory_lock(1)",
+    "pg_advisory_lock_shared(1, 2)",
+    "pg_advisory_xact_lock(1)",
+    "pg_try_advisory_lock(1)",
+    "pg_try_advisory_xact_lock_shared(1, 2)",
+    "pg_notify('a', 'b')",
+    "lo_creat(-1)",
+    "lo_create(0)",
+    "lo_from_bytea(0, 'a')",
+    "txid_current()",
+    "pg_current_xact_id()",
+)
+
+
+def test_read_only_neither_writes_nor_locks_where_an_admin_may_see_to_it(running: Running) -> None:
+    running.played.superuser(f"GRANT postgres TO {ADMIN}")  # what is its own is then the admin's
+    try:
+        assert prepare(running, "ledger") == ""
+        assert prepare(running, "ledger") == ""
+        running.played.tell("auth", "order", "ledger")
+        running.host.round()
+        with running.connect("ledger_ro", "ledger-ro") as reader:
+            for call in WITHHELD:
+                with pytest.raises(errors.InsufficientPrivilege), reader.transaction():
+                    reader.execute("SET TRANSACTION READ WRITE")
+                    reader.execute(f"SELECT {call}".encode())
+        with running.connect("ledger", "ledger") as service, service.transaction():
+            for call in WITHHELD:
+                service.execute(f"SELECT {call}".encode())
+        running.played.superuser(f"REVOKE postgres FROM {ADMIN}")
+        assert prepare(running, "ledger") == "", "nothing is left to be revoked"
+    finally:
+        running.played.superuser(f"REVOKE postgres FROM {ADMIN}")
+        drop(running, "ledger")
+
+
 
 
 def test_the_operator_gets_in_as_the_admin(running: Running) -> None:

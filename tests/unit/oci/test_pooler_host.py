@@ -433,6 +433,14 @@ def test_no_password_is_in_the_sql() -> None:
     assert sql.count("PASSWORD 'SCRAM-SHA-256$4096:") == 2
 
 
+def test_a_reader_is_made_a_member_of_nothing() -> None:
+    sql = pooler_host.preparation(AUTH, SEED)
+    assert re.findall(r"(\w+) pg_read_all_data", sql) == ["REVOKE", "revoke"]
+    assert [line for line in sql.splitlines() if re.match(r'\s*GRANT "?\w+"? TO', line)] == [
+        'GRANT "auth" TO CURRENT_USER;'
+    ]
+
+
 def test_passwords_come_last() -> None:
     sql = pooler_host.preparation(AUTH, SEED)
     assert [line.split("'")[0] for line in sql.splitlines()[-3:]] == [

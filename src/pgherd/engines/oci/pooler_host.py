@@ -44,6 +44,11 @@ ACCESS_WORDS = ("all", "pgbouncer", "replication", "samegroup", "samerole", "sam
 RESERVED = (*ACCESS_WORDS, "none", "pg", "postgres", "public", "template0", "template1")
 """No service's names. Of `pg`, the reader would be called pg_ro, which PostgreSQL refuses."""
 INI, HBA, USERS = "pgbouncer.ini", "hba.conf", "users.txt"
+WITHHELD = (
+    "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
+    "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$"
+)
+"""Functions that everybody may call and that write, or lock beyond a transaction's end."""
 
 
 class Trouble(Exception):
@@ -363,9 +368,9 @@ SELECT pg_advisory_xact_lock(hashtext('pgherd'));
 \\o
 DO $$
 BEGIN
-    GRANT pg_read_all_data TO {read_only};
-EXCEPTION WHEN insufficient_privilege THEN
-    NULL; -- it reads what its service makes, by the rights below
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgherd'));
+EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
+    NULL; -- in here others can have it too: it is a courtesy of hosts, and no more
 END $$;
 DO $$
 BEGIN
@@ -383,8 +388,73 @@ END $$;
 ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT USAGE ON SCHEMAS TO {read_only};
 ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON TABLES TO {read_only};
 ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON SEQUENCES TO {read_only};
-{passwords}
+{_withholding(database)}{_reading(database)}{passwords}
 COMMIT;
+"""  # noqa: S608 - names were checked
+
+
+def _reading(database: Database) -> str:
+    """The reader reads what the service made before there were default privileges."""
+    service, reader = database.service, database.read_only_role
+    return f"""\
+DO $$
+DECLARE
+    grants text;
+BEGIN
+    FOR grants IN
+        SELECT pg_catalog.format('USAGE ON SCHEMA %I', n.nspname)
+        FROM pg_catalog.pg_namespace n
+        WHERE pg_catalog.pg_get_userbyid(n.nspowner) = '{service}'
+            AND NOT pg_catalog.has_schema_privilege('{reader}', n.oid, 'USAGE')
+        UNION ALL
+        SELECT pg_catalog.format('SELECT ON TABLE %I.%I', n.nspname, c.relname)
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE pg_catalog.pg_get_userbyid(c.relowner) = '{service}'
+            AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+            AND NOT pg_catalog.has_table_privilege('{reader}', c.oid, 'SELECT')
+    LOOP
+        EXECUTE 'GRANT ' || grants || ' TO {_quoted(reader)}';
+    END LOOP;
+END $$;
+"""  # noqa: S608 - names were checked
+
+
+def _withholding(database: Database) -> str:
+    """The reader cannot read passwords, write, or lock beyond a transaction's end.
+
+    What is the superuser's own this admin may be unable to revoke. It is said then.
+    """
+    service, reader = database.service, database.read_only_role
+    withheld = f"""p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+            AND p.proname ~ '{WITHHELD}'
+            AND pg_catalog.has_function_privilege('{reader}', p.oid, 'EXECUTE')"""
+    return f"""\
+DO $$
+DECLARE
+    callee pg_catalog.regprocedure;
+BEGIN
+    IF pg_catalog.pg_has_role('{reader}', 'pg_read_all_data', 'MEMBER') THEN
+        BEGIN
+            REVOKE pg_read_all_data FROM {_quoted(reader)};
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE WARNING '{reader} reads passwords: a superuser can revoke pg_read_all_data';
+        END;
+    END IF;
+    FOR callee IN
+        SELECT p.oid FROM pg_catalog.pg_proc p
+        WHERE {withheld}
+            AND pg_catalog.pg_has_role(p.proowner, 'USAGE')
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', callee);
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO {_quoted(service)}', callee);
+    END LOOP;
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_proc p
+        WHERE {withheld}
+    ) THEN
+        RAISE WARNING '{reader} may call functions that lock or write: a superuser can revoke it';
+    END IF;
+END $$;
 """  # noqa: S608 - names were checked
 
 
