@@ -888,6 +888,126 @@ def test_read_only_neither_writes_nor_locks_where_an_admin_may_see_to_it(running
         drop(running, "ledger")
 
 
+# What a service can define
+
+
+# Each tries to make its caller's rights the service's own, and leaves a trace when it is called.
+PLANTED = """\
+CREATE TABLE public.caught (what text, who text);
+GRANT INSERT ON public.caught TO PUBLIC;
+CREATE FUNCTION public.caught(what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.caught VALUES (what, current_user);
+    ALTER ROLE planter CREATEDB;
+    RETURN what;
+EXCEPTION WHEN OTHERS THEN
+    RETURN what;
+END $$;
+CREATE FUNCTION public.hashtext(text) RETURNS integer LANGUAGE sql
+    AS $$SELECT public.caught('hashtext'); SELECT 1$$;
+CREATE FUNCTION public.pg_advisory_xact_lock(integer) RETURNS text LANGUAGE sql
+    AS $$SELECT public.caught('lock')$$;
+CREATE FUNCTION public.has_schema_privilege(text, text, text) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('has_schema_privilege'); SELECT false$$;
+CREATE FUNCTION public.equal(name, text) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT false$$;
+CREATE OPERATOR public.= (FUNCTION = public.equal, LEFTARG = name, RIGHTARG = text);
+CREATE FUNCTION public.equal(name, name) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT false$$;
+CREATE OPERATOR public.= (FUNCTION = public.equal, LEFTARG = name, RIGHTARG = name);
+CREATE FUNCTION public.matches(name, text) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT false$$;
+CREATE OPERATOR public.~ (FUNCTION = public.matches, LEFTARG = name, RIGHTARG = text);
+CREATE FUNCTION public.joined(text, text) RETURNS text LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT 'ALTER ROLE planter CREATEDB'$$;
+CREATE OPERATOR public.|| (FUNCTION = public.joined, LEFTARG = text, RIGHTARG = text);
+CREATE FUNCTION public.format(text, name) RETURNS text LANGUAGE sql
+    AS $$SELECT public.caught('format'); SELECT 'anything'$$;
+CREATE VIEW public.pg_roles AS SELECT public.caught('view'), 'nobody'::name AS rolname;
+CREATE VIEW public.pg_proc AS SELECT public.caught('view'), 'nobody'::name AS proname;
+CREATE VIEW public.pg_database AS SELECT public.caught('view'), 'nobody'::name AS datname;
+"""
+ITS_OWN_SETTINGS = (
+    "search_path = public, pg_catalog",
+    "role = 'planter'",
+    "statement_timeout = 1",
+    "lock_timeout = 1",
+    "idle_session_timeout = 1",
+    "idle_in_transaction_session_timeout = 1",
+    "default_transaction_read_only = on",
+    "client_min_messages = error",
+)
+
+
+@pytest.fixture
+def planter(running: Running) -> Iterator[psycopg.Connection[Any]]:
+    """A service that has filled its database with traps; its session."""
+    prepare(running, "planter")
+    running.played.tell("auth", "order", "planter")
+    running.host.round()
+    try:
+        with running.connect("planter", "planter") as service:
+            service.execute(PLANTED.encode())
+            yield service
+    finally:
+        drop(running, "planter")
+
+
+@pytest.mark.parametrize("settings", [ITS_OWN_SETTINGS[:1], ITS_OWN_SETTINGS])
+def test_nothing_that_a_service_defines_is_run_by_the_admin(
+    running: Running, planter: psycopg.Connection[Any], settings: Sequence[str]
+) -> None:
+    for setting in settings:
+        planter.execute(f"ALTER DATABASE planter SET {setting}".encode())
+    assert prepare(running, "planter") == cannot_revoke("planter")
+    assert planter.execute("SELECT what, who FROM public.caught").fetchall() == []
+    query = "SELECT rolcreatedb FROM pg_roles WHERE rolname = 'planter'"
+    assert running.played.superuser(query) == [(False,)]
+
+
+def test_the_admins_sessions_are_pinned_in_every_database(
+    running: Running, planter: psycopg.Connection[Any]
+) -> None:
+    for setting in ITS_OWN_SETTINGS:
+        planter.execute(f"ALTER DATABASE planter SET {setting}".encode())
+    here = Endpoint(str(LOOPBACK), "localhost", running.played.postgresql_port)
+    secrets = pooler_host.Secrets("", "", SEED, ADMIN_PASSWORD)
+    login = pooler_host.admin_login(
+        running.settings, Database("planter", here, None, POOL), secrets
+    )
+    shown = ", ".join(f"current_setting('{name}')" for name in pooler_host.SESSION)
+    say = f"DO $$BEGIN RAISE WARNING '%', concat_ws('|', current_database(), {shown}); END$$;\n"
+    said = pooler_host.psql(login, f"{say}\\connect planter\n{say}")
+    pinned = "|".join(pooler_host.SESSION.values()).replace("60s", "1min")
+    assert said == f"WARNING:  postgres|{pinned}; WARNING:  planter|{pinned}"
+
+
+def test_a_person_who_operates_finds_postgresqls_own_names_only(
+    running: Running, planter: psycopg.Connection[Any]
+) -> None:
+    planter.execute("ALTER DATABASE planter SET search_path = public, pg_catalog")
+    with running.connect(ADMIN, "planter") as operator:
+        operator.execute("SELECT hashtext('a')")
+        assert operator.execute("SELECT count(*) FROM public.caught").fetchone() == (0,)
+
+
+def test_a_service_cannot_hold_up_the_hosts(
+    running: Running, planter: psycopg.Connection[Any]
+) -> None:
+    with planter.transaction():
+        lock = "pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgherd'))"
+        planter.execute(f"SELECT {lock}".encode())
+        before = time.monotonic()
+        assert prepare(running, "planter") == cannot_revoke("planter")
+        assert time.monotonic() - before < 10
+    with planter.transaction():
+        planter.execute("REVOKE USAGE ON SCHEMA public FROM planter_ro")
+        before = time.monotonic()
+        with pytest.raises(pooler_host.Trouble, match="lock timeout"):
+            prepare(running, "planter")
+        assert time.monotonic() - before < 10
+
+
 
 
 def test_the_operator_gets_in_as_the_admin(running: Running) -> None:

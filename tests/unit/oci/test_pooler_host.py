@@ -433,6 +433,41 @@ def test_no_password_is_in_the_sql() -> None:
     assert sql.count("PASSWORD 'SCRAM-SHA-256$4096:") == 2
 
 
+@pytest.mark.parametrize("database", [AUTH, COPY])
+def test_what_the_admin_calls_and_reads_is_named_in_full(database: Database) -> None:
+    sql = pooler_host.preparation(database, SEED)
+    called = set(re.findall(r"(?<![\w.])(\w+) ?\(", sql))
+    assert called <= {"IN", "EXISTS", "WHERE", "pg_"}, "the last is a part of a pattern"
+    read = re.findall(r"(?:FROM|JOIN) ((?:pg_catalog\.)?\w+)", sql)
+    assert {f for f in read if not f.startswith("pg_catalog")} <= {"PUBLIC"}
+
+
+def test_the_admins_sessions_are_pinned_before_anything_is_asked() -> None:
+    options = pooler_host.admin_login(SETTINGS, AUTH, SECRETS)["PGOPTIONS"].split("-c ")[1:]
+    found = dict(option.strip().split("=") for option in options)
+    assert found == pooler_host.SESSION
+    assert found["search_path"] == "pg_catalog"
+    assert {name for name in found if name.endswith("_timeout")} == {
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+        "idle_session_timeout",
+    }
+
+
+def test_psql_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "psql"
+    program.write_text('#!/bin/sh\necho "WARNING: $@ $(env | cut -d= -f1 | sort | xargs)" >&2\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=public")
+    monkeypatch.setenv("PSQLRC", "/tmp/psqlrc")
+    monkeypatch.setenv("PGSERVICE", "other")
+    said = pooler_host.psql({"PGHOST": "here"}, "").split()
+    assert "--no-psqlrc" in said
+    assert [name for name in said if name.startswith(("PG", "PSQL"))] == ["PGHOST"]
+
+
 def test_a_reader_is_made_a_member_of_nothing() -> None:
     sql = pooler_host.preparation(AUTH, SEED)
     assert re.findall(r"(\w+) pg_read_all_data", sql) == ["REVOKE", "revoke"]

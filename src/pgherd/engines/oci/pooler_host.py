@@ -44,6 +44,17 @@ ACCESS_WORDS = ("all", "pgbouncer", "replication", "samegroup", "samerole", "sam
 RESERVED = (*ACCESS_WORDS, "none", "pg", "postgres", "public", "template0", "template1")
 """No service's names. Of `pg`, the reader would be called pg_ro, which PostgreSQL refuses."""
 INI, HBA, USERS = "pgbouncer.ini", "hba.conf", "users.txt"
+SESSION = {
+    "search_path": "pg_catalog",
+    "role": "none",
+    "client_min_messages": "warning",
+    "default_transaction_read_only": "off",
+    "statement_timeout": "45s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "0",
+}
+"""What the admin's sessions begin with. A database's or a role's own settings have less weight."""
 WITHHELD = (
     "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
     "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$"
@@ -335,6 +346,9 @@ def preparation(database: Database, seed: bytes) -> str:
     to 18. From 16 on such an admin is no member of the roles that it creates until it makes
     itself one. The passwords come last: before that nobody enters a database half made. The
     locks keep the hosts of a tier from doing it at the same time.
+
+    Nothing in it names, or is decided by, what a service can define: by SESSION, names are
+    PostgreSQL's own. Nor can a service make it wait for long.
     """
     service, read_only = _quoted(database.service), _quoted(database.read_only_role)
     roles = (database.service, database.read_only_role)
@@ -347,11 +361,12 @@ def preparation(database: Database, seed: bytes) -> str:
         for role in roles
     )
     return f"""\
-SET client_min_messages = warning;
 SET lock_timeout = '30s';
 \\o /dev/null
-SELECT pg_advisory_lock(hashtext('pgherd'));
+SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('pgherd'));
 \\o
+RESET lock_timeout;
+ALTER ROLE CURRENT_USER SET search_path = pg_catalog;
 {_renaming(database)}{create_roles}
 GRANT {service} TO CURRENT_USER;
 ALTER ROLE {read_only} SET default_transaction_read_only = on;
@@ -360,12 +375,7 @@ REVOKE ALL ON DATABASE {service} FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
 GRANT CONNECT ON DATABASE {service} TO {read_only};
 \\connect {service}
-SET client_min_messages = warning;
-SET lock_timeout = '30s';
 BEGIN;
-\\o /dev/null
-SELECT pg_advisory_xact_lock(hashtext('pgherd'));
-\\o
 DO $$
 BEGIN
     PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgherd'));
@@ -381,7 +391,9 @@ EXCEPTION
     WHEN invalid_schema_name THEN
         NULL; -- its service has no use for it
     WHEN insufficient_privilege THEN
-        IF has_schema_privilege('{database.read_only_role}', 'public', 'CREATE') THEN
+        IF pg_catalog.has_schema_privilege(
+            '{database.read_only_role}', 'public', 'CREATE'
+        ) THEN
             RAISE WARNING '{database.read_only_role} may create tables in schema public';
         END IF;
 END $$;
@@ -472,8 +484,8 @@ def _renaming(database: Database) -> str:
     return f"""\
 DO $$
 DECLARE
-    has_new boolean := EXISTS (SELECT FROM pg_database WHERE datname = '{service}');
-    has_old boolean := EXISTS (SELECT FROM pg_database WHERE datname = '{was}');
+    has_new boolean := EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = '{service}');
+    has_old boolean := EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = '{was}');
 BEGIN
     IF has_new AND has_old THEN
         RAISE WARNING 'database {was} is left alone, as {service} is there too';
@@ -489,7 +501,7 @@ END $$;
 
 def _rename_role(old: str, new: str) -> str:
     return f"""\
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{old}') THEN
+        IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{old}') THEN
             ALTER ROLE {_quoted(old)} RENAME TO {_quoted(new)};
         END IF;
 """
@@ -498,7 +510,7 @@ def _rename_role(old: str, new: str) -> str:
 def _unless_there(table: str, column: str, name: str, command: str, more: str = "") -> str:
     return (
         f"SELECT '{command} {_quoted(name)}{more}' WHERE NOT EXISTS"  # noqa: S608 - names were checked
-        f" (SELECT FROM {table} WHERE {column} = '{name}') \\gexec"
+        f" (SELECT FROM pg_catalog.{table} WHERE {column} = '{name}') \\gexec"
     )
 
 
@@ -515,6 +527,7 @@ def admin_login(settings: Settings, database: Database, secrets: Secrets) -> dic
         "PGSSLROOTCERT": f"{settings.folder}/{AUTHORITIES}",
         "PGCONNECT_TIMEOUT": "5",
         "PGAPPNAME": "pgherd",
+        "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
     }
 
 
