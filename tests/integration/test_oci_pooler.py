@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 import os
+import resource
 import secrets as random
 import shutil
 import socket
@@ -245,13 +246,16 @@ class Played:
 
     def start_pgbouncer(self, settings: Settings) -> None:
         ini = Path(settings.folder) / pooler_host.INI
-        self.start_logged("pgbouncer", [pooler.program(), ini])
+        # Its unit on a host gives it 65,536 files; what this machine gives is enough for a test.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.start_logged("pgbouncer", ["prlimit", f"--nofile={most}", pooler.program(), ini])
         eventually(lambda: socket.create_connection((str(LOOPBACK), self.pooler_port), 1).close())
 
     def tell(self, *services: str, **changes: object) -> None:
         """The operator's part: what the metadata says of databases."""
         server = {"host": str(LOOPBACK), "name": "localhost"}
-        entry = {**server, "port": self.postgresql_port, "reader": server, "pool": 4}
+        entry = {**server, "port": self.postgresql_port, "reader": server}
+        entry |= {"pool": POOL + pooler_host.BESIDE_SERVICE}
         databases = dict.fromkeys(services, entry | changes)
         self.metadata.content = {
             "databases": databases,
@@ -761,8 +765,9 @@ def test_a_service_makes_tables_in_its_own_database(running: Running) -> None:
         ("auth", "auth", "auth_postgres"),
         ("auth", "auth", "postgres"),
         ("auth", ADMIN, "auth"),
-        ("auth", "auth_ro", "auth"),
+        ("auth", "auth_ro", "auth-ro"),
         ("auth_ro", "auth", "auth"),
+        ("auth_ro", "auth_ro", "auth"),
         ("auth", "auth", "pgbouncer"),
         (ADMIN, ADMIN, "pgbouncer"),
         ("stranger", "stranger", "auth"),
@@ -1008,6 +1013,67 @@ def test_a_service_cannot_hold_up_the_hosts(
         assert time.monotonic() - before < 10
 
 
+# Limits
+
+
+def test_a_reader_never_takes_its_services_connections(running: Running) -> None:
+    def begin(stack: ExitStack, user: str, name: str) -> None:
+        session = stack.enter_context(running.connect(user, name))
+        stack.enter_context(session.transaction())
+        session.execute("SELECT 1")
+
+    with running.connect("auth_ro", "auth-ro") as waiting, ExitStack() as others:
+        with ExitStack() as readers:
+            for _ in range(pooler_host.READER_POOL):
+                begin(readers, "auth_ro", "auth-ro")
+            thread = threading.Thread(target=waiting.execute, args=("SELECT 1",))
+            thread.start()
+            for number in range(POOL):
+                begin(others, "auth", "auth" if number % 2 else "auth-ro")
+            begin(others, ADMIN, "auth")
+            sessions = "FROM pg_stat_activity WHERE datname = 'auth' GROUP BY 1"
+            found = dict(running.played.superuser(f"SELECT usename, count(*) {sessions}"))
+            assert (found["auth_ro"], found["auth"]) == (pooler_host.READER_POOL, POOL)
+            assert sum(found.values()) <= POOL + pooler_host.BESIDE_SERVICE
+            assert thread.is_alive()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_reader_has_no_more_clients_than_are_its_own(running: Running) -> None:
+    parameters = running.played.parameters("auth_ro", "auth-ro")
+    with ExitStack() as stack:
+        for _ in range(pooler_host.READER_CLIENTS):
+            stack.enter_context(connect(parameters))
+        with pytest.raises(psycopg.OperationalError, match="max_user_client_connections"):
+            connect(parameters)
+        with running.connect("auth", "auth-ro") as service:
+            service.execute("SELECT 1")
+
+
+def test_a_server_itself_bounds_what_a_reader_takes_of_it(running: Running) -> None:
+    query = "SELECT rolconnlimit, rolconfig FROM pg_roles WHERE rolname = 'auth_ro'"
+    ((limit, settings),) = running.played.superuser(query)
+    assert limit == pooler_host.READER_BACKENDS
+    with running.connect("auth_ro", "auth-ro") as reader:
+        assert reader.execute("SHOW statement_timeout").fetchone() == ("290s",)
+        with pytest.raises(errors.InsufficientPrivilege), reader.transaction():
+            reader.execute("SET TRANSACTION READ WRITE")
+            reader.execute("ALTER ROLE auth_ro CONNECTION LIMIT -1")
+    assert "default_transaction_read_only=on" in settings
+
+
+def test_a_flood_of_idle_connections_refuses_nobody(running: Running) -> None:
+    address = str(LOOPBACK), running.played.pooler_port
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files[1], files[1]))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, files)
+        flood = [stack.enter_context(socket.create_connection(address)) for _ in range(1000)]
+        with running.connect("auth", "auth") as service:
+            service.execute("SELECT 1")
+        flood[0].settimeout(20)
+        assert flood[0].recv(1000)[:1] in (b"", b"E"), "it was given up"
 
 
 def test_the_operator_gets_in_as_the_admin(running: Running) -> None:

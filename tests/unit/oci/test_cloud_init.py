@@ -80,6 +80,10 @@ def test_it_leaves_room_for_the_metadata(pack: Callable[[bytes], bytes], room: i
     assert size < LARGEST - room
 
 
+def test_pgbouncer_may_open_a_file_for_each_client_and_server_connection() -> None:
+    unit = written()["/etc/systemd/system/pgbouncer.service.d/pgherd.conf"]["content"]
+    (files,) = [line.partition("=")[2] for line in unit.splitlines() if "NOFILE" in line]
+    assert int(files) > 2 * pooler_host.CLIENTS
 
 
 def test_the_clients_port_is_opened() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import base64
+import configparser
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.oci import pooler_host, routes
 from pgherd.engines.oci.pooler_host import (
+    BESIDE_SERVICE,
     OLDEST,
     RESERVED,
     SECRETS_SECONDS,
@@ -48,12 +53,13 @@ AUTH = Database(
     "auth",
     Endpoint("10.0.0.5", "primary.auth.example", 5432),
     Endpoint("10.0.0.6", "reader.auth.example", 5432),
-    40,
+    40 + BESIDE_SERVICE,
 )
-ORDER = Database("order", Endpoint("10.0.0.9", None, 5432), None, 20)
+ORDER = Database("order", Endpoint("10.0.0.9", None, 5432), None, 20 + BESIDE_SERVICE)
 COPY = replace(ORDER, service="order-copy", was="order")
 WANTED = Wanted((AUTH, ORDER), SERVERS.pair.certificate.decode(), "10.0.0.0/16")
 SECRETS = Secrets("pem", "ca", SEED, ADMIN_PASSWORD)
+FEW = settings(max_examples=40)
 
 
 def metadata(**databases: object) -> dict[str, Any]:
@@ -181,9 +187,9 @@ def test_what_a_database_was_restored_from_is_read_and_may_be_missing() -> None:
 
 
 def test_it_is_read_as_the_operator_writes_it() -> None:
-    copy = Route("10.0.0.9", "primary.order.example", 5432, None, 20, "ocid1.copy", was="order")
+    copy = Route("10.0.0.9", "primary.order.example", 5432, None, 31, "ocid1.copy", was="order")
     reader = routes.Endpoint("10.0.0.6", "reader.auth.example")
-    auth = Route("10.0.0.5", "primary.auth.example", 5432, reader, 40, "ocid1.auth")
+    auth = Route("10.0.0.5", "primary.auth.example", 5432, reader, 51, "ocid1.auth")
     one, other = (a.pair.certificate.decode() for a in (SERVERS, CLIENTS))
     told = Routes("10.0.0.0/16").including("order-copy", copy, one).including("auth", auth, other)
     found = parse_wanted(told.text(), ())
@@ -378,15 +384,80 @@ def test_the_names_of_a_database_lead_where_they_should() -> None:
     lines = pooler_host.ini(SETTINGS, WANTED, "postgres").split("\n\n")[0].splitlines()
     assert lines == [
         "[databases]",
-        "auth = host=primary.auth.example port=5432 dbname=auth pool_size=40 max_db_connections=40",
+        "auth = host=primary.auth.example port=5432 dbname=auth pool_size=40 max_db_connections=42",
         "auth-ro = host=reader.auth.example port=5432 dbname=auth"
-        " pool_size=40 max_db_connections=40",
+        " pool_size=40 max_db_connections=47",
         "auth_postgres = host=primary.auth.example port=5432 dbname=postgres"
         " pool_size=2 max_db_connections=2",
-        "order = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=20",
-        "order-ro = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=20",
+        "order = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=22",
+        "order-ro = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=27",
         "order_postgres = host=10.0.0.9 port=5432 dbname=postgres pool_size=2 max_db_connections=2",
     ]
+
+
+def test_every_user_has_its_own_and_no_more() -> None:
+    """A service whose names lead to one server has its connections there once."""
+    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").split("\n\n")[1].splitlines()
+    reader = (
+        "pool_size=5 max_user_connections=5 max_user_client_connections=200"
+        " query_timeout=300 idle_transaction_timeout=60"
+    )
+    assert lines == [
+        "[users]",
+        "pgherd = pool_size=2",
+        "auth = max_user_connections=80 max_user_client_connections=5000",
+        f"auth_ro = {reader}",
+        "order = max_user_connections=20 max_user_client_connections=5000",
+        f"order_ro = {reader}",
+    ]
+
+
+@FEW
+@given(st.integers(BESIDE_SERVICE + 1, 3000), st.booleans())
+def test_no_server_gets_more_connections_than_its_pool(pool: int, has_replicas: bool) -> None:
+    database = replace(AUTH, pool=pool, reader=AUTH.reader if has_replicas else None)
+    text = pooler_host.ini(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
+    sections = configparser.ConfigParser(interpolation=None)
+    sections.read_string(text)
+    limits = {user: numbers(line) for user, line in sections["users"].items()}
+    total = Counter[str]()
+    service = Counter[str]()
+    for name, line in sections["databases"].items():
+        to = re.findall(r"host=(\S+)", line)[0]
+        size = numbers(line)["pool_size"]
+        entering = [u for u in ("auth", "auth_ro", "pgherd") if may_enter(database, name, u)]
+        for user in entering:
+            own = limits[user].get("pool_size", size)
+            (service if user == "auth" else total)[to] += own
+        assert numbers(line)["max_db_connections"] == sum(
+            limits[user].get("pool_size", size) for user in entering
+        )
+    for to, most in service.items():
+        total[to] += min(most, limits["auth"]["max_user_connections"])
+        assert min(most, limits["auth"]["max_user_connections"]) == pool - BESIDE_SERVICE
+    assert max(total.values()) <= pool
+
+
+def numbers(line: str) -> dict[str, int]:
+    return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)(?=\s|$)", line)}
+
+
+def may_enter(database: Database, name: str, user: str) -> bool:
+    lines = pooler_host.hba(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
+    words = (line.split() for line in lines.splitlines() if line.startswith("hostssl"))
+    return any(
+        f'"{name}"' in names.split(",") and f'"{user}"' == who for _, names, who, *_ in words
+    )
+
+
+def test_a_pool_that_is_too_small_still_serves() -> None:
+    assert replace(AUTH, pool=1).service_pool == 1
+
+
+def test_a_flood_of_connections_that_never_log_in_is_short() -> None:
+    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").splitlines()
+    assert "max_client_conn = 10000" in lines
+    assert "client_login_timeout = 10" in lines
 
 
 def test_both_sides_check_certificates_and_names() -> None:
@@ -400,10 +471,10 @@ def test_a_certificate_opens_its_own_database_only() -> None:
     assert pooler_host.hba(SETTINGS, WANTED, "postgres").splitlines() == [
         'local pgbouncer "postgres" peer',
         'hostssl "auth","auth-ro" "auth" 10.0.0.0/16 cert',
-        'hostssl "auth","auth-ro" "auth_ro" 10.0.0.0/16 cert',
+        'hostssl "auth-ro" "auth_ro" 10.0.0.0/16 cert',
         'hostssl "auth","auth-ro","auth_postgres" "pgherd" 10.0.0.0/16 cert',
         'hostssl "order","order-ro" "order" 10.0.0.0/16 cert',
-        'hostssl "order","order-ro" "order_ro" 10.0.0.0/16 cert',
+        'hostssl "order-ro" "order_ro" 10.0.0.0/16 cert',
         'hostssl "order","order-ro","order_postgres" "pgherd" 10.0.0.0/16 cert',
         "host all all 0.0.0.0/0 reject",
     ]

@@ -187,7 +187,10 @@ WantedBy=paths.target
 
 
 def pgbouncer_unit() -> str:
-    """Additions to the distribution's unit: our configuration, and back again whatever happens."""
+    """Additions to the distribution's unit: our configuration, and back again whatever happens.
+
+    A file for each client and for each connection to a server.
+    """
     ini = f"{STATE}/{pooler_host.INI}"
     return f"""\
 [Unit]
@@ -199,7 +202,7 @@ ExecStart=
 ExecStart={pooler_host.PGBOUNCER} {ini}
 Restart=always
 RestartSec=1
-LimitNOFILE=16384
+LimitNOFILE=65536
 """
 
 

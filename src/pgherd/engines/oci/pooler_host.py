@@ -44,6 +44,15 @@ ACCESS_WORDS = ("all", "pgbouncer", "replication", "samegroup", "samerole", "sam
 RESERVED = (*ACCESS_WORDS, "none", "pg", "postgres", "public", "template0", "template1")
 """No service's names. Of `pg`, the reader would be called pg_ro, which PostgreSQL refuses."""
 INI, HBA, USERS = "pgbouncer.ini", "hba.conf", "users.txt"
+CLIENTS, SERVICE_CLIENTS, READER_CLIENTS = 10_000, 5_000, 200
+"""Clients of the pooler: all, those of one service, those of its reader."""
+READER_POOL, OPERATOR_POOL = 5, 2
+"""Server connections for each of a database's names."""
+BESIDE_SERVICE = READER_POOL + 3 * OPERATOR_POOL
+"""What is left of a pool to the reader and the operator. It is theirs alone."""
+READER_BACKENDS = 4 * READER_POOL
+"""What a server admits of a reader, whoever asks: all poolers, and queries that they gave up."""
+READER_QUERY_SECONDS, READER_IDLE_SECONDS = 300, 60
 SESSION = {
     "search_path": "pg_catalog",
     "role": "none",
@@ -91,7 +100,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One service's database, and how many connections to it the pooler may open."""
+    """One service's database. `pool` is what the pooler opens at most to each of its servers."""
 
     service: str
     primary: Endpoint
@@ -99,6 +108,11 @@ class Database:
     pool: int
     was: str | None = None
     """The service whose data it was restored from: its database may still bear that name."""
+
+    @property
+    def service_pool(self) -> int:
+        """How many connections the service itself has to a server, under whichever name."""
+        return max(1, self.pool - BESIDE_SERVICE)
 
     @property
     def read_only_role(self) -> str:
@@ -248,9 +262,14 @@ def ini(settings: Settings, wanted: Wanted, console: str) -> str:
     """pgbouncer.ini. All that is in it can be changed by a reload."""
     folder = settings.folder
     lines = [line for database in wanted.databases for line in _routes(database)]
+    limits = [line for database in wanted.databases for line in _limits(database)]
     return f"""\
 [databases]
 {chr(10).join(lines)}
+
+[users]
+{settings.admin_user} = pool_size={OPERATOR_POOL}
+{chr(10).join(limits)}
 
 [pgbouncer]
 listen_addr = {settings.listen_address}
@@ -262,7 +281,8 @@ admin_users = {console}
 pool_mode = transaction
 max_prepared_statements = 200
 ignore_startup_parameters = extra_float_digits
-max_client_conn = 5000
+max_client_conn = {CLIENTS}
+client_login_timeout = 10
 
 auth_type = hba
 auth_hba_file = {folder}/{HBA}
@@ -292,30 +312,47 @@ stats_period = 60
 
 def _routes(database: Database) -> list[str]:
     """Where each of a database's names goes. `_postgres` is for the operator alone."""
-    service, primary = database.service, database.primary
+    service, primary, own = database.service, database.primary, database.service_pool
+    both = own + OPERATOR_POOL
     return [
-        _route(service, primary, service, database.pool),
-        _route(f"{service}-ro", database.reader or primary, service, database.pool),
-        _route(f"{service}_postgres", primary, "postgres", 2),
+        _route(service, primary, service, own, both),
+        _route(f"{service}-ro", database.reader or primary, service, own, both + READER_POOL),
+        _route(f"{service}_postgres", primary, "postgres", OPERATOR_POOL, OPERATOR_POOL),
     ]
 
 
-def _route(name: str, to: Endpoint, database: str, pool: int) -> str:
+def _route(name: str, to: Endpoint, database: str, pool: int, most: int) -> str:
     # By its name where it has one: that is what its certificate is checked against.
     return (
         f"{name} = host={to.name or to.host} port={to.port} dbname={database}"
-        f" pool_size={pool} max_db_connections={pool}"
+        f" pool_size={pool} max_db_connections={most}"
     )
 
 
+def _limits(database: Database) -> list[str]:
+    """What a user may take, whatever the names that it enters lead to.
+
+    Where both names lead to one server, the service has its connections there once.
+    """
+    servers = len({database.primary, database.reader or database.primary})
+    return [
+        f"{database.service} = max_user_connections={servers * database.service_pool}"
+        f" max_user_client_connections={SERVICE_CLIENTS}",
+        f"{database.read_only_role} = pool_size={READER_POOL} max_user_connections={READER_POOL}"
+        f" max_user_client_connections={READER_CLIENTS} query_timeout={READER_QUERY_SECONDS}"
+        f" idle_transaction_timeout={READER_IDLE_SECONDS}",
+    ]
+
+
 def hba(settings: Settings, wanted: Wanted, console: str) -> str:
-    """Who may enter: each service into its own database, the operator into all."""
+    """Who may enter: each service its own database, its reader the replicas, the operator all."""
     lines = [f'local pgbouncer "{console}" peer']
     for database in wanted.databases:
-        names = f'"{database.service}","{database.service}-ro"'
+        service, replicas = f'"{database.service}"', f'"{database.service}-ro"'
+        names = f"{service},{replicas}"
         lines += [
-            f'hostssl {names} "{role}" {wanted.network} cert'
-            for role in (database.service, database.read_only_role)
+            f"hostssl {names} {service} {wanted.network} cert",
+            f'hostssl {replicas} "{database.read_only_role}" {wanted.network} cert',
         ]
         everything = f'{names},"{database.service}_postgres"'
         lines.append(f'hostssl {everything} "{settings.admin_user}" {wanted.network} cert')
@@ -369,7 +406,10 @@ RESET lock_timeout;
 ALTER ROLE CURRENT_USER SET search_path = pg_catalog;
 {_renaming(database)}{create_roles}
 GRANT {service} TO CURRENT_USER;
+ALTER ROLE {read_only} CONNECTION LIMIT {READER_BACKENDS};
 ALTER ROLE {read_only} SET default_transaction_read_only = on;
+ALTER ROLE {read_only} SET statement_timeout = '{READER_QUERY_SECONDS - 10}s';
+ALTER ROLE {read_only} SET client_connection_check_interval = '10s';
 {create_database}
 REVOKE ALL ON DATABASE {service} FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
