@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 import os
+import resource
 import secrets as random
 import shutil
 import socket
@@ -57,12 +58,19 @@ sys.path.insert(0, str(folder))
 import pooler_host
 settings = pooler_host.Settings(**json.loads((folder / "settings.json").read_text()))
 vault = folder.parent / "vault"
-host = pooler_host.Host(settings, lambda ocid: (vault / ocid).read_text(), pooler_host.say)
+host = pooler_host.Host(
+    settings,
+    lambda ocid: (vault / ocid).read_text(),
+    pooler_host.say,
+    version=lambda: pooler_host.pgbouncer_version(sys.argv[2]),
+)
 for line in sys.stdin:
     host.round(float(line))
     print("round over", flush=True)
 """
-"""The program's own loop, but for the vault and the clock, which come from here."""
+"""The program's own loop, but for the vault, the clock and the place of PgBouncer."""
+POOL = 4
+"""The service's part of what the metadata says."""
 
 
 def free_port() -> int:
@@ -231,19 +239,23 @@ class Played:
         return settings
 
     def host(self, settings: Settings) -> Host:
-        command = [sys.executable, "-I", "-B", f"{settings.folder}/driver.py", settings.folder]
+        driver = [f"{settings.folder}/driver.py", settings.folder, pooler.program()]
+        command = [sys.executable, "-I", "-B", *driver]
         pipe = subprocess.PIPE
         return Host(self.start(command, stdin=pipe, stdout=pipe))
 
     def start_pgbouncer(self, settings: Settings) -> None:
         ini = Path(settings.folder) / pooler_host.INI
-        self.start_logged("pgbouncer", [pooler.program(), ini])
+        # Its unit on a host gives it 65,536 files; what this machine gives is enough for a test.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.start_logged("pgbouncer", ["prlimit", f"--nofile={most}", pooler.program(), ini])
         eventually(lambda: socket.create_connection((str(LOOPBACK), self.pooler_port), 1).close())
 
     def tell(self, *services: str, **changes: object) -> None:
         """The operator's part: what the metadata says of databases."""
         server = {"host": str(LOOPBACK), "name": "localhost"}
-        entry = {**server, "port": self.postgresql_port, "reader": server, "pool": 4}
+        entry = {**server, "port": self.postgresql_port, "reader": server}
+        entry |= {"pool": POOL + pooler_host.BESIDE_SERVICE}
         databases = dict.fromkeys(services, entry | changes)
         self.metadata.content = {
             "databases": databases,
@@ -403,8 +415,8 @@ def as_it_was(running: Running) -> Iterator[None]:
 
 def test_both_hosts_prepare_all_databases_at_once(running: Running) -> None:
     for journal in (running.first, running.others):
-        assert "auth: it is prepared" in journal, journal
-        assert "order: it is prepared" in journal, journal
+        assert prepared("auth") in journal, journal
+        assert prepared("order") in journal, journal
 
 
 def test_a_second_round_changes_nothing(running: Running) -> None:
@@ -422,8 +434,8 @@ def test_a_program_that_starts_again_finds_everything_done(running: Running) -> 
         "metadata: databases auth, order are wanted",
         "secrets: new ones were read",
         "pgbouncer: it was reloaded",
-        "auth: it is prepared",
-        "order: it is prepared",
+        prepared("auth"),
+        prepared("order"),
     ]
     with running.connect("auth", "auth") as connection:
         connection.execute("SELECT 1")
@@ -451,7 +463,7 @@ def test_a_new_database_is_let_in_and_one_that_is_gone_is_not(running: Running) 
     with running.connect("order", "order") as open_session:
         running.played.tell("auth", "order", "cart", name=None)
         journal = running.host.round()
-        assert "cart: it is prepared" in journal, journal
+        assert prepared("cart") in journal, journal
         with running.connect("cart", "cart") as connection:
             connection.execute("SELECT 1")
         open_session.execute("SELECT 1")
@@ -509,7 +521,7 @@ def test_an_interrupted_preparation_is_completed(running: Running) -> None:
     for stop in range(4, len(lines), 3):
         with suppress(pooler_host.Trouble):  # a statement that was cut
             pooler_host.psql(login, "".join(lines[:stop]))
-    assert pooler_host.psql(login, "".join(lines)) == ""
+    assert pooler_host.psql(login, "".join(lines)) == cannot_revoke("user")
     running.played.tell("auth", "order", "user")
     running.host.round()
     with running.connect("user", "user") as connection:
@@ -523,7 +535,7 @@ def test_a_service_without_schema_public_can_be_prepared_again(running: Running)
         connection.execute("DROP SCHEMA public")
         try:
             journal = running.played.host(running.settings).round()
-            assert "auth: it is prepared" in journal
+            assert prepared("auth") in journal
         finally:
             connection.execute("CREATE SCHEMA public")
 
@@ -538,6 +550,17 @@ def make_restored(running: Running, was: str) -> None:
     prepare(running, was)
     objects = "CREATE TABLE item AS SELECT 1 AS id; CREATE VIEW items AS SELECT count(*) AS many"
     running.played.superuser(f'SET ROLE "{was}"; {objects} FROM item', was)
+
+
+def prepared(service: str, *warnings: str) -> str:
+    """What a host says of it, with an admin who is no superuser."""
+    said = "; ".join((*warnings, cannot_revoke(service)))
+    return f"{service}: it is prepared; {said}"
+
+
+def cannot_revoke(service: str) -> str:
+    what = "may call functions that lock or write: a superuser can revoke it"
+    return f"WARNING:  {service}_ro {what}"
 
 
 def prepare(running: Running, service: str, was: str | None = None, stop: int | None = None) -> str:
@@ -595,13 +618,13 @@ def test_a_restored_database_answers_under_its_own_name(running: Running) -> Non
             "files: hba.conf was written",
             "files: pgbouncer.ini was written",
             "pgbouncer: it was reloaded",
-            "till-copy: it is prepared",
+            prepared("till-copy"),
         ]
         assert_whole(running, "till-copy")
         assert_refused(running.played.parameters("till", "till-copy"))
         assert running.host.round() == []
         started_again = running.played.host(running.settings).round()
-        assert started_again[-1] == "till-copy: it is prepared"
+        assert started_again[-1] == prepared("till-copy")
         assert names_from(running, "till") == (["till-copy"], ["till-copy", "till-copy_ro"])
         with running.connect("till-copy", "till-copy") as connection:
             assert connection.execute("SELECT many FROM items").fetchone() == (2,)
@@ -618,7 +641,7 @@ def test_both_hosts_may_rename_at_once(running: Running) -> None:
         for host in (running.host, other):
             host.start_round()
         for journal in (running.host.journal(), other.journal()):
-            assert "till-copy: it is prepared" in journal, journal
+            assert prepared("till-copy") in journal, journal
         assert_whole(running, "till-copy")
     finally:
         drop(running, "till", "till-copy")
@@ -641,7 +664,7 @@ def test_a_renaming_that_was_cut_off_anywhere_is_completed(running: Running) -> 
             with suppress(pooler_host.Trouble):  # a statement that was cut
                 prepare(running, "till-copy", "till", stop)
             seen.append(names_from(running, "till"))
-            assert prepare(running, "till-copy", "till") == ""
+            assert prepare(running, "till-copy", "till") == cannot_revoke("till-copy")
             assert names_from(running, "till") == new
             query = "SELECT pg_get_userbyid(relowner), many FROM items, pg_class"
             rows = running.played.superuser(f"{query} WHERE relname = 'item'", "till-copy")
@@ -664,7 +687,7 @@ def test_what_bears_its_new_name_already_keeps_it(running: Running, done: int) -
         if done == 3:
             running.played.superuser('ALTER DATABASE "till" RENAME TO "till-copy"')
         running.played.tell_restored("till-copy", "till")
-        assert running.host.round()[-1] == "till-copy: it is prepared"
+        assert running.host.round()[-1] == prepared("till-copy")
         assert_whole(running, "till-copy")
     finally:
         drop(running, "till", "till-copy")
@@ -681,7 +704,7 @@ def test_nothing_is_renamed_under_somebodys_feet(running: Running) -> None:
         assert names_from(running, "till") == (["till"], ["till", "till_ro"])
         inside.close()
         assert running.host.round() == [
-            "till-copy: it is prepared",
+            prepared("till-copy"),
             "till-copy: works again",
         ]
         assert_whole(running, "till-copy")
@@ -695,9 +718,8 @@ def test_a_database_of_the_old_name_beside_it_is_left_alone(running: Running) ->
     prepare(running, "till-copy")
     try:
         running.played.tell_restored("till-copy", "till")
-        assert running.host.round()[-1] == (
-            "till-copy: it is prepared;"
-            " WARNING:  database till is left alone, as till-copy is there too"
+        assert running.host.round()[-1] == prepared(
+            "till-copy", "WARNING:  database till is left alone, as till-copy is there too"
         )
         everything = ["till", "till-copy"], ["till", "till-copy", "till-copy_ro", "till_ro"]
         assert names_from(running, "till") == everything
@@ -709,9 +731,9 @@ def test_a_database_of_the_old_name_beside_it_is_left_alone(running: Running) ->
 def test_a_copy_without_the_database_begins_empty_and_says_so(running: Running) -> None:
     try:
         running.played.tell_restored("till-copy", "till")
-        assert running.host.round()[-1] == (
-            "till-copy: it is prepared;"
-            " WARNING:  database till is not in what was restored: till-copy begins empty"
+        assert running.host.round()[-1] == prepared(
+            "till-copy",
+            "WARNING:  database till is not in what was restored: till-copy begins empty",
         )
         with running.connect("till-copy", "till-copy") as connection:
             connection.execute("SELECT 1")
@@ -743,8 +765,9 @@ def test_a_service_makes_tables_in_its_own_database(running: Running) -> None:
         ("auth", "auth", "auth_postgres"),
         ("auth", "auth", "postgres"),
         ("auth", ADMIN, "auth"),
-        ("auth", "auth_ro", "auth"),
+        ("auth", "auth_ro", "auth-ro"),
         ("auth_ro", "auth", "auth"),
+        ("auth_ro", "auth_ro", "auth"),
         ("auth", "auth", "pgbouncer"),
         (ADMIN, ADMIN, "pgbouncer"),
         ("stranger", "stranger", "auth"),
@@ -792,19 +815,265 @@ def test_read_only_reads_everything_and_writes_nothing(running: Running) -> None
             service.execute("DROP SCHEMA vault CASCADE")
 
 
-def test_read_only_reads_where_the_admin_cannot_grant_pg_read_all_data(running: Running) -> None:
-    """As from PostgreSQL 16 on, unless the service gave it to the admin."""
-    running.played.superuser("REVOKE pg_read_all_data FROM order_ro")
+def test_read_only_reads_what_is_made_later_and_no_passwords(running: Running) -> None:
+    with running.connect("order", "order") as service:
+        service.execute("CREATE SCHEMA new")
+        service.execute("CREATE TABLE new.item (id serial)")
+        with running.connect("order_ro", "order-ro") as connection:
+            assert connection.execute("SELECT * FROM new.item").fetchall() == []
+            connection.execute("SELECT last_value FROM new.item_id_seq")
+            for secret in ("pg_authid", "pg_shadow", "pg_user_mapping"):
+                with pytest.raises(errors.InsufficientPrivilege):
+                    connection.execute(f"TABLE {secret}".encode())
+        service.execute("DROP SCHEMA new CASCADE")
+
+
+def test_read_only_reads_what_was_there_before_it(running: Running) -> None:
+    """As in a database that was restored, or filled before it had a reader."""
+    prepare(running, "ledger")
+    odd = "\"Odd 'name'; %I\""
     try:
-        with running.connect("order", "order") as service:
-            service.execute("CREATE SCHEMA new")
-            service.execute("CREATE TABLE new.item (id serial)")
-            with running.connect("order_ro", "order") as connection:
-                assert connection.execute("SELECT * FROM new.item").fetchall() == []
-                connection.execute("SELECT last_value FROM new.item_id_seq")
-            service.execute("DROP SCHEMA new CASCADE")
+        as_service = f"""
+            SET ROLE ledger; CREATE SCHEMA {odd}; CREATE TABLE {odd}.{odd} (id serial);
+            CREATE VIEW seen AS SELECT 1 AS one; CREATE TABLE secret ();
+            REVOKE ALL ON SCHEMA {odd} FROM ledger_ro; REVOKE ALL ON seen FROM ledger_ro;
+            REVOKE ALL ON ALL TABLES IN SCHEMA {odd} FROM ledger_ro;
+            REVOKE ALL ON ALL SEQUENCES IN SCHEMA {odd} FROM ledger_ro
+        """  # noqa: S608 - the names are above
+        running.played.superuser(as_service, "ledger")
+        running.played.superuser("CREATE SCHEMA other; CREATE TABLE other.one ()", "ledger")
+        running.played.superuser("GRANT pg_read_all_data TO ledger_ro")
+        assert prepare(running, "ledger") == cannot_revoke("ledger")
+        reads = "SELECT pg_catalog.has_table_privilege('ledger_ro', c.oid, 'SELECT')"
+        query = f"{reads}, relname FROM pg_class c WHERE relowner = 'ledger'::regrole"
+        rows = running.played.superuser(f"{query} AND relkind IN ('r', 'v', 'S')", "ledger")
+        assert len(rows) == 4
+        assert [row for row in rows if not row[0]] == []
+        query = "SELECT has_schema_privilege('ledger_ro', 'other', 'USAGE')"
+        assert running.played.superuser(query, "ledger") == [(False,)]
     finally:
-        running.played.superuser("GRANT pg_read_all_data TO order_ro")
+        drop(running, "ledger")
+
+
+WITHHELD = (
+    "pg_logical_emit_message(false, 'a', 'b')",
+    "pg_advisory_lock(1)",
+    "pg_advisory_lock_shared(1, 2)",
+    "pg_advisory_xact_lock(1)",
+    "pg_try_advisory_lock(1)",
+    "pg_try_advisory_xact_lock_shared(1, 2)",
+    "pg_notify('a', 'b')",
+    "lo_creat(-1)",
+    "lo_create(0)",
+    "lo_from_bytea(0, 'a')",
+    "txid_current()",
+    "pg_current_xact_id()",
+)
+
+
+def test_read_only_neither_writes_nor_locks_where_an_admin_may_see_to_it(running: Running) -> None:
+    running.played.superuser(f"GRANT postgres TO {ADMIN}")  # what is its own is then the admin's
+    try:
+        assert prepare(running, "ledger") == ""
+        assert prepare(running, "ledger") == ""
+        running.played.tell("auth", "order", "ledger")
+        running.host.round()
+        with running.connect("ledger_ro", "ledger-ro") as reader:
+            for call in WITHHELD:
+                with pytest.raises(errors.InsufficientPrivilege), reader.transaction():
+                    reader.execute("SET TRANSACTION READ WRITE")
+                    reader.execute(f"SELECT {call}".encode())
+        with running.connect("ledger", "ledger") as service, service.transaction():
+            for call in WITHHELD:
+                service.execute(f"SELECT {call}".encode())
+        running.played.superuser(f"REVOKE postgres FROM {ADMIN}")
+        assert prepare(running, "ledger") == "", "nothing is left to be revoked"
+    finally:
+        running.played.superuser(f"REVOKE postgres FROM {ADMIN}")
+        drop(running, "ledger")
+
+
+# What a service can define
+
+
+# Each tries to make its caller's rights the service's own, and leaves a trace when it is called.
+PLANTED = """\
+CREATE TABLE public.caught (what text, who text);
+GRANT INSERT ON public.caught TO PUBLIC;
+CREATE FUNCTION public.caught(what text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.caught VALUES (what, current_user);
+    ALTER ROLE planter CREATEDB;
+    RETURN what;
+EXCEPTION WHEN OTHERS THEN
+    RETURN what;
+END $$;
+CREATE FUNCTION public.hashtext(text) RETURNS integer LANGUAGE sql
+    AS $$SELECT public.caught('hashtext'); SELECT 1$$;
+CREATE FUNCTION public.pg_advisory_xact_lock(integer) RETURNS text LANGUAGE sql
+    AS $$SELECT public.caught('lock')$$;
+CREATE FUNCTION public.has_schema_privilege(text, text, text) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('has_schema_privilege'); SELECT false$$;
+CREATE FUNCTION public.equal(name, text) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT false$$;
+CREATE OPERATOR public.= (FUNCTION = public.equal, LEFTARG = name, RIGHTARG = text);
+CREATE FUNCTION public.equal(name, name) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT false$$;
+CREATE OPERATOR public.= (FUNCTION = public.equal, LEFTARG = name, RIGHTARG = name);
+CREATE FUNCTION public.matches(name, text) RETURNS boolean LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT false$$;
+CREATE OPERATOR public.~ (FUNCTION = public.matches, LEFTARG = name, RIGHTARG = text);
+CREATE FUNCTION public.joined(text, text) RETURNS text LANGUAGE sql
+    AS $$SELECT public.caught('operator'); SELECT 'ALTER ROLE planter CREATEDB'$$;
+CREATE OPERATOR public.|| (FUNCTION = public.joined, LEFTARG = text, RIGHTARG = text);
+CREATE FUNCTION public.format(text, name) RETURNS text LANGUAGE sql
+    AS $$SELECT public.caught('format'); SELECT 'anything'$$;
+CREATE VIEW public.pg_roles AS SELECT public.caught('view'), 'nobody'::name AS rolname;
+CREATE VIEW public.pg_proc AS SELECT public.caught('view'), 'nobody'::name AS proname;
+CREATE VIEW public.pg_database AS SELECT public.caught('view'), 'nobody'::name AS datname;
+"""
+ITS_OWN_SETTINGS = (
+    "search_path = public, pg_catalog",
+    "role = 'planter'",
+    "statement_timeout = 1",
+    "lock_timeout = 1",
+    "idle_session_timeout = 1",
+    "idle_in_transaction_session_timeout = 1",
+    "default_transaction_read_only = on",
+    "client_min_messages = error",
+)
+
+
+@pytest.fixture
+def planter(running: Running) -> Iterator[psycopg.Connection[Any]]:
+    """A service that has filled its database with traps; its session."""
+    prepare(running, "planter")
+    running.played.tell("auth", "order", "planter")
+    running.host.round()
+    try:
+        with running.connect("planter", "planter") as service:
+            service.execute(PLANTED.encode())
+            yield service
+    finally:
+        drop(running, "planter")
+
+
+@pytest.mark.parametrize("settings", [ITS_OWN_SETTINGS[:1], ITS_OWN_SETTINGS])
+def test_nothing_that_a_service_defines_is_run_by_the_admin(
+    running: Running, planter: psycopg.Connection[Any], settings: Sequence[str]
+) -> None:
+    for setting in settings:
+        planter.execute(f"ALTER DATABASE planter SET {setting}".encode())
+    assert prepare(running, "planter") == cannot_revoke("planter")
+    assert planter.execute("SELECT what, who FROM public.caught").fetchall() == []
+    query = "SELECT rolcreatedb FROM pg_roles WHERE rolname = 'planter'"
+    assert running.played.superuser(query) == [(False,)]
+
+
+def test_the_admins_sessions_are_pinned_in_every_database(
+    running: Running, planter: psycopg.Connection[Any]
+) -> None:
+    for setting in ITS_OWN_SETTINGS:
+        planter.execute(f"ALTER DATABASE planter SET {setting}".encode())
+    here = Endpoint(str(LOOPBACK), "localhost", running.played.postgresql_port)
+    secrets = pooler_host.Secrets("", "", SEED, ADMIN_PASSWORD)
+    login = pooler_host.admin_login(
+        running.settings, Database("planter", here, None, POOL), secrets
+    )
+    shown = ", ".join(f"current_setting('{name}')" for name in pooler_host.SESSION)
+    say = f"DO $$BEGIN RAISE WARNING '%', concat_ws('|', current_database(), {shown}); END$$;\n"
+    said = pooler_host.psql(login, f"{say}\\connect planter\n{say}")
+    pinned = "|".join(pooler_host.SESSION.values()).replace("60s", "1min")
+    assert said == f"WARNING:  postgres|{pinned}; WARNING:  planter|{pinned}"
+
+
+def test_a_person_who_operates_finds_postgresqls_own_names_only(
+    running: Running, planter: psycopg.Connection[Any]
+) -> None:
+    planter.execute("ALTER DATABASE planter SET search_path = public, pg_catalog")
+    with running.connect(ADMIN, "planter") as operator:
+        operator.execute("SELECT hashtext('a')")
+        assert operator.execute("SELECT count(*) FROM public.caught").fetchone() == (0,)
+
+
+def test_a_service_cannot_hold_up_the_hosts(
+    running: Running, planter: psycopg.Connection[Any]
+) -> None:
+    with planter.transaction():
+        lock = "pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgherd'))"
+        planter.execute(f"SELECT {lock}".encode())
+        before = time.monotonic()
+        assert prepare(running, "planter") == cannot_revoke("planter")
+        assert time.monotonic() - before < 10
+    with planter.transaction():
+        planter.execute("REVOKE USAGE ON SCHEMA public FROM planter_ro")
+        before = time.monotonic()
+        with pytest.raises(pooler_host.Trouble, match="lock timeout"):
+            prepare(running, "planter")
+        assert time.monotonic() - before < 10
+
+
+# Limits
+
+
+def test_a_reader_never_takes_its_services_connections(running: Running) -> None:
+    def begin(stack: ExitStack, user: str, name: str) -> None:
+        session = stack.enter_context(running.connect(user, name))
+        stack.enter_context(session.transaction())
+        session.execute("SELECT 1")
+
+    with running.connect("auth_ro", "auth-ro") as waiting, ExitStack() as others:
+        with ExitStack() as readers:
+            for _ in range(pooler_host.READER_POOL):
+                begin(readers, "auth_ro", "auth-ro")
+            thread = threading.Thread(target=waiting.execute, args=("SELECT 1",))
+            thread.start()
+            for number in range(POOL):
+                begin(others, "auth", "auth" if number % 2 else "auth-ro")
+            begin(others, ADMIN, "auth")
+            sessions = "FROM pg_stat_activity WHERE datname = 'auth' GROUP BY 1"
+            found = dict(running.played.superuser(f"SELECT usename, count(*) {sessions}"))
+            assert (found["auth_ro"], found["auth"]) == (pooler_host.READER_POOL, POOL)
+            assert sum(found.values()) <= POOL + pooler_host.BESIDE_SERVICE
+            assert thread.is_alive()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_reader_has_no_more_clients_than_are_its_own(running: Running) -> None:
+    parameters = running.played.parameters("auth_ro", "auth-ro")
+    with ExitStack() as stack:
+        for _ in range(pooler_host.READER_CLIENTS):
+            stack.enter_context(connect(parameters))
+        with pytest.raises(psycopg.OperationalError, match="max_user_client_connections"):
+            connect(parameters)
+        with running.connect("auth", "auth-ro") as service:
+            service.execute("SELECT 1")
+
+
+def test_a_server_itself_bounds_what_a_reader_takes_of_it(running: Running) -> None:
+    query = "SELECT rolconnlimit, rolconfig FROM pg_roles WHERE rolname = 'auth_ro'"
+    ((limit, settings),) = running.played.superuser(query)
+    assert limit == pooler_host.READER_BACKENDS
+    with running.connect("auth_ro", "auth-ro") as reader:
+        assert reader.execute("SHOW statement_timeout").fetchone() == ("290s",)
+        with pytest.raises(errors.InsufficientPrivilege), reader.transaction():
+            reader.execute("SET TRANSACTION READ WRITE")
+            reader.execute("ALTER ROLE auth_ro CONNECTION LIMIT -1")
+    assert "default_transaction_read_only=on" in settings
+
+
+def test_a_flood_of_idle_connections_refuses_nobody(running: Running) -> None:
+    address = str(LOOPBACK), running.played.pooler_port
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files[1], files[1]))
+    with ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, files)
+        flood = [stack.enter_context(socket.create_connection(address)) for _ in range(1000)]
+        with running.connect("auth", "auth") as service:
+            service.execute("SELECT 1")
+        flood[0].settimeout(20)
+        assert flood[0].recv(1000)[:1] in (b"", b"E"), "it was given up"
 
 
 def test_the_operator_gets_in_as_the_admin(running: Running) -> None:

@@ -312,6 +312,10 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
             "replicator",
             "rewind",
             "all",
+            "pg",
+            "samegroup",
+            "samerole",
+            "sameuser",
         )
     ),
     (

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from oci.psql.models import ConnectionDetails
 from oci.psql.models import Endpoint as SdkEndpoint
 
+from pgherd.engines.oci.pooler_host import BESIDE_SERVICE
 from pgherd.engines.oci.routes import (
     LEAST_POOL,
     POOL_PER_OCPU,
@@ -61,7 +62,7 @@ ALL = st.builds(
     TEXTS,
 )
 SYSTEM = "ocid1.postgresqldbsystem.oc1.iad.auth"
-AUTH = Route("10.0.0.5", "primary.auth", 5432, Endpoint("10.0.0.6", "reader.auth"), 40, SYSTEM)
+AUTH = Route("10.0.0.5", "primary.auth", 5432, Endpoint("10.0.0.6", "reader.auth"), 51, SYSTEM)
 ORDER = Route("10.0.0.9", "primary.order", 5432, None, 40, was="orders")
 
 
@@ -338,7 +339,7 @@ def test_a_route_is_made_of_a_systems_endpoints() -> None:
 @FEW
 @given(st.integers(1, 128), st.integers(1, 3))
 def test_poolers_share_a_databases_connections(ocpus: int, poolers: int) -> None:
-    pool = route(details(reader=False), SYSTEM, ocpus, poolers).pool
+    pool = route(details(reader=False), SYSTEM, ocpus, poolers).pool - BESIDE_SERVICE
     assert pool >= LEAST_POOL
     assert pool == LEAST_POOL or pool * poolers <= POOL_PER_OCPU * ocpus
 

@@ -72,7 +72,7 @@ async def test_it_says_what_the_instances_must_be() -> None:
         "ocid1.subnet",
         "ocid1.group",
         "ocid1.compartment",
-        "Canonical Ubuntu 24.04",
+        "Canonical Ubuntu 26.04",
         "pgherd-environment=production",
         "pgherd-part=pooler-2 on 10.0.16.3",
     ):

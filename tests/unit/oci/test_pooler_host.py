@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import base64
+import configparser
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,10 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.oci import pooler_host, routes
 from pgherd.engines.oci.pooler_host import (
+    BESIDE_SERVICE,
+    OLDEST,
+    RESERVED,
     SECRETS_SECONDS,
     Database,
     Endpoint,
@@ -30,6 +38,8 @@ from pgherd.engines.oci.pooler_host import (
     role_password,
 )
 from pgherd.engines.oci.routes import Route, Routes
+from pgherd.errors import InputError
+from pgherd.fleet.names import check_name
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair
 
@@ -43,12 +53,13 @@ AUTH = Database(
     "auth",
     Endpoint("10.0.0.5", "primary.auth.example", 5432),
     Endpoint("10.0.0.6", "reader.auth.example", 5432),
-    40,
+    40 + BESIDE_SERVICE,
 )
-ORDER = Database("order", Endpoint("10.0.0.9", None, 5432), None, 20)
+ORDER = Database("order", Endpoint("10.0.0.9", None, 5432), None, 20 + BESIDE_SERVICE)
 COPY = replace(ORDER, service="order-copy", was="order")
 WANTED = Wanted((AUTH, ORDER), SERVERS.pair.certificate.decode(), "10.0.0.0/16")
 SECRETS = Secrets("pem", "ca", SEED, ADMIN_PASSWORD)
+FEW = settings(max_examples=40)
 
 
 def metadata(**databases: object) -> dict[str, Any]:
@@ -147,6 +158,27 @@ def test_a_name_that_is_no_services_is_refused(name: str) -> None:
         parse_wanted(json.dumps(metadata(**{name: entry(AUTH)})), {"pgherd"})
 
 
+@pytest.mark.parametrize("name", RESERVED)
+def test_a_word_of_postgresql_or_pgbouncer_is_no_name(name: str) -> None:
+    """Not one that the access file may take for something else, or of which a role would be."""
+    for found in (metadata(**{name: entry(AUTH)}), metadata(auth=entry(AUTH) | {"was": name})):
+        with pytest.raises(Trouble, match="is no service's name"):
+            parse_wanted(json.dumps(found), RESERVED)
+    with pytest.raises(InputError):
+        check_name("service", name)
+
+
+@pytest.mark.parametrize("name", ["pg-x", "pgx", "allx", "p"])
+def test_a_name_that_begins_like_one_is_a_name(name: str) -> None:
+    assert parse_wanted(json.dumps(metadata(**{name: entry(AUTH)})), RESERVED)
+
+
+def test_every_name_is_quoted_where_words_have_a_meaning() -> None:
+    lines = pooler_host.hba(SETTINGS, WANTED, "postgres").splitlines()
+    names = [name for line in lines[1:-1] for part in line.split()[1:3] for name in part.split(",")]
+    assert [name for name in names if not re.fullmatch(r'"[^"]+"', name)] == []
+
+
 def test_what_a_database_was_restored_from_is_read_and_may_be_missing() -> None:
     text = json.dumps(metadata(**{"order-copy": entry(COPY)}))
     assert parse_wanted(text, ()).databases == (COPY,)
@@ -155,9 +187,9 @@ def test_what_a_database_was_restored_from_is_read_and_may_be_missing() -> None:
 
 
 def test_it_is_read_as_the_operator_writes_it() -> None:
-    copy = Route("10.0.0.9", "primary.order.example", 5432, None, 20, "ocid1.copy", was="order")
+    copy = Route("10.0.0.9", "primary.order.example", 5432, None, 31, "ocid1.copy", was="order")
     reader = routes.Endpoint("10.0.0.6", "reader.auth.example")
-    auth = Route("10.0.0.5", "primary.auth.example", 5432, reader, 40, "ocid1.auth")
+    auth = Route("10.0.0.5", "primary.auth.example", 5432, reader, 51, "ocid1.auth")
     one, other = (a.pair.certificate.decode() for a in (SERVERS, CLIENTS))
     told = Routes("10.0.0.0/16").including("order-copy", copy, one).including("auth", auth, other)
     found = parse_wanted(told.text(), ())
@@ -352,15 +384,80 @@ def test_the_names_of_a_database_lead_where_they_should() -> None:
     lines = pooler_host.ini(SETTINGS, WANTED, "postgres").split("\n\n")[0].splitlines()
     assert lines == [
         "[databases]",
-        "auth = host=primary.auth.example port=5432 dbname=auth pool_size=40 max_db_connections=40",
+        "auth = host=primary.auth.example port=5432 dbname=auth pool_size=40 max_db_connections=42",
         "auth-ro = host=reader.auth.example port=5432 dbname=auth"
-        " pool_size=40 max_db_connections=40",
+        " pool_size=40 max_db_connections=47",
         "auth_postgres = host=primary.auth.example port=5432 dbname=postgres"
         " pool_size=2 max_db_connections=2",
-        "order = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=20",
-        "order-ro = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=20",
+        "order = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=22",
+        "order-ro = host=10.0.0.9 port=5432 dbname=order pool_size=20 max_db_connections=27",
         "order_postgres = host=10.0.0.9 port=5432 dbname=postgres pool_size=2 max_db_connections=2",
     ]
+
+
+def test_every_user_has_its_own_and_no_more() -> None:
+    """A service whose names lead to one server has its connections there once."""
+    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").split("\n\n")[1].splitlines()
+    reader = (
+        "pool_size=5 max_user_connections=5 max_user_client_connections=200"
+        " query_timeout=300 idle_transaction_timeout=60"
+    )
+    assert lines == [
+        "[users]",
+        "pgherd = pool_size=2",
+        "auth = max_user_connections=80 max_user_client_connections=5000",
+        f"auth_ro = {reader}",
+        "order = max_user_connections=20 max_user_client_connections=5000",
+        f"order_ro = {reader}",
+    ]
+
+
+@FEW
+@given(st.integers(BESIDE_SERVICE + 1, 3000), st.booleans())
+def test_no_server_gets_more_connections_than_its_pool(pool: int, has_replicas: bool) -> None:
+    database = replace(AUTH, pool=pool, reader=AUTH.reader if has_replicas else None)
+    text = pooler_host.ini(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
+    sections = configparser.ConfigParser(interpolation=None)
+    sections.read_string(text)
+    limits = {user: numbers(line) for user, line in sections["users"].items()}
+    total = Counter[str]()
+    service = Counter[str]()
+    for name, line in sections["databases"].items():
+        to = re.findall(r"host=(\S+)", line)[0]
+        size = numbers(line)["pool_size"]
+        entering = [u for u in ("auth", "auth_ro", "pgherd") if may_enter(database, name, u)]
+        for user in entering:
+            own = limits[user].get("pool_size", size)
+            (service if user == "auth" else total)[to] += own
+        assert numbers(line)["max_db_connections"] == sum(
+            limits[user].get("pool_size", size) for user in entering
+        )
+    for to, most in service.items():
+        total[to] += min(most, limits["auth"]["max_user_connections"])
+        assert min(most, limits["auth"]["max_user_connections"]) == pool - BESIDE_SERVICE
+    assert max(total.values()) <= pool
+
+
+def numbers(line: str) -> dict[str, int]:
+    return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)(?=\s|$)", line)}
+
+
+def may_enter(database: Database, name: str, user: str) -> bool:
+    lines = pooler_host.hba(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
+    words = (line.split() for line in lines.splitlines() if line.startswith("hostssl"))
+    return any(
+        f'"{name}"' in names.split(",") and f'"{user}"' == who for _, names, who, *_ in words
+    )
+
+
+def test_a_pool_that_is_too_small_still_serves() -> None:
+    assert replace(AUTH, pool=1).service_pool == 1
+
+
+def test_a_flood_of_connections_that_never_log_in_is_short() -> None:
+    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").splitlines()
+    assert "max_client_conn = 10000" in lines
+    assert "client_login_timeout = 10" in lines
 
 
 def test_both_sides_check_certificates_and_names() -> None:
@@ -374,10 +471,10 @@ def test_a_certificate_opens_its_own_database_only() -> None:
     assert pooler_host.hba(SETTINGS, WANTED, "postgres").splitlines() == [
         'local pgbouncer "postgres" peer',
         'hostssl "auth","auth-ro" "auth" 10.0.0.0/16 cert',
-        'hostssl "auth","auth-ro" "auth_ro" 10.0.0.0/16 cert',
+        'hostssl "auth-ro" "auth_ro" 10.0.0.0/16 cert',
         'hostssl "auth","auth-ro","auth_postgres" "pgherd" 10.0.0.0/16 cert',
         'hostssl "order","order-ro" "order" 10.0.0.0/16 cert',
-        'hostssl "order","order-ro" "order_ro" 10.0.0.0/16 cert',
+        'hostssl "order-ro" "order_ro" 10.0.0.0/16 cert',
         'hostssl "order","order-ro","order_postgres" "pgherd" 10.0.0.0/16 cert',
         "host all all 0.0.0.0/0 reject",
     ]
@@ -405,6 +502,49 @@ def test_no_password_is_in_the_sql() -> None:
     for role in ("auth", "auth_ro"):
         assert role_password(SEED, role, "auth") not in sql
     assert sql.count("PASSWORD 'SCRAM-SHA-256$4096:") == 2
+
+
+@pytest.mark.parametrize("database", [AUTH, COPY])
+def test_what_the_admin_calls_and_reads_is_named_in_full(database: Database) -> None:
+    sql = pooler_host.preparation(database, SEED)
+    called = set(re.findall(r"(?<![\w.])(\w+) ?\(", sql))
+    assert called <= {"IN", "EXISTS", "WHERE", "pg_"}, "the last is a part of a pattern"
+    read = re.findall(r"(?:FROM|JOIN) ((?:pg_catalog\.)?\w+)", sql)
+    assert {f for f in read if not f.startswith("pg_catalog")} <= {"PUBLIC"}
+
+
+def test_the_admins_sessions_are_pinned_before_anything_is_asked() -> None:
+    options = pooler_host.admin_login(SETTINGS, AUTH, SECRETS)["PGOPTIONS"].split("-c ")[1:]
+    found = dict(option.strip().split("=") for option in options)
+    assert found == pooler_host.SESSION
+    assert found["search_path"] == "pg_catalog"
+    assert {name for name in found if name.endswith("_timeout")} == {
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+        "idle_session_timeout",
+    }
+
+
+def test_psql_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "psql"
+    program.write_text('#!/bin/sh\necho "WARNING: $@ $(env | cut -d= -f1 | sort | xargs)" >&2\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PGOPTIONS", "-c search_path=public")
+    monkeypatch.setenv("PSQLRC", "/tmp/psqlrc")
+    monkeypatch.setenv("PGSERVICE", "other")
+    said = pooler_host.psql({"PGHOST": "here"}, "").split()
+    assert "--no-psqlrc" in said
+    assert [name for name in said if name.startswith(("PG", "PSQL"))] == ["PGHOST"]
+
+
+def test_a_reader_is_made_a_member_of_nothing() -> None:
+    sql = pooler_host.preparation(AUTH, SEED)
+    assert re.findall(r"(\w+) pg_read_all_data", sql) == ["REVOKE", "revoke"]
+    assert [line for line in sql.splitlines() if re.match(r'\s*GRANT "?\w+"? TO', line)] == [
+        'GRANT "auth" TO CURRENT_USER;'
+    ]
 
 
 def test_passwords_come_last() -> None:
@@ -525,10 +665,18 @@ class World:
     journal: list[str] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
     reads: int = 0
+    pgbouncer: tuple[int, int] = OLDEST
 
     def host(self) -> Host:
         settings = replace(SETTINGS, folder=str(self.folder))
-        return Host(settings, self.read, self.journal.append, lambda url: self.metadata(), self.run)
+        return Host(
+            settings,
+            self.read,
+            self.journal.append,
+            lambda url: self.metadata(),
+            self.run,
+            lambda: self.pgbouncer,
+        )
 
     def read(self, ocid: str) -> str:
         self.reads += 1
@@ -579,6 +727,34 @@ def test_the_first_round_does_all(world: World) -> None:
         "order: it is prepared",
     ]
     assert {path.stat().st_mode & 0o777 for path in world.folder.iterdir()} == {0o600}
+
+
+def test_a_pgbouncer_that_would_not_start_with_them_is_given_no_files(world: World) -> None:
+    world.pgbouncer = (1, 22)
+    host = world.host()
+    said, ran = world.since(host, 0)
+    assert said[-1] == "files: PgBouncer 1.22 is too old for them: 1.24 or newer is needed"
+    assert (ran, list(world.folder.iterdir())) == ([], [])
+    assert world.since(host, 15) == ([], [])
+    world.pgbouncer = (1, 24)
+    assert "files: works again" in world.since(host, 30)[0]
+
+
+@pytest.mark.parametrize(
+    ("says", "found"), [("PgBouncer 1.25.1", (1, 25)), ("PgBouncer 1.24.1\nlibevent 2", (1, 24))]
+)
+def test_pgbouncers_version_is_read(tmp_path: Path, says: str, found: tuple[int, int]) -> None:
+    program = tmp_path / "pgbouncer"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    assert pooler_host.pgbouncer_version(str(program)) == found
+
+
+def test_a_pgbouncer_without_a_version_is_trouble(tmp_path: Path) -> None:
+    with pytest.raises(Trouble, match="cannot be started"):
+        pooler_host.pgbouncer_version(str(tmp_path / "pgbouncer"))
+    with pytest.raises(Trouble, match="does not say its version"):
+        pooler_host.pgbouncer_version("true")
 
 
 def test_the_next_one_does_nothing(world: World) -> None:

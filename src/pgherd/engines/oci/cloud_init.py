@@ -1,4 +1,4 @@
-"""What makes a plain Ubuntu 24.04 instance a host of a pooler tier: its user data for cloud-init.
+"""What makes a plain Ubuntu 26.04 instance a host of a pooler tier: its user data for cloud-init.
 
 It holds no secret and nothing that changes in the tier's life: what PgBouncer leads to comes
 from the instance's metadata, and the secrets from the vault. Nobody can log in to a host; what it
@@ -187,7 +187,10 @@ WantedBy=paths.target
 
 
 def pgbouncer_unit() -> str:
-    """Additions to the distribution's unit: our configuration, and back again whatever happens."""
+    """Additions to the distribution's unit: our configuration, and back again whatever happens.
+
+    A file for each client and for each connection to a server.
+    """
     ini = f"{STATE}/{pooler_host.INI}"
     return f"""\
 [Unit]
@@ -196,10 +199,10 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart=
-ExecStart=/usr/sbin/pgbouncer {ini}
+ExecStart={pooler_host.PGBOUNCER} {ini}
 Restart=always
 RestartSec=1
-LimitNOFILE=16384
+LimitNOFILE=65536
 """
 
 

@@ -61,7 +61,8 @@ def _comments(environment: Environment, estate: Estate) -> Iterator[str]:
     owner, ocids = estate.owner, estate.ocids
     yield from _wrapped(
         f"User data for the poolers of {environment.name} of {owner.fleet}, written by "
-        f"`pgherd render cloud-init {environment.name}`. It holds no secret. Launch one instance "
+        f"`pgherd render cloud-init {environment.name}`. It holds no secret; compressed with gzip, "
+        f"it leaves room for more databases in the instance's metadata. Launch one instance "
         f"for each address, in different availability domains, then run `pgherd up` again."
     )
     yield "#"

@@ -32,13 +32,43 @@ from pathlib import Path
 from typing import Any
 
 METADATA_URL = "http://169.254.169.254/opc/v2/instance/metadata/pgherd"
+PGBOUNCER = "/usr/sbin/pgbouncer"
+OLDEST = (1, 24)
+"""The first PgBouncer that bounds what a single user takes."""
 POLL_SECONDS = 15
 SECRETS_SECONDS = 600
 PSQL_SECONDS = 60
 SCRAM_ITERATIONS = 4096
 SERVER, AUTHORITY, AUTHORITIES = "server.pem", "client-authority.crt", "server-authorities.crt"
-RESERVED = ("all", "none", "pgbouncer", "postgres", "replication", "template0", "template1")
+ACCESS_WORDS = ("all", "pgbouncer", "replication", "samegroup", "samerole", "sameuser")
+RESERVED = (*ACCESS_WORDS, "none", "pg", "postgres", "public", "template0", "template1")
+"""No service's names. Of `pg`, the reader would be called pg_ro, which PostgreSQL refuses."""
 INI, HBA, USERS = "pgbouncer.ini", "hba.conf", "users.txt"
+CLIENTS, SERVICE_CLIENTS, READER_CLIENTS = 10_000, 5_000, 200
+"""Clients of the pooler: all, those of one service, those of its reader."""
+READER_POOL, OPERATOR_POOL = 5, 2
+"""Server connections for each of a database's names."""
+BESIDE_SERVICE = READER_POOL + 3 * OPERATOR_POOL
+"""What is left of a pool to the reader and the operator. It is theirs alone."""
+READER_BACKENDS = 4 * READER_POOL
+"""What a server admits of a reader, whoever asks: all poolers, and queries that they gave up."""
+READER_QUERY_SECONDS, READER_IDLE_SECONDS = 300, 60
+SESSION = {
+    "search_path": "pg_catalog",
+    "role": "none",
+    "client_min_messages": "warning",
+    "default_transaction_read_only": "off",
+    "statement_timeout": "45s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+    "idle_session_timeout": "0",
+}
+"""What the admin's sessions begin with. A database's or a role's own settings have less weight."""
+WITHHELD = (
+    "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
+    "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$"
+)
+"""Functions that everybody may call and that write, or lock beyond a transaction's end."""
 
 
 class Trouble(Exception):
@@ -70,7 +100,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """One service's database, and how many connections to it the pooler may open."""
+    """One service's database. `pool` is what the pooler opens at most to each of its servers."""
 
     service: str
     primary: Endpoint
@@ -78,6 +108,11 @@ class Database:
     pool: int
     was: str | None = None
     """The service whose data it was restored from: its database may still bear that name."""
+
+    @property
+    def service_pool(self) -> int:
+        """How many connections the service itself has to a server, under whichever name."""
+        return max(1, self.pool - BESIDE_SERVICE)
 
     @property
     def read_only_role(self) -> str:
@@ -227,9 +262,14 @@ def ini(settings: Settings, wanted: Wanted, console: str) -> str:
     """pgbouncer.ini. All that is in it can be changed by a reload."""
     folder = settings.folder
     lines = [line for database in wanted.databases for line in _routes(database)]
+    limits = [line for database in wanted.databases for line in _limits(database)]
     return f"""\
 [databases]
 {chr(10).join(lines)}
+
+[users]
+{settings.admin_user} = pool_size={OPERATOR_POOL}
+{chr(10).join(limits)}
 
 [pgbouncer]
 listen_addr = {settings.listen_address}
@@ -241,7 +281,8 @@ admin_users = {console}
 pool_mode = transaction
 max_prepared_statements = 200
 ignore_startup_parameters = extra_float_digits
-max_client_conn = 5000
+max_client_conn = {CLIENTS}
+client_login_timeout = 10
 
 auth_type = hba
 auth_hba_file = {folder}/{HBA}
@@ -271,30 +312,47 @@ stats_period = 60
 
 def _routes(database: Database) -> list[str]:
     """Where each of a database's names goes. `_postgres` is for the operator alone."""
-    service, primary = database.service, database.primary
+    service, primary, own = database.service, database.primary, database.service_pool
+    both = own + OPERATOR_POOL
     return [
-        _route(service, primary, service, database.pool),
-        _route(f"{service}-ro", database.reader or primary, service, database.pool),
-        _route(f"{service}_postgres", primary, "postgres", 2),
+        _route(service, primary, service, own, both),
+        _route(f"{service}-ro", database.reader or primary, service, own, both + READER_POOL),
+        _route(f"{service}_postgres", primary, "postgres", OPERATOR_POOL, OPERATOR_POOL),
     ]
 
 
-def _route(name: str, to: Endpoint, database: str, pool: int) -> str:
+def _route(name: str, to: Endpoint, database: str, pool: int, most: int) -> str:
     # By its name where it has one: that is what its certificate is checked against.
     return (
         f"{name} = host={to.name or to.host} port={to.port} dbname={database}"
-        f" pool_size={pool} max_db_connections={pool}"
+        f" pool_size={pool} max_db_connections={most}"
     )
 
 
+def _limits(database: Database) -> list[str]:
+    """What a user may take, whatever the names that it enters lead to.
+
+    Where both names lead to one server, the service has its connections there once.
+    """
+    servers = len({database.primary, database.reader or database.primary})
+    return [
+        f"{database.service} = max_user_connections={servers * database.service_pool}"
+        f" max_user_client_connections={SERVICE_CLIENTS}",
+        f"{database.read_only_role} = pool_size={READER_POOL} max_user_connections={READER_POOL}"
+        f" max_user_client_connections={READER_CLIENTS} query_timeout={READER_QUERY_SECONDS}"
+        f" idle_transaction_timeout={READER_IDLE_SECONDS}",
+    ]
+
+
 def hba(settings: Settings, wanted: Wanted, console: str) -> str:
-    """Who may enter: each service into its own database, the operator into all."""
+    """Who may enter: each service its own database, its reader the replicas, the operator all."""
     lines = [f'local pgbouncer "{console}" peer']
     for database in wanted.databases:
-        names = f'"{database.service}","{database.service}-ro"'
+        service, replicas = f'"{database.service}"', f'"{database.service}-ro"'
+        names = f"{service},{replicas}"
         lines += [
-            f'hostssl {names} "{role}" {wanted.network} cert'
-            for role in (database.service, database.read_only_role)
+            f"hostssl {names} {service} {wanted.network} cert",
+            f'hostssl {replicas} "{database.read_only_role}" {wanted.network} cert',
         ]
         everything = f'{names},"{database.service}_postgres"'
         lines.append(f'hostssl {everything} "{settings.admin_user}" {wanted.network} cert')
@@ -325,6 +383,9 @@ def preparation(database: Database, seed: bytes) -> str:
     to 18. From 16 on such an admin is no member of the roles that it creates until it makes
     itself one. The passwords come last: before that nobody enters a database half made. The
     locks keep the hosts of a tier from doing it at the same time.
+
+    Nothing in it names, or is decided by, what a service can define: by SESSION, names are
+    PostgreSQL's own. Nor can a service make it wait for long.
     """
     service, read_only = _quoted(database.service), _quoted(database.read_only_role)
     roles = (database.service, database.read_only_role)
@@ -337,30 +398,29 @@ def preparation(database: Database, seed: bytes) -> str:
         for role in roles
     )
     return f"""\
-SET client_min_messages = warning;
 SET lock_timeout = '30s';
 \\o /dev/null
-SELECT pg_advisory_lock(hashtext('pgherd'));
+SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext('pgherd'));
 \\o
+RESET lock_timeout;
+ALTER ROLE CURRENT_USER SET search_path = pg_catalog;
 {_renaming(database)}{create_roles}
 GRANT {service} TO CURRENT_USER;
+ALTER ROLE {read_only} CONNECTION LIMIT {READER_BACKENDS};
 ALTER ROLE {read_only} SET default_transaction_read_only = on;
+ALTER ROLE {read_only} SET statement_timeout = '{READER_QUERY_SECONDS - 10}s';
+ALTER ROLE {read_only} SET client_connection_check_interval = '10s';
 {create_database}
 REVOKE ALL ON DATABASE {service} FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
 GRANT CONNECT ON DATABASE {service} TO {read_only};
 \\connect {service}
-SET client_min_messages = warning;
-SET lock_timeout = '30s';
 BEGIN;
-\\o /dev/null
-SELECT pg_advisory_xact_lock(hashtext('pgherd'));
-\\o
 DO $$
 BEGIN
-    GRANT pg_read_all_data TO {read_only};
-EXCEPTION WHEN insufficient_privilege THEN
-    NULL; -- it reads what its service makes, by the rights below
+    PERFORM pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('pgherd'));
+EXCEPTION WHEN lock_not_available OR insufficient_privilege THEN
+    NULL; -- in here others can have it too: it is a courtesy of hosts, and no more
 END $$;
 DO $$
 BEGIN
@@ -371,15 +431,82 @@ EXCEPTION
     WHEN invalid_schema_name THEN
         NULL; -- its service has no use for it
     WHEN insufficient_privilege THEN
-        IF has_schema_privilege('{database.read_only_role}', 'public', 'CREATE') THEN
+        IF pg_catalog.has_schema_privilege(
+            '{database.read_only_role}', 'public', 'CREATE'
+        ) THEN
             RAISE WARNING '{database.read_only_role} may create tables in schema public';
         END IF;
 END $$;
 ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT USAGE ON SCHEMAS TO {read_only};
 ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON TABLES TO {read_only};
 ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON SEQUENCES TO {read_only};
-{passwords}
+{_withholding(database)}{_reading(database)}{passwords}
 COMMIT;
+"""  # noqa: S608 - names were checked
+
+
+def _reading(database: Database) -> str:
+    """The reader reads what the service made before there were default privileges."""
+    service, reader = database.service, database.read_only_role
+    return f"""\
+DO $$
+DECLARE
+    grants text;
+BEGIN
+    FOR grants IN
+        SELECT pg_catalog.format('USAGE ON SCHEMA %I', n.nspname)
+        FROM pg_catalog.pg_namespace n
+        WHERE pg_catalog.pg_get_userbyid(n.nspowner) = '{service}'
+            AND NOT pg_catalog.has_schema_privilege('{reader}', n.oid, 'USAGE')
+        UNION ALL
+        SELECT pg_catalog.format('SELECT ON TABLE %I.%I', n.nspname, c.relname)
+        FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE pg_catalog.pg_get_userbyid(c.relowner) = '{service}'
+            AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+            AND NOT pg_catalog.has_table_privilege('{reader}', c.oid, 'SELECT')
+    LOOP
+        EXECUTE 'GRANT ' || grants || ' TO {_quoted(reader)}';
+    END LOOP;
+END $$;
+"""  # noqa: S608 - names were checked
+
+
+def _withholding(database: Database) -> str:
+    """The reader cannot read passwords, write, or lock beyond a transaction's end.
+
+    What is the superuser's own this admin may be unable to revoke. It is said then.
+    """
+    service, reader = database.service, database.read_only_role
+    withheld = f"""p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
+            AND p.proname ~ '{WITHHELD}'
+            AND pg_catalog.has_function_privilege('{reader}', p.oid, 'EXECUTE')"""
+    return f"""\
+DO $$
+DECLARE
+    callee pg_catalog.regprocedure;
+BEGIN
+    IF pg_catalog.pg_has_role('{reader}', 'pg_read_all_data', 'MEMBER') THEN
+        BEGIN
+            REVOKE pg_read_all_data FROM {_quoted(reader)};
+        EXCEPTION WHEN insufficient_privilege THEN
+            RAISE WARNING '{reader} reads passwords: a superuser can revoke pg_read_all_data';
+        END;
+    END IF;
+    FOR callee IN
+        SELECT p.oid FROM pg_catalog.pg_proc p
+        WHERE {withheld}
+            AND pg_catalog.pg_has_role(p.proowner, 'USAGE')
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', callee);
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO {_quoted(service)}', callee);
+    END LOOP;
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_proc p
+        WHERE {withheld}
+    ) THEN
+        RAISE WARNING '{reader} may call functions that lock or write: a superuser can revoke it';
+    END IF;
+END $$;
 """  # noqa: S608 - names were checked
 
 
@@ -397,8 +524,8 @@ def _renaming(database: Database) -> str:
     return f"""\
 DO $$
 DECLARE
-    has_new boolean := EXISTS (SELECT FROM pg_database WHERE datname = '{service}');
-    has_old boolean := EXISTS (SELECT FROM pg_database WHERE datname = '{was}');
+    has_new boolean := EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = '{service}');
+    has_old boolean := EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = '{was}');
 BEGIN
     IF has_new AND has_old THEN
         RAISE WARNING 'database {was} is left alone, as {service} is there too';
@@ -414,7 +541,7 @@ END $$;
 
 def _rename_role(old: str, new: str) -> str:
     return f"""\
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{old}') THEN
+        IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = '{old}') THEN
             ALTER ROLE {_quoted(old)} RENAME TO {_quoted(new)};
         END IF;
 """
@@ -423,7 +550,7 @@ def _rename_role(old: str, new: str) -> str:
 def _unless_there(table: str, column: str, name: str, command: str, more: str = "") -> str:
     return (
         f"SELECT '{command} {_quoted(name)}{more}' WHERE NOT EXISTS"  # noqa: S608 - names were checked
-        f" (SELECT FROM {table} WHERE {column} = '{name}') \\gexec"
+        f" (SELECT FROM pg_catalog.{table} WHERE {column} = '{name}') \\gexec"
     )
 
 
@@ -440,6 +567,7 @@ def admin_login(settings: Settings, database: Database, secrets: Secrets) -> dic
         "PGSSLROOTCERT": f"{settings.folder}/{AUTHORITIES}",
         "PGCONNECT_TIMEOUT": "5",
         "PGAPPNAME": "pgherd",
+        "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in SESSION.items()),
     }
 
 
@@ -501,6 +629,20 @@ def psql(login: Mapping[str, str], script: str) -> str:
     return "; ".join(_said(done.stderr))
 
 
+def pgbouncer_version(program: str = PGBOUNCER) -> tuple[int, int]:
+    """As in (1, 25)."""
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=10, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        raise Trouble(f"{program} cannot be started") from None
+    match = re.search(r"PgBouncer (\d+)\.(\d+)", said)
+    if match is None:
+        raise Trouble(f"{program} does not say its version")
+    return int(match[1]), int(match[2])
+
+
 def _said(stderr: str) -> list[str]:
     """Errors and warnings, without psql's place in the script and the lines that explain them."""
     lines = (re.sub(r"^psql:\S+:\d+: ", "", line.strip()) for line in stderr.splitlines())
@@ -551,12 +693,15 @@ class Host:
         say: Callable[[str], None],
         fetch: Callable[[str], str] = fetch_metadata,
         run_sql: Callable[[Mapping[str, str], str], str] = psql,
+        version: Callable[[], tuple[int, int]] = pgbouncer_version,
     ) -> None:
         self._settings = settings
         self._read_secret = read_secret
         self._say = say
         self._fetch = fetch
         self._run_sql = run_sql
+        self._version = version
+        self._is_new_enough = False
         self._console = pwd.getpwuid(os.geteuid()).pw_name
         self._wanted: Wanted | None = None
         self._secrets: Secrets | None = None
@@ -621,11 +766,21 @@ class Host:
         self._secrets = secrets
 
     def _write_files(self, wanted: Wanted, secrets: Secrets) -> None:
+        self._require_version()
         folder = Path(self._settings.folder)
         for name, text in files(self._settings, wanted, secrets, self._console).items():
             if ensure_file(folder / name, text):
                 self._is_loaded = False
                 self._say(f"files: {name} was written")
+
+    def _require_version(self) -> None:
+        # An older one would not start with what is written for it.
+        if not self._is_new_enough:
+            found = self._version()
+            if found < OLDEST:
+                have, need = (".".join(map(str, version)) for version in (found, OLDEST))
+                raise Trouble(f"PgBouncer {have} is too old for them: {need} or newer is needed")
+            self._is_new_enough = True
 
     def _load(self) -> None:
         if self._is_loaded:

@@ -26,7 +26,7 @@ from pgherd.engines.oci.waiting import until
 from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import Environment, PoolerTier
 
-OPERATING_SYSTEM, VERSION = "Canonical Ubuntu", "24.04"
+OPERATING_SYSTEM, VERSION = "Canonical Ubuntu", "26.04"
 Change = Callable[[Routes], Routes]
 
 

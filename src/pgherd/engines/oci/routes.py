@@ -14,14 +14,16 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from pgherd.engines.oci.pooler_host import BESIDE_SERVICE
 from pgherd.fleet.desired import DatabaseId
 
 METADATA_KEY = "pgherd"
 LARGEST = 32_000
 """Bytes that an instance's metadata may have, its user data included."""
 POOL_PER_OCPU = 20
-"""Server connections to a database for each OCPU of its primary, shared by all poolers."""
+"""A service's server connections for each OCPU of its primary, shared by all poolers."""
 LEAST_POOL = 10
+"""What one pooler has of them at least."""
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -39,7 +41,8 @@ class Route:
 
     `system` is the OCID of its system: another one of the same name is elsewhere. `signers` are
     the digests of the certificates that may have signed its own. `was` is the service that it
-    was restored from, whose database and roles get its name.
+    was restored from, whose database and roles get its name. `pool` is what one pooler opens at
+    most to one server: the service's connections, its reader's and the operator's.
     """
 
     host: str
@@ -168,7 +171,7 @@ def route(details: Any, system: str, ocpus: int, poolers: int = 1, was: str | No
         name=primary.fqdn,
         port=primary.port,
         reader=Endpoint(reader.ip_address, reader.fqdn) if reader else None,
-        pool=max(LEAST_POOL, POOL_PER_OCPU * ocpus // max(poolers, 1)),
+        pool=max(LEAST_POOL, POOL_PER_OCPU * ocpus // max(poolers, 1)) + BESIDE_SERVICE,
         system=system,
         was=was,
     )

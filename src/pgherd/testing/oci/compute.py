@@ -20,7 +20,7 @@ _ACTIONS = {
     "RESET": ("RUNNING", "STARTING", "RUNNING"),
     "SOFTRESET": ("RUNNING", "STARTING", "RUNNING"),
 }
-_SYSTEMS = (("Oracle Linux", "9"), ("Oracle Linux", "8"), ("Canonical Ubuntu", "24.04"))
+_SYSTEMS = (("Oracle Linux", "9"), ("Oracle Linux", "8"), ("Canonical Ubuntu", "26.04"))
 _FLEXIBLE = ("VM.Standard3.Flex", "VM.Standard.E4.Flex", "VM.Standard.E5.Flex")
 _SHAPES = (*_FLEXIBLE, "VM.Standard.E6.Flex", "VM.Standard.A1.Flex")
 # What is fixed at launch.
