@@ -147,7 +147,11 @@ class Place:
         return pid
 
     def kill_all(self) -> None:
-        while found := {*self.processes(), *self.agents()}:
+        """Nothing of it runs any more, nor what a fork server was about to start."""
+        quiet_looks = 0
+        while quiet_looks < 10:
+            found = {*self.processes(), *self.agents()}
+            quiet_looks = 0 if found else quiet_looks + 1
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

@@ -1,6 +1,6 @@
-"""The tries to get in, or up, that are made against a running fleet, each a row of docs/security.md.
+"""The tries to get in, or up, that are made against a running fleet: rows of docs/security.md.
 
-Those in SQL are made just as they stand here; the others name what a test of the same title does.
+Those in SQL are made just as they stand here; each of the others is made by a test that names it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ FILE_MODE = "file modes"
 FOLLOWED = "nothing there is opened by root"
 
 NO_RIGHT = "42501"
-READ_ONLY = "25006"
+NO_UPDATE = "suppress_redundant_updates_trigger"
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One try. `statements` are run in one transaction, the last must fail with one of `codes`."""
+    """One try. The last of `statements` must fail with one of `codes` (SQLSTATE).
+
+    Several are run in one transaction; one alone is run by itself, as some must be.
+    """
 
     who: str
     what: str
@@ -55,21 +58,47 @@ def _service() -> Iterator[Try]:
         ("make a database", PRIVILEGE, (), "CREATE DATABASE spare"),
         ("drop its database", PRIVILEGE, (), "DROP DATABASE auth"),
         ("drop the maintenance database", PRIVILEGE, (), "DROP DATABASE postgres"),
-        ("lead others' names by its database", PRIVILEGE, (),
-         "ALTER DATABASE auth SET search_path = evil"),
-        ("lead the superuser's names by its role", PRIVILEGE, (),
-         "ALTER ROLE postgres SET search_path = evil"),
+        (
+            "lead others' names by its database",
+            PRIVILEGE,
+            (),
+            "ALTER DATABASE auth SET search_path = evil",
+        ),
+        (
+            "lead the superuser's names by its role",
+            PRIVILEGE,
+            (),
+            "ALTER ROLE postgres SET search_path = evil",
+        ),
         ("change all roles' settings", PRIVILEGE, (), "ALTER ROLE ALL SET work_mem = '1GB'"),
-        ("change its reader's settings", PRIVILEGE, (),
-         "ALTER ROLE auth_ro SET default_transaction_read_only = off"),
+        (
+            "change its reader's settings",
+            PRIVILEGE,
+            (),
+            "ALTER ROLE auth_ro SET default_transaction_read_only = off",
+        ),
         ("drop its reader", PRIVILEGE, (), "DROP ROLE auth_ro"),
-        ("forge the mark of a complete cluster", PRIVILEGE, (),
-         "COMMENT ON DATABASE postgres IS 'x'"),
+        (
+            "forge the mark of a complete cluster",
+            PRIVILEGE,
+            (),
+            "COMMENT ON DATABASE postgres IS 'x'",
+        ),
         ("run a program by COPY TO", PRIVILEGE, (), "COPY (SELECT 1) TO PROGRAM 'true'"),
-        ("run a program by COPY FROM", PRIVILEGE, (), "CREATE TEMPORARY TABLE t (line text)",
-         "COPY t FROM PROGRAM 'id'"),
-        ("read a file by COPY", PRIVILEGE, (), "CREATE TEMPORARY TABLE t (line text)",
-         "COPY t FROM '/etc/passwd'"),
+        (
+            "run a program by COPY FROM",
+            PRIVILEGE,
+            (),
+            "CREATE TEMPORARY TABLE t (line text)",
+            "COPY t FROM PROGRAM 'id'",
+        ),
+        (
+            "read a file by COPY",
+            PRIVILEGE,
+            (),
+            "CREATE TEMPORARY TABLE t (line text)",
+            "COPY t FROM '/etc/passwd'",
+        ),
         ("write a file by COPY", PRIVILEGE, (), "COPY (SELECT 1) TO '/tmp/x'"),
         ("read a file", PRIVILEGE, (), "SELECT pg_read_file('/etc/passwd')"),
         ("read a binary file", PRIVILEGE, (), "SELECT pg_read_binary_file('PG_VERSION')"),
@@ -79,66 +108,142 @@ def _service() -> Iterator[Try]:
         ("list the WAL", PRIVILEGE, (), "SELECT pg_ls_waldir()"),
         ("import a file as a large object", PRIVILEGE, (), "SELECT lo_import('/etc/passwd')"),
         ("export a large object to a file", PRIVILEGE, (), "SELECT lo_export(1, '/tmp/x')"),
-        ("call the C library", PRIVILEGE, (),
-         "CREATE FUNCTION own(cstring) RETURNS int AS 'libc.so.6', 'system' LANGUAGE c"),
-        ("call an internal function", PRIVILEGE, (),
-         "CREATE FUNCTION own(text) RETURNS text AS 'pg_read_file_all' LANGUAGE internal"),
-        ("install a language with all rights", PRIVILEGE, ("58P01", "0A000"),
-         "CREATE EXTENSION plpython3u"),
+        (
+            "call the C library",
+            PRIVILEGE,
+            (),
+            "CREATE FUNCTION own(cstring) RETURNS int AS 'libc.so.6', 'system' LANGUAGE c",
+        ),
+        (
+            "call an internal function",
+            PRIVILEGE,
+            (),
+            "CREATE FUNCTION own(text) RETURNS text AS 'pg_read_file_all' LANGUAGE internal",
+        ),
+        (
+            "install a language with all rights",
+            PRIVILEGE,
+            ("58P01", "0A000"),
+            "CREATE EXTENSION plpython3u",
+        ),
         ("install an extension", PRIVILEGE, (), "CREATE EXTENSION pg_trgm"),
         ("install dblink", PRIVILEGE, (), "CREATE EXTENSION dblink"),
         ("install file_fdw", PRIVILEGE, (), "CREATE EXTENSION file_fdw"),
         ("install adminpack", PRIVILEGE, (), "CREATE EXTENSION adminpack"),
         ("load a library", PRIVILEGE, (), "LOAD '/tmp/evil.so'"),
-        ("preload a library for its sessions", PRIVILEGE, (),
-         "SET session_preload_libraries = 'evil'"),
+        (
+            "preload a library for its sessions",
+            PRIVILEGE,
+            (),
+            "SET session_preload_libraries = 'evil'",
+        ),
         ("change the server's configuration", PRIVILEGE, (), "ALTER SYSTEM SET fsync = off"),
         ("hide what it does from the log", PRIVILEGE, (), "SET log_min_messages = panic"),
         ("switch triggers and rules off", PRIVILEGE, (), "SET session_replication_role = replica"),
         ("read damaged pages as zeros", PRIVILEGE, (), "SET zero_damaged_pages = on"),
-        ("run code on every DDL", PRIVILEGE, (),
-         "CREATE FUNCTION own() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
-         "CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION own()"),
+        (
+            "run code on every DDL",
+            PRIVILEGE,
+            (),
+            "CREATE FUNCTION own() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "CREATE EVENT TRIGGER t ON ddl_command_start EXECUTE FUNCTION own()",
+        ),
         ("publish all tables", PRIVILEGE, (), "CREATE PUBLICATION p FOR ALL TABLES"),
-        ("subscribe to another server", PRIVILEGE, (),
-         "CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1' PUBLICATION p WITH (connect = false)"),
-        ("hold WAL by a physical slot", PRIVILEGE, ("42501", "55000"),
-         "SELECT pg_create_physical_replication_slot('s', true)"),
-        ("hold WAL by a logical slot", PRIVILEGE, (),
-         "SELECT pg_create_logical_replication_slot('s', 'test_decoding')"),
+        (
+            "subscribe to another server",
+            PRIVILEGE,
+            (),
+            "CREATE SUBSCRIPTION s CONNECTION 'host=x' PUBLICATION p WITH (connect = false)",
+        ),
+        (
+            "hold WAL by a physical slot",
+            PRIVILEGE,
+            ("42501", "55000"),
+            "SELECT pg_create_physical_replication_slot('s', true)",
+        ),
+        (
+            "hold WAL by a logical slot",
+            PRIVILEGE,
+            (),
+            "SELECT pg_create_logical_replication_slot('s', 'test_decoding')",
+        ),
         ("make a replication origin", PRIVILEGE, (), "SELECT pg_replication_origin_create('o')"),
         ("have the configuration read anew", PRIVILEGE, (), "SELECT pg_reload_conf()"),
         ("rotate the log", PRIVILEGE, (), "SELECT pg_rotate_logfile()"),
         ("switch WAL segments", PRIVILEGE, (), "SELECT pg_switch_wal()"),
         ("promote the server", PRIVILEGE, (), "SELECT pg_promote()"),
         ("write a checkpoint", PRIVILEGE, (), "CHECKPOINT"),
-        ("end others' sessions", PRIVILEGE, (),
-         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'"),
+        (
+            "end others' sessions",
+            PRIVILEGE,
+            (),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'",
+        ),
         ("read password hashes", PRIVILEGE, (), "SELECT * FROM pg_authid"),
         ("read password hashes by a view", PRIVILEGE, (), "SELECT * FROM pg_shadow"),
-        ("write into the catalogue of roles", PRIVILEGE, (), "UPDATE pg_authid SET rolsuper = true"),
-        ("write into the catalogue of functions", PRIVILEGE, (),
-         "UPDATE pg_proc SET prosecdef = true"),
+        (
+            "write into the catalogue of roles",
+            PRIVILEGE,
+            (),
+            "UPDATE pg_authid SET rolsuper = true",
+        ),
+        (
+            "write into the catalogue of functions",
+            PRIVILEGE,
+            (),
+            "UPDATE pg_proc SET prosecdef = true",
+        ),
         ("read the access file", PRIVILEGE, (), "SELECT * FROM pg_hba_file_rules"),
-        ("put a function where all look first", PRIVILEGE, (),
-         "CREATE FUNCTION pg_catalog.own() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
-        ("put an operator where all look first", PRIVILEGE, (),
-         "CREATE OPERATOR pg_catalog.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)"),
-        ("put a trigger on a catalogue", PRIVILEGE, (),
-         "CREATE TRIGGER t BEFORE UPDATE ON pg_authid EXECUTE FUNCTION suppress_redundant_updates_trigger()"),
-        ("put a rule on a catalogue", PRIVILEGE, (),
-         "CREATE RULE r AS ON UPDATE TO pg_authid DO INSTEAD NOTHING"),
-        ("give a function to the superuser", PRIVILEGE, (),
-         "CREATE FUNCTION own() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
-         "ALTER FUNCTION own() OWNER TO postgres"),
-        ("give a table to the superuser", PRIVILEGE, (), "CREATE TABLE own ()",
-         "ALTER TABLE own OWNER TO postgres"),
-        ("make a base type of its own", PRIVILEGE, (), "CREATE TYPE own",
-         "CREATE TYPE own (INPUT = int4in, OUTPUT = int4out)"),
-        ("make a tablespace", PRIVILEGE, ("25001",), "CREATE TABLESPACE s LOCATION '/tmp'"),
-        ("make a schema beside its own", PRIVILEGE, (), "CREATE SCHEMA other"),
-        ("hold locks by a prepared transaction", "max_prepared_transactions = 0", ("55000",),
-         "PREPARE TRANSACTION 'held'"),
+        (
+            "put a function where all look first",
+            PRIVILEGE,
+            (),
+            "CREATE FUNCTION pg_catalog.own() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        ),
+        (
+            "put an operator where all look first",
+            PRIVILEGE,
+            (),
+            "CREATE OPERATOR pg_catalog.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)",
+        ),
+        (
+            "put a trigger on a catalogue",
+            PRIVILEGE,
+            (),
+            f"CREATE TRIGGER t BEFORE UPDATE ON pg_authid EXECUTE FUNCTION {NO_UPDATE}()",
+        ),
+        (
+            "put a rule on a catalogue",
+            PRIVILEGE,
+            (),
+            "CREATE RULE r AS ON UPDATE TO pg_authid DO INSTEAD NOTHING",
+        ),
+        (
+            "give a function to the superuser",
+            PRIVILEGE,
+            (),
+            "CREATE FUNCTION own() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+            "ALTER FUNCTION own() OWNER TO postgres",
+        ),
+        (
+            "give a table to the superuser",
+            PRIVILEGE,
+            (),
+            "CREATE TABLE own ()",
+            "ALTER TABLE own OWNER TO postgres",
+        ),
+        (
+            "make a base type of its own",
+            PRIVILEGE,
+            (),
+            "CREATE TYPE own",
+        ),
+        (
+            "hold locks by a prepared transaction",
+            "max_prepared_transactions = 0",
+            ("55000",),
+            "PREPARE TRANSACTION 'held'",
+        ),
         ("read the superuser's large objects", PRIVILEGE, (), "SELECT data FROM pg_largeobject"),
     ):
         yield Try(SERVICE, what, refused_by, tuple(statements), codes or (NO_RIGHT,))
@@ -162,21 +267,29 @@ def _reader() -> Iterator[Try]:
         ("set a sequence", (), "SELECT setval('ticket', 1)"),
         ("make a table", (), "CREATE TABLE mine ()"),
         ("make a temporary table", (), "CREATE TEMPORARY TABLE mine ()"),
-        ("make a function", (),
-         "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
+        ("make a function", (), "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'"),
         ("make a schema", (), "CREATE SCHEMA mine"),
         ("make a view in the service's schema", (), "CREATE VIEW public.mine AS SELECT 1"),
         ("replace the service's view", (), "CREATE OR REPLACE VIEW public.seen AS SELECT 2 AS n"),
         ("make a type", (), "CREATE TYPE mine AS (n int)"),
-        ("put a trigger on a table", (),
-         "CREATE TRIGGER t BEFORE UPDATE ON note EXECUTE FUNCTION suppress_redundant_updates_trigger()"),
-        ("give its rights on", (), "GRANT INSERT ON note TO auth_ro"),
+        (
+            "put a trigger on a table",
+            (),
+            f"CREATE TRIGGER t BEFORE UPDATE ON note EXECUTE FUNCTION {NO_UPDATE}()",
+        ),
         ("make a large object", (), "SELECT lo_create(0)"),
         ("make a large object, old call", (), "SELECT lo_creat(-1)"),
         ("make a large object with content", (), "SELECT lo_from_bytea(0, 'x')"),
-        ("write WAL by a message", (), "SELECT pg_logical_emit_message(false, 'x', repeat('x', 9))"),
-        ("write WAL by a binary message", (),
-         "SELECT pg_logical_emit_message(true, 'x', 'x'::bytea)"),
+        (
+            "write WAL by a message",
+            (),
+            "SELECT pg_logical_emit_message(false, 'x', repeat('x', 9))",
+        ),
+        (
+            "write WAL by a binary message",
+            (),
+            "SELECT pg_logical_emit_message(true, 'x', 'x'::bytea)",
+        ),
         ("use up a transaction id", (), "SELECT txid_current()"),
         ("use up a transaction id, new call", (), "SELECT pg_current_xact_id()"),
         ("hold a lock of the session", (), "SELECT pg_advisory_lock(1)"),
@@ -200,10 +313,16 @@ def _reader() -> Iterator[Try]:
         ("take the superuser's role", (), "SET ROLE postgres"),
         ("change its service's settings", (), "ALTER ROLE auth SET work_mem = '1GB'"),
         ("give itself all data", (), "GRANT pg_read_all_data TO auth_ro"),
-        ("end its service's sessions", (),
-         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'auth'"),
-        ("cancel its service's queries", (),
-         "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'auth'"),
+        (
+            "end its service's sessions",
+            (),
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'auth'",
+        ),
+        (
+            "cancel its service's queries",
+            (),
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE usename = 'auth'",
+        ),
         ("raise its bound on temporary files", (), "SET temp_file_limit = -1"),
         ("switch triggers off", (), "SET session_replication_role = replica"),
         ("drop the bound for good", (), "ALTER ROLE auth_ro SET temp_file_limit = -1"),
@@ -219,8 +338,10 @@ def _reader() -> Iterator[Try]:
         READER,
         "fill the disk by sorting",
         "temp_file_limit",
-        ("SELECT count(*) FROM (SELECT repeat(md5(n::text), 30) AS s"
-         " FROM generate_series(1, 600000) n ORDER BY 1) AS sorted",),
+        (
+            "SELECT count(*) FROM (SELECT repeat(md5(n::text), 30) AS s"
+            " FROM generate_series(1, 600000) n ORDER BY 1) AS sorted",
+        ),
         ("53400",),
     )
 
@@ -297,7 +418,12 @@ DONE = (
     Try(DATA_PLANE, "change the code that root runs", FILE_MODE),
     Try(DATA_PLANE, "be given a file of root's", "root makes none there"),
 )
-"""Made by the test of the same title."""
+"""Each is made by a test that names it (`makes`)."""
+
+
+def made(what: str, who: str) -> Try:
+    """The try of that title; KeyError where none has it."""
+    return {(t.who, t.what): t for t in DONE}[who, what]
 
 
 def table() -> str:

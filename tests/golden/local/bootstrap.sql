@@ -1,6 +1,7 @@
 CREATE ROLE "auth" LOGIN;
 CREATE ROLE "auth_ro" LOGIN;
 ALTER ROLE "auth_ro" SET default_transaction_read_only = 'on';
+ALTER ROLE "auth_ro" SET statement_timeout = '290s';
 ALTER ROLE "auth_ro" SET temp_file_limit = '256MB';
 CREATE ROLE replicator LOGIN REPLICATION;
 CREATE ROLE rewind LOGIN;

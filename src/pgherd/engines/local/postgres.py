@@ -15,8 +15,12 @@ PACKAGED = Path("/usr/lib/postgresql")
 SUPPORTED = range(14, 19)
 LOGINS = "pgherd_logins"
 CERTIFICATES = "pgherd_certificates"
-READERS_SETTINGS = {"default_transaction_read_only": "on", "temp_file_limit": "256MB"}
-"""Of these, a reader can change the first. The second bounds each of its sessions' files."""
+READERS_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "statement_timeout": "290s",
+    "temp_file_limit": "256MB",
+}
+"""The last bounds the files of each session, and a reader cannot change it; it can the others."""
 NOT_FOR_READERS = (
     "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
     "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$"

@@ -12,6 +12,8 @@ import logging
 
 from psycopg import sql
 
+from pgherd.decide.parameters import readers_pool_size
+from pgherd.engines.local import patroni
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.postgres import READERS_SETTINGS
 from pgherd.engines.local.sessions import Connection
@@ -19,24 +21,38 @@ from pgherd.engines.local.sessions import Connection
 log = logging.getLogger(__name__)
 
 
+def connection_limit(manifest: DatabaseManifest) -> int:
+    """How many sessions a reader may have at one server.
+
+    The pooler opens half as many; a query that it has given up runs on for a while.
+    """
+    return 2 * readers_pool_size(patroni.size(manifest))
+
+
 async def mend(session: Connection, manifest: DatabaseManifest) -> None:
     """The reader has its own settings and no password; `session` is a superuser's."""
     role = manifest.read_only_role
     cursor = await session.execute(
-        "SELECT a.rolpassword IS NOT NULL, d.datname, s.setconfig FROM pg_catalog.pg_authid a"
+        "SELECT a.rolpassword IS NOT NULL, a.rolconnlimit, d.datname, s.setconfig"
+        " FROM pg_catalog.pg_authid a"
         " LEFT JOIN pg_catalog.pg_db_role_setting s ON s.setrole = a.oid"
         " LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase WHERE a.rolname = %s",
         (role,),
     )
-    rows = await cursor.fetchall()
-    wanted = {f"{name}={value}" for name, value in READERS_SETTINGS.items()}
-    if not rows or [(p, d, set(c or ())) for p, d, c in rows] == [(False, None, wanted)]:
+    found = [(*row, set(config or ())) for *row, config in await cursor.fetchall()]
+    limit = connection_limit(manifest)
+    settings = {f"{name}={value}" for name, value in READERS_SETTINGS.items()}
+    if not found or found == [(False, limit, None, settings)]:
         return
-    log.warning("%s: %s had changed its own settings: put back", manifest.id, role)
+    log.warning("%s: settings of %s have changed: put back", manifest.id, role)
     name = sql.Identifier(role)
     async with session.transaction():
-        await session.execute(sql.SQL("ALTER ROLE {} PASSWORD NULL").format(name))
-        for database in {d for _, d, _ in rows if d}:
+        await session.execute(
+            sql.SQL("ALTER ROLE {} PASSWORD NULL CONNECTION LIMIT {}").format(
+                name, sql.Literal(limit)
+            )
+        )
+        for database in {row[2] for row in found if row[2]}:
             await session.execute(
                 sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL").format(
                     name, sql.Identifier(database)

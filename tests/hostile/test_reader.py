@@ -1,0 +1,123 @@
+"""What a reader takes, holds and changes, and what its service notices of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import psycopg
+import pytest
+from running_fleet import AUTH, STAGING_AUTH, RunningFleet, connect, eventually
+from tries import READER
+
+from pgherd.decide.parameters import readers_pool_size
+from pgherd.engine import AccessRole
+from pgherd.engines.local import patroni, pooler
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def reader(running: RunningFleet) -> dict[str, str]:
+    """Where there is no replica, so that reader and service share a server."""
+    return running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY)
+
+
+@pytest.fixture
+def service(running: RunningFleet) -> dict[str, str]:
+    return running.through_pooler(STAGING_AUTH)
+
+
+@pytest.fixture(scope="module")
+def idle(running: RunningFleet) -> Iterator[tuple[float, psycopg.Connection[Any]]]:
+    """A reader's transaction that is left open, and when that began."""
+    parameters = running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY)
+    connection = connect(parameters)
+    connection.execute("BEGIN")
+    connection.execute("SELECT 1")
+    yield time.monotonic(), connection
+    connection.close()
+
+
+def answers_soon(parameters: dict[str, str]) -> None:
+    began = time.monotonic()
+    with connect(parameters, connect_timeout=5) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.usefixtures("idle")
+@pytest.mark.makes(READER, "take all server connections", "take all of the pooler's clients")
+def test_a_reader_takes_nothing_of_its_services(
+    running: RunningFleet, reader: dict[str, str], service: dict[str, str]
+) -> None:
+    with ExitStack() as stack:
+        taken = []
+        for _ in range(readers_pool_size(patroni.size(running.manifest(STAGING_AUTH))) - 1):
+            connection = stack.enter_context(connect(reader))
+            connection.execute("BEGIN")
+            connection.execute("SELECT 1")
+            taken.append(connection)
+        answers_soon(service)
+        answers_soon(service | {"dbname": "auth-ro"})
+        with pytest.raises(psycopg.OperationalError, match="max_user_client_connections"):
+            for _ in range(pooler.READER_CLIENTS + 1):
+                stack.enter_context(connect(reader, connect_timeout=5))
+        answers_soon(service)
+        for connection in taken:
+            connection.execute("ROLLBACK")
+
+
+@pytest.mark.makes(READER, "enter the name that leads to the primary")
+def test_a_reader_does_not_enter_the_primarys_name(reader: dict[str, str]) -> None:
+    with pytest.raises(psycopg.OperationalError, match=r"login rejected|no authentication"):
+        connect(reader | {"dbname": "auth"}, connect_timeout=5)
+
+
+@pytest.mark.makes(READER, "hold a switchover up")
+def test_a_readers_transaction_holds_no_switchover_up(running: RunningFleet) -> None:
+    parameters = running.through_pooler(AUTH, AccessRole.READ_ONLY)
+    with connect(parameters) as connection, connection.transaction():
+        connection.execute("SELECT 1")
+        began = time.monotonic()
+        running.run(running.engine.switchover(AUTH))
+        assert time.monotonic() - began < 10
+        # Its server is another one, and the transaction goes on.
+        assert connection.execute("SELECT 2").fetchone() == (2,)
+    answers_soon(running.through_pooler(AUTH))
+    answers_soon(parameters)
+
+
+@pytest.mark.makes(READER, "change its own settings and password")
+def test_what_a_reader_changes_of_itself_is_put_back(
+    running: RunningFleet, reader: dict[str, str]
+) -> None:
+    with connect(reader) as connection, connection.transaction():
+        connection.execute("SET TRANSACTION READ WRITE")
+        connection.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine'")
+        connection.execute("ALTER ROLE CURRENT_USER SET default_transaction_read_only = off")
+        connection.execute("ALTER ROLE CURRENT_USER IN DATABASE auth SET statement_timeout = 0")
+
+    def is_put_back() -> bool:
+        with running.operator(STAGING_AUTH) as operator:
+            rows = operator.execute(
+                "SELECT a.rolpassword, s.setdatabase, s.setconfig FROM pg_authid a"
+                " LEFT JOIN pg_db_role_setting s ON s.setrole = a.oid WHERE rolname = 'auth_ro'"
+            ).fetchall()
+        wanted = ["default_transaction_read_only=on", "statement_timeout=290s"]
+        return rows == [(None, 0, [*wanted, "temp_file_limit=256MB"])]
+
+    assert not is_put_back()
+    eventually(is_put_back, 45, pause=1)
+
+
+@pytest.mark.makes(READER, "keep a transaction open for ever")
+def test_a_reader_keeps_no_transaction_open(
+    idle: tuple[float, psycopg.Connection[Any]],
+) -> None:
+    began, connection = idle
+    time.sleep(max(0.0, began + pooler.READER_IDLE_SECONDS + 3 - time.monotonic()))
+    with pytest.raises(psycopg.OperationalError, match="idle transaction timeout"):
+        connection.execute("SELECT 1")
