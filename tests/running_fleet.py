@@ -122,15 +122,21 @@ class RunningFleet:
 
     @contextlib.contextmanager
     def operator(
-        self, id: DatabaseId, instance: InstanceManifest | None = None
+        self,
+        id: DatabaseId,
+        instance: InstanceManifest | None = None,
+        database: str | None = None,
     ) -> Iterator[psycopg.Connection[Any]]:
-        """A superuser's connection to one instance, the primary by default."""
+        """A superuser's connection to one instance, the primary by default.
+
+        In the service's database by default: tests may, pgherd must not.
+        """
         manifest = self.manifest(id)
         number = (instance or self.leader(id)).number
         with psycopg.connect(
             host=str(self.layout.socket_folder(id, number)),
             port=manifest.postgresql_port,
-            dbname=manifest.service,
+            dbname=database or manifest.service,
             user="postgres",
             autocommit=True,
         ) as connection:

@@ -34,8 +34,7 @@ environments:
     storage: 1TB
     replicas: 0..2
 {more}
-overrides:
-  lab/auth: {{replicas: {replicas}}}
+{overrides}
 """
 
 
@@ -55,8 +54,11 @@ class Place:
         ocpus: str = "1..4",
         replicas: str = "1..2",
         more: str = "",
+        overrides: str | None = None,
     ) -> None:
-        text = FLEET.format(services=services, ocpus=ocpus, replicas=replicas, more=more)
+        if overrides is None:
+            overrides = f"overrides:\n  lab/auth: {{replicas: {replicas}}}"
+        text = FLEET.format(services=services, ocpus=ocpus, more=more, overrides=overrides)
         (self.folder / "fleet.yaml").write_text(text)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -242,6 +242,7 @@ def _service() -> Iterator[Try]:
             "hold locks by a prepared transaction",
             "max_prepared_transactions = 0",
             ("55000",),
+            "SELECT 1",
             "PREPARE TRANSACTION 'held'",
         ),
         ("read the superuser's large objects", PRIVILEGE, (), "SELECT data FROM pg_largeobject"),

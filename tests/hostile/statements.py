@@ -1,0 +1,41 @@
+"""Every statement that the local engine and migrations ever send, each with who may send it.
+
+`SUPERUSER` is in database `postgres` alone, where nothing is a tenant's. `NEW` is in a cluster that
+is being made: it has no tenant yet. `TENANT` is a login as the service; whatever a tenant has made
+may run there, with the tenant's rights. `CONSOLE` is the pooler's. {} stands for what is filled in.
+"""
+
+from __future__ import annotations
+
+SUPERUSER = "superuser, in postgres"
+NEW = "superuser, in a cluster that is being made"
+TENANT = "the service, in its database"
+CONSOLE = "the pooler's console"
+
+STATEMENTS: dict[str, str] = {
+    # cluster.py
+    "SELECT pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM pg_catalog.pg_database WHERE"
+    " datname = 'postgres' AND pg_catalog.shobj_description(oid, 'pg_database') = %s)": SUPERUSER,
+    "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
+    " replay_lsn)::pg_catalog.int8 FROM pg_catalog.pg_stat_replication": SUPERUSER,
+    "CHECKPOINT": SUPERUSER,
+    "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL": TENANT,
+    "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
+    " LIMIT 1": TENANT,
+    "RELOAD": CONSOLE,
+    '{} "{}"': CONSOLE,
+    # settings.py
+    "SELECT pg_catalog.current_setting(%s, true), EXISTS (SELECT FROM pg_catalog.pg_settings"
+    " WHERE pending_restart)": SUPERUSER,
+    # reader.py
+    "SELECT a.rolpassword IS NOT NULL, a.rolconnlimit, d.datname, s.setconfig FROM"
+    " pg_catalog.pg_authid a LEFT JOIN pg_catalog.pg_db_role_setting s ON s.setrole = a.oid LEFT"
+    " JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase WHERE a.rolname = %s": SUPERUSER,
+    "ALTER ROLE {} PASSWORD NULL CONNECTION LIMIT {}": SUPERUSER,
+    "ALTER ROLE {} IN DATABASE {} RESET ALL": SUPERUSER,
+    "ALTER ROLE {} RESET ALL": SUPERUSER,
+    "ALTER ROLE {} SET {} = {}": SUPERUSER,
+    # migrations.py; and Alembic's own, by the same connection
+    "SET LOCAL lock_timeout = {}": TENANT,
+    "SELECT pg_advisory_xact_lock({})": TENANT,
+}
