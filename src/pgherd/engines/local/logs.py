@@ -8,6 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
+from typing import TextIO
 
 from pgherd.engine import LogLine
 
@@ -24,19 +25,19 @@ async def read(
     """The last `lines` of each log, then what comes, if `follow`."""
     positions: dict[Path, int] = {}
     for path in _logs(folder, instance):
-        with path.open(errors="replace") as file:
+        with _open(path) as file:
             for text in deque(file, maxlen=lines):
-                yield LogLine(path.stem, text.rstrip("\n"))
+                yield LogLine(path.stem, text.rstrip("\r\n"))
             positions[path] = file.tell()
     while follow:
         await asyncio.sleep(POLL_SECONDS)
         for path in _logs(folder, instance):
             position = positions.get(path, 0)
-            with path.open(errors="replace") as file:
+            with _open(path) as file:
                 size = path.stat().st_size
                 file.seek(position if position <= size else 0)  # it may have been rotated
                 for text in file:
-                    yield LogLine(path.stem, text.rstrip("\n"))
+                    yield LogLine(path.stem, text.rstrip("\r\n"))
                 positions[path] = file.tell()
 
 
@@ -60,6 +61,11 @@ def _tail(path: Path) -> list[str]:
     except OSError:
         return []
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _open(path: Path) -> TextIO:
+    # What a client wrote may hold a carriage return, which starts no new line.
+    return path.open(errors="replace", newline="\n")
 
 
 def _logs(folder: Path, instance: str | None) -> list[Path]:
