@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
 from pgherd.cli.words import duration
@@ -39,12 +39,12 @@ def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: b
     id, engine = chosen(surroundings, fleet, database)
     history = asyncio.run(engine.backups(id))
     if as_json:
-        click.echo(json.dumps(history_json(id, history), indent=2))
+        say_json(history_json(id, history))
         return
     header = ("Backup", "Kind", "State", "Taken", "Kept until", "Size", "Region")
     print_table(Table(f"{id}", header, tuple(_row(b) for b in history.backups)), _style)
     for line in _windows(id, history):
-        click.echo(line)
+        say(line)
 
 
 @backup.command()
@@ -60,7 +60,7 @@ def now(surroundings: Surroundings, fleet: Fleet, *, database: str, wait: bool) 
         began = clock.now()
         taken = run(engine.back_up(id))
     until = f", kept until {moment_text(taken.kept_until)}" if taken.kept_until else ""
-    click.echo(f"{id}: backup {taken.name} is complete{until} ({duration(clock.now() - began)})")
+    say(f"{id}: backup {taken.name} is complete{until} ({duration(clock.now() - began)})")
 
 
 def chosen(surroundings: Surroundings, fleet: Fleet, database: str) -> tuple[DatabaseId, Engine]:

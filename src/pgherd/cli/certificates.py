@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
 from pgherd.cli.words import number
@@ -51,7 +51,7 @@ def certificates(
     found = asyncio.run(_list(surroundings, fleet, names))
     now = surroundings.now()
     if as_json:
-        click.echo(json.dumps({"certificates": [_json(c, now) for c in found]}, indent=2))
+        say_json({"certificates": [_json(c, now) for c in found]})
     else:
         print_table(_table(found, now), lambda cell: "yellow" if cell == _NOW else "")
 
@@ -61,7 +61,7 @@ def _rotate(surroundings: Surroundings, fleet: Fleet, names: Sequence[str]) -> N
     for name in names:
         engine = engines[fleet.environment(name).engine]
         count = run(engine.ensure_certificates(name, renew=True))
-        click.echo(f"{name}: {number(count, 'certificate')} made anew")
+        say(f"{name}: {number(count, 'certificate')} made anew")
 
 
 async def _list(

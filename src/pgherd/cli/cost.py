@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from pgherd.cli.cost_tables import cost_json, cost_notes, cost_tables
 from pgherd.cli.engines import OCI
 from pgherd.cli.failures import print_error
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
@@ -70,7 +70,7 @@ def cost(
     seen = _look(surroundings, shown) if current else None
     found = fleet_cost(shown, prices, seen, _poolers(shown))
     if as_json:
-        click.echo(json.dumps(cost_json(found, prices, current=current), indent=2))
+        say_json(cost_json(found, prices, current=current))
     else:
         _print(found, prices, current=current)
     if current:
@@ -121,9 +121,9 @@ async def _observe(
 def _print(found: FleetCost, prices: PriceTable, *, current: bool) -> None:
     for table in cost_tables(found, prices, current=current):
         print_table(table)
-        click.echo()
+        say()
     for note in cost_notes(found, prices):
-        click.echo(note)
+        say(note)
 
 
 def _say_unseen(found: FleetCost) -> None:

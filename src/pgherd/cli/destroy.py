@@ -6,13 +6,14 @@ in `--yes-destroy` in any case, and the rest wants either that or a typed name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
 from pgherd.cli.down import count_of, ensure_known
 from pgherd.cli.failures import Failed, ensure_complete
 from pgherd.cli.fleet_option import command_line, fleet_option
+from pgherd.cli.output import ask, say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.words import duration, few, listed, number
@@ -59,14 +60,14 @@ def destroy(
         planned = run(_plan(fleet, engines, targets, yes_destroy))
         _ensure_allowed(fleet, planned, targets)
         if planned.is_empty and not planned.unknown:
-            click.echo("nothing to do: nothing is there")
+            say("nothing to do: nothing is there")
             return
         _ensure_confirmed(surroundings, fleet, planned, targets, yes_destroy)
         clock = surroundings.clock()
         began = clock.now()
         outcome = run(_destroy(fleet, engines, targets, yes_destroy, clock))
     deleted = number(count_of(outcome.done, DeleteDatabase), "database")
-    click.echo(f"{deleted} deleted in {duration(clock.now() - began)}")
+    say(f"{deleted} deleted in {duration(clock.now() - began)}")
     ensure_complete(outcome)
 
 
@@ -134,10 +135,10 @@ def _ensure_confirmed(
             f"{listed(open_names)}: nobody is there to confirm that the data is deleted",
             f"write {_command(targets, [*yes_destroy, *open_names])}",
         )
-    click.echo(_what_goes(planned))
+    for line in _what_goes(planned):
+        say(line)
     name = targets[0] if len(targets) == 1 else fleet.name
-    typed = click.prompt(f"type {name} to delete it", default="", show_default=False)
-    if typed.strip() != name:
+    if ask(f"type {name} to delete it") != name:
         raise InputError("not confirmed: nothing was deleted")
 
 
@@ -153,12 +154,10 @@ def _not_named(fleet: Fleet, planned: Plan, yes_destroy: Sequence[str]) -> list[
     return found
 
 
-def _what_goes(planned: Plan) -> str:
-    lines = [
-        f"{part.name}: {number(len(part.databases), 'database')} with all data"
-        for part in planned.environments
-    ]
-    return "this deletes, and nothing brings back:\n  " + "\n  ".join(lines)
+def _what_goes(planned: Plan) -> Iterator[str]:
+    yield "this deletes, and nothing brings back:"
+    for part in planned.environments:
+        yield f"  {part.name}: {number(len(part.databases), 'database')} with all data"
 
 
 def _command(targets: Sequence[str], names: Iterable[str]) -> str:

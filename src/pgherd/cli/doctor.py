@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import click
 
 from pgherd.cli.engines import LOCAL, OCI
-from pgherd.cli.failures import Failed
+from pgherd.cli.failures import Failed, messages
 from pgherd.cli.fleet_option import FILE_VARIABLE, fleet_file
+from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.engine import Capability
@@ -51,11 +51,13 @@ def doctor(
     engines = (only,) if only else _engines(fleet)
     found = {name: asyncio.run(_capabilities(surroundings, name, fleet)) for name in engines}
     if as_json:
-        click.echo(json.dumps(_json(found), indent=2))
+        say_json(_json(found))
     else:
         _print(found)
         if problem is not None:
-            click.echo(f"\nno fleet file was looked at: {problem.message}")
+            say()
+            for message in messages(problem):
+                say(f"no fleet file was looked at: {message}")
     if errors := missing_errors(found):
         raise Failed(errors)
 
@@ -93,12 +95,12 @@ async def _capabilities(
 def _print(found: Mapping[str, Sequence[Capability]]) -> None:
     for index, (name, capabilities) in enumerate(found.items()):
         if index:
-            click.echo()
+            say()
         rows = tuple((c.name, _verdict(c), c.detail) for c in capabilities)
         print_table(Table(f"engine {name}", ("What", "Available", "How it is"), rows), _style)
         for capability in capabilities:
             if capability.remedy:
-                click.echo(f"{capability.name}: {capability.remedy}")
+                say(f"{capability.name}: {capability.remedy}")
 
 
 def _verdict(capability: Capability) -> str:

@@ -8,6 +8,7 @@ import click
 
 from pgherd.cli.failures import ensure_complete
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.words import duration, number
@@ -38,7 +39,7 @@ def down(surroundings: Surroundings, fleet: Fleet, *, targets: tuple[str, ...], 
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "down", wait=wait):
         outcome = run(_down(fleet, engines, targets, clock))
-    click.echo(_ending(outcome, clock.now() - began))
+    say(_ending(outcome, clock.now() - began))
     ensure_complete(outcome)
 
 

@@ -7,10 +7,12 @@ from typing import IO, Any
 
 import click
 
+from pgherd.cli.output import say
 from pgherd.cli.words import few
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.decide.database import Refusal
 from pgherd.errors import InputError, PgherdError
+from pgherd.fleet.problem import ProblemReport
 
 
 class Failed(click.ClickException):
@@ -24,16 +26,27 @@ class Failed(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Every error with its way out."""
         for error in self.errors:
-            print_error(error.message, error.hint)
+            for message in messages(error):
+                print_error(message)
+            _print_hint(error.hint)
 
 
 def print_error(message: str, hint: str = "") -> None:
-    """The lines of one error, on standard error."""
-    # A report of many problems is one line for each, each with its own place.
-    for line in message.splitlines() or [""]:
-        click.echo(click.style("error: ", fg="red", bold=True) + line, err=True)
+    """One error and its way out, a line each, on standard error."""
+    say(message, lead="error: ", fg="red", bold=True, err=True)
+    _print_hint(hint)
+
+
+def _print_hint(hint: str) -> None:
     if hint:
-        click.echo(click.style("hint: ", fg="cyan") + hint, err=True)
+        say(hint, lead="hint: ", fg="cyan", err=True)
+
+
+def messages(error: PgherdError) -> list[str]:
+    """What it says: of a report each problem by itself, with its own place."""
+    if isinstance(error, ProblemReport):
+        return [str(problem) for problem in error.problems]
+    return [error.message]
 
 
 def errors_in(error: BaseException) -> list[PgherdError]:

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.engine import AccessRole, DatabaseState, Engine, Observation, Unknown
@@ -66,7 +67,7 @@ def load(
     databases = chosen(fleet, service, environment)
     found = asyncio.run(_play(databases, surroundings.open_engines(fleet), wish))
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        say_json(found)
     else:
         print_table(results_table(found))
     if not found["ok"]:
@@ -200,7 +201,7 @@ async def _follow(errors: asyncio.StreamReader) -> list[str]:
         except (ValueError, KeyError, TypeError):
             complaints += [line] if line else []
         else:
-            click.echo(shown, err=True)
+            say(shown, err=True)
     return complaints
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import click
 
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.engine import LogLine
 from pgherd.fleet.desired import DatabaseId, Fleet
@@ -45,4 +46,5 @@ async def _print(found: AsyncIterator[LogLine]) -> None:
     colours: dict[str, str] = {}
     async for line in found:
         colour = colours.setdefault(line.source, _COLOURS[len(colours) % len(_COLOURS)])
-        click.echo(f"{click.style(line.source, fg=colour)}: {line.text}")
+        # PostgreSQL indents what follows on a line with a tab.
+        say(f": {line.text}", lead=line.source, fg=colour, keep="\t")

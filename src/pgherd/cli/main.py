@@ -17,6 +17,13 @@ from typing import Any, NoReturn
 import click
 
 from pgherd import __version__
+from pgherd.cli.output import (
+    escape_reports,
+    printable_lines,
+    say,
+    say_lines,
+    show_what_an_encoding_lacks,
+)
 
 INTERRUPTED = 130
 TERMINATED = 143
@@ -74,6 +81,7 @@ class LazyGroup(click.Group):
         """Errors of ours end the command with their message, hint and exit code."""
         from pgherd.cli.failures import Failed, errors_in
 
+        escape_reports()
         try:
             return super().invoke(ctx)
         except Exception as error:
@@ -99,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit."""
     _settle()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    show_what_an_encoding_lacks()
     try:
         code = _run(given)
         sys.stdout.flush()
@@ -132,6 +141,9 @@ def _run(arguments: list[str]) -> int:
     try:
         code = cli.main(arguments, prog_name="pgherd", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        say_lines(f"{error.format_message()}\n", err=True)
+        return error.exit_code
     except click.UsageError as error:
         _explain_usage(error)
         return error.exit_code
@@ -163,7 +175,8 @@ def _is_debug(arguments: Sequence[str]) -> bool:
 
 
 def _say_resumable(how: str) -> None:
-    click.echo(f"\n{how}: nothing is lost; the same command goes on from here", err=True)
+    say(err=True)
+    say(f"{how}: nothing is lost; the same command goes on from here", err=True)
 
 
 def _explain_usage(error: click.UsageError) -> None:
@@ -184,14 +197,14 @@ def _innermost(error: BaseException) -> BaseException:
 def _explain_unexpected(error: Exception, *, show: bool) -> None:
     from pgherd.cli.failures import print_error
 
-    lines = traceback.format_exception(error)
+    trace = printable_lines("".join(traceback.format_exception(error)))
     last = traceback.format_exception_only(_innermost(error))[-1].strip().splitlines()[0]
     if show:
-        click.echo("".join(lines), err=True, nl=False)
+        say_lines(trace, err=True)
         print_error(f"unexpected: {last}", "report it with the lines above")
         return
     with tempfile.NamedTemporaryFile(
-        "w", prefix="pgherd-", suffix=".traceback", delete=False
+        "w", encoding="utf-8", prefix="pgherd-", suffix=".traceback", delete=False
     ) as file:
-        file.write("".join(lines))
+        file.write(trace)
     print_error(f"unexpected: {last}", f"report it with {file.name}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 from pgherd.cli.cost_tables import change_json, change_text, stand_in_notes
 from pgherd.cli.failures import merged_refusals, print_error
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
@@ -52,12 +52,11 @@ def plan(
     )
     change = cost_change(fleet, found.plan, found.seen, prices)
     if as_json:
-        report = plan_json(found) | {"cost": change_json(change, prices)}
-        click.echo(json.dumps(report, indent=2))
+        say_json(plan_json(found) | {"cost": change_json(change, prices)})
         return
     _print(found.plan)
     for text, ids in _concessions(found).items():
-        click.echo(click.style("less than asked for: ", fg="yellow") + f"{few(ids)}: {text}")
+        say(f"{few(ids)}: {text}", lead="less than asked for: ", fg="yellow")
     if not found.plan.is_empty:
         _print_cost(fleet, change, prices)
     for refusal in merged_refusals(found.plan.refused):
@@ -106,9 +105,9 @@ def _step_json(step: Action) -> dict[str, str]:
 def _print(found: Plan) -> None:
     if found.is_empty:
         if found.refused or found.unknown:
-            click.echo("nothing is done before what is below is mended")
+            say("nothing is done before what is below is mended")
         else:
-            click.echo("nothing to do: everything is as the fleet file says")
+            say("nothing to do: everything is as the fleet file says")
         return
     title = number(len(found.steps), "step")
     header = ("Database", "Action", "Reason", "Interruption")
@@ -124,10 +123,10 @@ def _rows(found: Plan) -> Iterator[tuple[str, ...]]:
 
 
 def _print_cost(fleet: Fleet, change: Change, prices: PriceTable) -> None:
-    click.echo()
-    click.echo(change_text(change, prices))
+    say()
+    say(change_text(change, prices))
     for note in stand_in_notes(fleet.environments, prices):
-        click.echo(note)
+        say(note)
 
 
 def _style(cell: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.words import duration
 from pgherd.control.signals import run
@@ -70,4 +71,4 @@ def _change_primary(
     with surroundings.lock(fleet, verb, wait=wait):
         began = clock.now()
         primary = run(call(engine, wanted.id))
-    click.echo(f"{wanted.id}: the primary is {primary} ({duration(clock.now() - began)})")
+    say(f"{wanted.id}: the primary is {primary} ({duration(clock.now() - began)})")

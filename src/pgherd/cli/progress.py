@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
 from pgherd.cli.headway import Activity, Headway
+from pgherd.cli.output import say, styled
 from pgherd.cli.words import duration, past
 from pgherd.control.clock import Clock
 from pgherd.control.events import (
@@ -64,7 +63,7 @@ class _Lines:
                 return
             self._set_up.add(event.action.environment)
         if line := event_line(event):
-            click.echo(line)
+            say(line)
 
 
 def event_line(event: Event) -> str:
@@ -94,7 +93,7 @@ def _live(clock: Clock, expected: Mapping[DatabaseId, int]) -> Iterator[OnEvent]
     def on_event(event: Event) -> None:
         headway.on_event(event)
         if isinstance(event, Parked | Late):
-            console.print(event_line(event), style="yellow", markup=False, soft_wrap=True)
+            console.print(styled(event_line(event), "yellow"), soft_wrap=True)
 
     def draw() -> RenderableType:
         return drawing(headway, clock.now() - began, clock.now(), console.width)
@@ -113,21 +112,19 @@ def _live(clock: Clock, expected: Mapping[DatabaseId, int]) -> Iterator[OnEvent]
 def drawing(headway: Headway, elapsed: float, now: float, width: int) -> RenderableType:
     """The block: a line for each environment, what goes on longest, and the time."""
     from rich.console import Group
-    from rich.text import Text
 
     return Group(
-        Text(),
+        styled(),
         _score_table(headway, width),
-        Text(),
+        styled(),
         *_activity_lines(headway, now, width),
-        Text(f"  {duration(elapsed)}", style="dim"),
+        styled(f"  {duration(elapsed)}", "dim"),
     )
 
 
 def _score_table(headway: Headway, width: int) -> RenderableType:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
-    from rich.text import Text
 
     bar_width = max(8, min(30, width - 60))
     grid = Table.grid(padding=(0, 2))
@@ -138,7 +135,7 @@ def _score_table(headway: Headway, width: int) -> RenderableType:
     for score in headway.scores():
         is_done = score.databases == score.of_databases
         grid.add_row(
-            Text(f"  {score.environment}"),
+            styled(f"  {score.environment}"),
             ProgressBar(
                 total=score.of_databases,
                 completed=score.databases,
@@ -146,36 +143,30 @@ def _score_table(headway: Headway, width: int) -> RenderableType:
                 complete_style="cyan",
                 finished_style="green",
             ),
-            Text(
-                f"{score.databases}/{score.of_databases} databases",
-                style="green" if is_done else "",
-            ),
-            Text(f"{score.instances}/{score.of_instances} instances", style="dim"),
+            styled(f"{score.databases}/{score.of_databases} databases", "green" if is_done else ""),
+            styled(f"{score.instances}/{score.of_instances} instances", "dim"),
         )
     return grid
 
 
 def _activity_lines(headway: Headway, now: float, width: int) -> Iterator[RenderableType]:
-    from rich.text import Text
-
     activities = sorted(headway.activities.values(), key=lambda a: (a.since, a.subject))
     shown = activities[:_SHOWN_ACTIVITIES]
     for activity in shown:
         yield _activity_line(activity, now, width)
     for _ in range(_SHOWN_ACTIVITIES - len(shown)):
-        yield Text()
+        yield styled()
     rest = len(activities) - len(shown)
-    yield Text(f"  and {rest} more" if rest else "", style="dim")
+    yield styled(f"  and {rest} more" if rest else "", "dim")
 
 
 def _activity_line(activity: Activity, now: float, width: int) -> RenderableType:
-    from rich.text import Text
-
     is_trouble = activity.action is None
     what = activity.trouble if activity.action is None else summary(activity.action)
     time = duration(max(0.0, now - activity.since))
-    line = Text(f"  {activity.subject:<24} ", style="dim", no_wrap=True)
-    line.append(what, style="yellow" if is_trouble else "default not dim")
+    line = styled(f"  {activity.subject:<24} ", "dim")
+    line.no_wrap = True
+    line.append_text(styled(what, "yellow" if is_trouble else "default not dim"))
     line.truncate(max(20, width - len(time) - 4), overflow="ellipsis", pad=True)
     line.append(f"  {time}")
     return line

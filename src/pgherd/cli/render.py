@@ -10,6 +10,7 @@ import click
 
 from pgherd.cli.engines import OCI
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_lines
 from pgherd.cli.words import listed
 from pgherd.errors import InputError
 from pgherd.files import write
@@ -52,7 +53,7 @@ def terraform(
         )
     texts = {e.name: text(configuration(fleet, e)) for e in chosen}
     if directory is None:
-        click.echo("".join(texts.values()), nl=False)
+        say_lines("".join(texts.values()))
     else:
         files = {directory / name / FILE: content for name, content in texts.items()}
         _write(files, force=force)
@@ -71,7 +72,7 @@ def policy(fleet: Fleet, *, environments: tuple[str, ...], group: str) -> None:
     """
     from pgherd.engines.oci.policy import policy as statements
 
-    click.echo(statements(fleet, _on_oci(fleet, environments), group), nl=False)
+    say_lines(statements(fleet, _on_oci(fleet, environments), group))
 
 
 @render.command("cloud-init")
@@ -83,7 +84,7 @@ def cloud_init(fleet: Fleet, *, environment: str) -> None:
     For `oci: {pooler: render}`, with comments on what their instances have to be.
     """
     (chosen,) = _on_oci(fleet, (environment,))
-    click.echo(asyncio.run(_cloud_init(fleet, chosen)), nl=False)
+    say_lines(asyncio.run(_cloud_init(fleet, chosen)))
 
 
 async def _cloud_init(fleet: Fleet, environment: Environment) -> str:
@@ -136,4 +137,4 @@ def _write(files: Mapping[Path, str], *, force: bool) -> None:
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = write(path, content, mode=0o644)
-        click.echo(f"{'wrote' if is_new else 'unchanged'} {path}")
+        say(f"{'wrote' if is_new else 'unchanged'} {path}")

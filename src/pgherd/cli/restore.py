@@ -8,6 +8,7 @@ import click
 
 from pgherd.cli.backup import moment_text
 from pgherd.cli.fleet_option import command_line, fleet_option
+from pgherd.cli.output import ask, say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.words import duration
 from pgherd.control.clock import Patience
@@ -72,10 +73,10 @@ def restore(
             )
         )
     took = duration(clock.now() - began)
-    click.echo(f"{target.id}: as {source} was at {moment_text(at)} UTC ({took})")
+    say(f"{target.id}: as {source} was at {moment_text(at)} UTC ({took})")
     if target.id not in {d.id for d in fleet.databases}:
         copy = str(target.id)
-        click.echo(
+        say(
             f"it is not in the fleet file: write {target.id.service} there to keep it, or delete "
             f"it with {command_line('destroy', copy, flags=('--yes-destroy', copy))}"
         )
@@ -111,8 +112,7 @@ def _ensure_confirmed(
             f"{id}: nobody is there to confirm that what was written since is lost",
             f"write --yes-overwrite {id}, or --as NAME for a new database",
         )
-    click.echo(f"this loses all that was written to {id} since {moment_text(moment)} UTC,")
-    click.echo("and maybe the times before it to restore to: --as NAME shows it first")
-    typed = click.prompt(f"type {id} to restore it", default="", show_default=False)
-    if typed.strip() != str(id):
+    say(f"this loses all that was written to {id} since {moment_text(moment)} UTC,")
+    say("and maybe the times before it to restore to: --as NAME shows it first")
+    if ask(f"type {id} to restore it") != str(id):
         raise InputError("not confirmed: nothing was restored")

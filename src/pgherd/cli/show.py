@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
 from pgherd.cli.tables import print_table
 from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
 from pgherd.fleet.summary import Table, tables
@@ -28,7 +28,7 @@ def show(fleet: Fleet, database: str | None, *, as_json: bool, origins: bool) ->
     """
     shown = None if database is None else fleet.database(DatabaseId.parse(database))
     if as_json:
-        click.echo(json.dumps(fleet_json(fleet, (shown,) if shown else fleet.databases), indent=2))
+        say_json(fleet_json(fleet, (shown,) if shown else fleet.databases))
     else:
         _print_tables(_tables(fleet, shown, origins=origins))
 
@@ -51,7 +51,7 @@ def _tables(fleet: Fleet, database: Database | None, *, origins: bool) -> Iterab
 def _print_tables(shown: Iterable[Table]) -> None:
     for index, table in enumerate(shown):
         if index:
-            click.echo()
+            say()
         print_table(table)
 
 

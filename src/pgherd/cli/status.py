@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ import click
 
 from pgherd.cli.down import ensure_known
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json, styled
 from pgherd.cli.sight import Sight, sights, sights_json
 from pgherd.cli.status_tables import state_style, status_tables
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
@@ -64,14 +64,14 @@ async def _look(
 
 def _print(fleet: Fleet, found: Sequence[Sight], target: str | None, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(sights_json(found), indent=2))
+        say_json(sights_json(found))
         return
     for index, (table, notes) in enumerate(status_tables(found, target)):
         if index:
-            click.echo()
+            say()
         print_table(table, state_style)
         for note in notes:
-            click.echo(note)
+            say(note)
 
 
 def _watch(
@@ -92,10 +92,10 @@ def _watch_lines(
     while True:
         found = asyncio.run(_look(fleet, engines, target))
         if as_json:
-            click.echo(json.dumps(sights_json(found)))
+            say_json(sights_json(found), indent=None)
         else:
             _print(fleet, found, target, as_json=False)
-            click.echo()
+            say()
         time.sleep(_WATCH_SECONDS)
 
 
@@ -114,9 +114,7 @@ def _watch_screen(fleet: Fleet, engines: Mapping[str, Engine], target: str | Non
 def _screen(
     found: Sequence[Sight], target: str | None, console: Console
 ) -> Iterator[RenderableType]:
-    from rich.text import Text
-
     for table, notes in status_tables(found, target):
         yield from drawn(table, console, state_style)
-        yield from (Text(note) for note in notes)
-        yield Text()
+        yield from (styled(note) for note in notes)
+        yield styled()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pgherd.cli.engines import lock_path, open_engine, open_engines
+from pgherd.cli.output import say
 from pgherd.engine import Engine
 from pgherd.fleet.desired import Environment, Fleet
 
@@ -76,7 +77,7 @@ class Surroundings:
             self.lock_path(fleet.name),
             command,
             wait=wait,
-            on_wait=lambda holder: click.echo(f"waiting for {holder}", err=True),
+            on_wait=lambda holder: say(f"waiting for {holder}", err=True),
             now=self.now().astimezone(),
         )
 

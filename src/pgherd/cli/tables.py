@@ -6,15 +6,18 @@ In a pipe each row is one line, however long.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from pgherd.cli.output import styled
 from pgherd.fleet.summary import Table
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text  # noqa: TID251 - the type alone
 
 _PIPE_WIDTH = 100_000
 
@@ -35,7 +38,8 @@ def print_table(table: Table, style: Callable[[str], str] = plain) -> None:
         for part in drawn(table, console, style):
             console.print(part)
     lines = (line.rstrip() for line in capture.get().splitlines())
-    click.echo("\n".join(lines), color=console.is_terminal)
+    # What was drawn has been escaped, and has colours that stay.
+    click.echo("\n".join(lines), file=sys.stdout, color=console.is_terminal)  # noqa: TID251
 
 
 def drawn(
@@ -44,31 +48,34 @@ def drawn(
     """The title and the table as they fit the console."""
     from rich import box
     from rich.table import Table as RichTable
-    from rich.text import Text
 
-    gap, widths = _layout(table, console.width)
+    header = [styled(name) for name in table.header]
+    rows = [[styled(cell, style(cell)) for cell in row] for row in table.rows]
+    gap, widths = _layout(header, rows, console.width)
     grid = RichTable(
         box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False
     )
-    for name, width in zip(table.header, widths, strict=True):
-        grid.add_column(Text(name), overflow="fold", width=width)
-    for row in table.rows:
-        grid.add_row(*(Text(cell, style=style(cell)) for cell in row))
-    return Text(table.title, style="bold"), grid
+    for name, width in zip(header, widths, strict=True):
+        grid.add_column(name, overflow="fold", width=width)
+    for row in rows:
+        grid.add_row(*row)
+    return styled(table.title, "bold"), grid
 
 
-def _layout(table: Table, width: int) -> tuple[int, Sequence[int | None]]:
+def _layout(
+    header: Sequence[Text], rows: Sequence[Sequence[Text]], width: int
+) -> tuple[int, Sequence[int | None]]:
     """The gap between columns and their widths: as wide as needed, else with wrapped headers.
 
     Where not even that fits, the widths are left open, for cells to wrap as well.
     """
     from rich.cells import cell_len
 
-    cells = [max(map(cell_len, column), default=0) for column in zip(*table.rows, strict=True)]
-    cells = cells or [0] * len(table.header)
-    full = [max(w, cell_len(name)) for w, name in zip(cells, table.header, strict=True)]
+    cells = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    cells = cells or [0] * len(header)
+    full = [max(w, name.cell_len) for w, name in zip(cells, header, strict=True)]
     words = [
-        max(w, *map(cell_len, name.split())) for w, name in zip(cells, table.header, strict=True)
+        max(w, *map(cell_len, name.plain.split())) for w, name in zip(cells, header, strict=True)
     ]
     for widths in (full, words):
         for gap in (2, 1):

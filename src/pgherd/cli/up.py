@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import click
 
 from pgherd.cli.failures import ensure_complete
 from pgherd.cli.fleet_option import command_line, fleet_option
+from pgherd.cli.output import say
 from pgherd.cli.progress import expected_instances, progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.words import counted, duration, number
@@ -47,10 +48,10 @@ def up(
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "up", wait=wait):
         outcome = run(_up(surroundings, fleet, engines, yes_destroy, clock))
-    click.echo(ending(outcome, clock.now() - began))
+    say(ending(outcome, clock.now() - began))
     ensure_complete(outcome)
-    if way := way_in(fleet):
-        click.echo(way)
+    for line in way_in(fleet):
+        say(line)
 
 
 async def _up(
@@ -80,7 +81,7 @@ def announcing(on_event: OnEvent) -> OnEvent:
         if isinstance(event, Planned) and not announced:
             announced = True
             for line in plan_lines(event.plan):
-                click.echo(line)
+                say(line)
         on_event(event)
 
     return tell
@@ -117,12 +118,9 @@ def ending(outcome: Outcome, seconds: float) -> str:
     return f"{text} in {duration(seconds)}"
 
 
-def way_in(fleet: Fleet) -> str:
+def way_in(fleet: Fleet) -> Iterator[str]:
     """How to connect, with a database that is there."""
-    if not fleet.databases:
-        return ""
-    id = str(fleet.databases[0].id)
-    return (
-        f"connect with  {command_line('connect', id)}\n"
-        f'              psql "$({command_line("url", id)})"'
-    )
+    if fleet.databases:
+        id = str(fleet.databases[0].id)
+        yield f"connect with  {command_line('connect', id)}"
+        yield f'              psql "$({command_line("url", id)})"'

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.engine import Access, AccessRole
 from pgherd.errors import InputError
@@ -39,10 +40,10 @@ def url(
     """
     access = access_to(surroundings, fleet, database, role)
     if not variables:
-        click.echo(access.uri())
+        say(access.uri())
         return
     for name, value in access.variables().items():
-        click.echo(f"export {name}={shlex.quote(value)}")
+        say(f"export {name}={shlex.quote(value)}")
 
 
 def access_to(surroundings: Surroundings, fleet: Fleet, database: str, role: str) -> Access:

@@ -8,7 +8,7 @@ shown are rounded, to cents.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pgherd.errors import InputError
 from pgherd.fleet.document import Document, parse, shown
-from pgherd.fleet.problem import Problem
+from pgherd.fleet.problem import Problem, ProblemReport
 from pgherd.units import parse_bytes, parse_whole, quoted
 
 SHIPPED = Path(__file__).with_name("prices.yaml")
@@ -196,12 +196,12 @@ def read_prices(text: str, file: str) -> PriceTable:
     """The same for a text that is in the file of that name."""
     document = parse(text, file)
     if document.problems:
-        raise _wrong(_said_of_prices(problem) for problem in document.problems)
+        raise ProblemReport(_said_of_prices(problem) for problem in document.problems)
     try:
         return TypeAdapter(PriceTable).validate_python(document.data)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
-        raise _wrong(_problem(document, file, details) for details in found) from None
+        raise ProblemReport(_problem(document, file, details) for details in found) from None
 
 
 def format_money(amount: Decimal, currency: str, *, signed: bool = False) -> str:
@@ -231,11 +231,6 @@ def _text(path: Path) -> str:
     if len(content) > _MAX_BYTES:
         raise InputError(f"price table {path} is too large for one", hint)
     return text
-
-
-def _wrong(problems: Iterator[Problem]) -> InputError:
-    ordered = sorted(set(problems), key=lambda p: (p.line, p.column, p.message))
-    return InputError("\n".join(str(problem) for problem in ordered))
 
 
 def _said_of_prices(problem: Problem) -> Problem:

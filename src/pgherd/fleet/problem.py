@@ -1,7 +1,7 @@
 """What is wrong with a fleet file, where, and what to write instead.
 
 A fleet file is checked to its end before anything is said, so that one reading by a person
-mends it all. `FleetFileError` holds every problem, in the order of the file.
+mends it all. A `ProblemReport` holds every problem, in the order of the file.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ class Problem:
         return f"{place}: {self.message}{hint}".encode("utf-8", "backslashreplace").decode()
 
 
-class FleetFileError(InputError):
-    """The fleet file is wrong: its text is a report of one line for each problem."""
+class ProblemReport(InputError):
+    """A file is wrong: the text is one line for each problem."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems), key=lambda p: (p.line, p.column, p.message)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class FleetFileError(ProblemReport):
+    """The fleet file is wrong."""

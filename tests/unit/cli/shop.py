@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
+from pgherd.control.act import Migrations
+from pgherd.engine import Engine
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.memory import MemoryEngine, MemoryMigrations
@@ -50,19 +52,28 @@ class Shop:
     def write(self, text: str) -> None:
         self.file.write_text(text)
 
-    def run(self, *arguments: str, typed: str | None = None) -> Result:
-        surroundings = Surroundings(
-            open_engines=lambda fleet: {"local": MemoryEngine(self.world, name="local")},
-            open_engine=lambda name, fleet, environments: MemoryEngine(self.world, name=name),
-            migrations=lambda: MemoryMigrations(self.world, self.heads),
+    def engine(self, name: str) -> Engine:
+        return MemoryEngine(self.world, name=name)
+
+    def migrations(self) -> Migrations:
+        return MemoryMigrations(self.world, self.heads)
+
+    def surroundings(self) -> Surroundings:
+        return Surroundings(
+            open_engines=lambda fleet: {"local": self.engine("local")},
+            open_engine=lambda name, fleet, environments: self.engine(name),
+            migrations=self.migrations,
             clock=FakeClock,
             now=lambda: self.now,
             lock_path=lambda fleet: self.lock,
             replace_process=lambda *call: self.started.append(call),
             is_interactive=lambda: self.is_interactive,
         )
+
+    def run(self, *arguments: str, typed: str | None = None, **how: Any) -> Result:
         variables = {"PGHERD_FILE": str(self.file)}
-        return CliRunner(env=variables).invoke(cli, arguments, obj=surroundings, input=typed)
+        runner = CliRunner(env=variables)
+        return runner.invoke(cli, arguments, obj=self.surroundings(), input=typed, **how)
 
     def out(self, *arguments: str, exit_code: int = 0) -> str:
         """What a command prints that ends as it should."""

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from pgherd.engine import LogLine
 from pgherd.engines.local import lowered
@@ -53,7 +54,7 @@ def lines_of(folder: Path, instance: str | None, lines: int, follow: bool) -> It
     """The same, read by this process."""
     positions: dict[Path, int] = {}
     for path in _logs(folder, instance):
-        with path.open(errors="replace") as file:
+        with _open(path) as file:
             for text in deque(file, maxlen=lines):
                 yield _line(path, text)
             positions[path] = file.tell()
@@ -61,7 +62,7 @@ def lines_of(folder: Path, instance: str | None, lines: int, follow: bool) -> It
         time.sleep(POLL_SECONDS)
         for path in _logs(folder, instance):
             position = positions.get(path, 0)
-            with path.open(errors="replace") as file:
+            with _open(path) as file:
                 size = path.stat().st_size
                 file.seek(position if position <= size else 0)  # it may have been rotated
                 for text in file:
@@ -70,7 +71,7 @@ def lines_of(folder: Path, instance: str | None, lines: int, follow: bool) -> It
 
 
 def _line(path: Path, text: str) -> LogLine:
-    return LogLine(path.stem, text.rstrip("\n")[:LONGEST_LINE])
+    return LogLine(path.stem, text.rstrip("\r\n")[:LONGEST_LINE])
 
 
 def telling_line(paths: Iterable[Path]) -> str:
@@ -93,6 +94,11 @@ def _tail(path: Path) -> list[str]:
     except OSError:
         return []
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _open(path: Path) -> TextIO:
+    # What a client wrote may hold a carriage return, which starts no new line.
+    return path.open(errors="replace", newline="\n")
 
 
 def _logs(folder: Path, instance: str | None) -> list[Path]:
