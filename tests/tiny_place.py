@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,11 +61,17 @@ class Place:
         text = FLEET.format(services=services, ocpus=ocpus, more=more, overrides=overrides)
         (self.folder / "fleet.yaml").write_text(text)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *arguments: str,
+        before: Sequence[str] = (),
+        variables: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """A command of pgherd; what stands `before` it starts it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "pgherd", *arguments],
+            [*before, sys.executable, "-m", "pgherd", *arguments],
             cwd=self.folder,
-            env={**os.environ, "PGHERD_STATE": str(self.root.parent)},
+            env={**os.environ, "PGHERD_STATE": str(self.root.parent), **(variables or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -106,6 +112,10 @@ class Place:
 
     def connect(self, service: str) -> psycopg.Connection[Any]:
         return psycopg.connect(self.run("url", f"lab/{service}").strip(), autocommit=True)
+
+    def superuser(self, service: str) -> psycopg.Connection[Any]:
+        url = self.run("url", f"lab/{service}", "--role", "operator").strip()
+        return psycopg.connect(url, autocommit=True)
 
     def agents(self) -> list[int]:
         """The agent and its keeper; the fork server ends with them."""

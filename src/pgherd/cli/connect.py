@@ -40,10 +40,13 @@ def connect(
 
 
 def psql() -> str:
-    """The program: the one on the path, else the newest that Debian keeps aside."""
-    if found := shutil.which("psql"):
-        return found
+    """The program: the newest of Debian's, else the one on the path.
+
+    What Debian has on the path is a script that heeds settings of its own.
+    """
     installed = sorted(_DEBIAN_PROGRAMS.glob("*/bin/psql"), key=lambda p: int(p.parts[-3]))
     if installed and os.access(installed[-1], os.X_OK):
         return str(installed[-1])
+    if found := shutil.which("psql"):
+        return found
     raise InputError("psql is not installed", "install postgresql-client, or use pgherd url")

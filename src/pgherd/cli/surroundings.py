@@ -44,6 +44,10 @@ def _utc_now() -> datetime:
 
 
 def _replace_process(program: str, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        os.chdir("/")  # psql does not start in a folder that is gone
     os.execvpe(program, [program, *arguments], {**os.environ, **variables})  # noqa: S606 - psql
 
 

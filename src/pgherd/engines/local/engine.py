@@ -139,7 +139,7 @@ class LocalEngine:
 
     async def observe(self, *, roles: bool = True) -> Observation:
         """What the manifests want, and what runs of it."""
-        self._is_claimed()
+        self._claim_there()
         environments = list(read_environments(self.layout))
         databases = list(read_databases(self.layout))
         try:
@@ -336,7 +336,7 @@ class LocalEngine:
 
     async def certificates(self) -> Sequence[CertificateInfo]:
         """Every certificate of the fleet, those that end first in front."""
-        self._is_claimed()
+        self._claim_there()
         from pgherd.engines.local.certificates import of_environment
 
         environments = read_environments(self.layout)
@@ -388,9 +388,18 @@ class LocalEngine:
                 f"user {self._owner.name} may not enter {layout.root}",
                 "let it pass through the folders above: `chmod o+x` on each of them",
             )
-        if not self._is_claimed():
-            content = {"fleet": self.fleet, "version": __version__, "layout": LAYOUT}
-            write(self.layout.fleet, json.dumps(content) + "\n", self._owner, durable=True)
+        claim = {"fleet": self.fleet, "layout": LAYOUT, "root": str(layout.root)}
+        known = self._claim_there()
+        if known and known.get("root") != claim["root"]:
+            self._forget_what_ran()
+        if known is None or any(known.get(key) != value for key, value in claim.items()):
+            text = json.dumps({**claim, "version": __version__}) + "\n"
+            write(layout.fleet, text, self._owner, durable=True)
+
+    def _forget_what_ran(self) -> None:
+        """After a move nothing is wanted to run: configuration names the old place until `up`."""
+        for manifest in read_databases(self.layout):
+            write_database(self.layout, replace(manifest, running=False), self._owner)
 
     def _ensure_given(self, folder: Path) -> None:
         """It is the data plane's own; NeedsHuman where it is another user's."""
@@ -401,20 +410,20 @@ class LocalEngine:
                 f"after a copy from another machine: `chown -R -P {self._owner.name}: {folder}`",
             )
 
-    def _is_claimed(self) -> bool:
-        """Whether the state folder is this fleet's; an error where it is not for us."""
+    def _claim_there(self) -> dict[str, Any] | None:
+        """What claims the state folder for this fleet, if anything; an error where it is not ours."""
         ensure_trusted(self.layout.fleet)
         try:
-            content = json.loads(self.layout.fleet.read_text())
-            owner, made_for = content["fleet"], content.get("layout")
+            claim: dict[str, Any] = json.loads(self.layout.fleet.read_text())
+            owner, made_for = claim["fleet"], claim.get("layout")
         except (FileNotFoundError, NotADirectoryError):
-            return False
+            return None
         except PermissionError:
             raise InputError(
                 f"state folder {self.layout.root} belongs to another user",
                 "run pgherd as the user whose fleet it is, or set PGHERD_STATE to another folder",
             ) from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise NeedsHuman(
                 f"{self.layout.fleet} is damaged", "restore it from a backup"
             ) from None
@@ -428,7 +437,7 @@ class LocalEngine:
                 f"state folder {self.layout.root} was made by another version of pgherd",
                 "save the data with that version, then remove the folder and run `pgherd up`",
             )
-        return True
+        return claim
 
     def _ensure_room(self, instances: int) -> None:
         """There is room for so many new instances; NeedsHuman where there plainly is none."""
@@ -504,14 +513,14 @@ class LocalEngine:
         addresses.save_book(self.layout.addresses, book, self._owner)
 
     def _existing(self, id: DatabaseId) -> DatabaseManifest:
-        self._is_claimed()
+        self._claim_there()
         manifest = read_database(self.layout, id)
         if manifest is None:
             raise InputError(f"{id} does not exist here", "run `pgherd up`")
         return manifest
 
     def _existing_environment(self, name: str) -> EnvironmentManifest:
-        self._is_claimed()
+        self._claim_there()
         manifest = read_environment(self.layout, name)
         if manifest is None:
             raise InputError(f"{name} does not exist here", "run `pgherd up`")

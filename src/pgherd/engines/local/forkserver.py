@@ -109,10 +109,10 @@ def _become(start: Start) -> None:
 
 
 def _run_patroni(start: Start) -> int:
-    kept = Path(start.kept)
     leftovers.end_helpers(Path(start.folder))
-    if whole.discard_half(kept):
-        print(f"{kept / whole.DATA} was half made: it is copied again")
+    _forget_server(start)
+    if whole.discard_half(Path(start.kept)):
+        print(f"the data below {start.kept} was half made: it is copied again")
     sys.argv = ["patroni", start.configuration]
     from patroni.__main__ import patroni_main
     from patroni.postgresql import postmaster
@@ -150,8 +150,12 @@ class _ForkedStart:
 
 def _start_postmaster(start: Start, target: object, *args: object) -> None:
     _redirect(start.postgresql_log)
-    leftovers.forget_server(Path(start.kept) / whole.DATA, Path(start.sockets))
+    _forget_server(start)
     target(*args)  # type: ignore[operator]
+
+
+def _forget_server(start: Start) -> None:
+    leftovers.forget_server(Path(start.kept) / whole.DATA, Path(start.sockets))
 
 
 def _redirect(log: str) -> None:

@@ -2,7 +2,8 @@
 
 After a hard stop, files still name the process that was there; after the next start of the machine,
 that number is another process, often one of the same user. PostgreSQL goes by the number and does
-not start. Here it goes by what a process is: a server works in its data directory.
+not start; Patroni waits for that process to serve, if it began at about the same time. Here it goes
+by what a process is: a server works in its data directory.
 """
 
 from __future__ import annotations
