@@ -139,7 +139,7 @@ class LocalEngine:
 
     async def observe(self, *, roles: bool = True) -> Observation:
         """What the manifests want, and what runs of it."""
-        self._claim_there()
+        self._read_claim()
         environments = list(read_environments(self.layout))
         databases = list(read_databases(self.layout))
         try:
@@ -336,7 +336,7 @@ class LocalEngine:
 
     async def certificates(self) -> Sequence[CertificateInfo]:
         """Every certificate of the fleet, those that end first in front."""
-        self._claim_there()
+        self._read_claim()
         from pgherd.engines.local.certificates import of_environment
 
         environments = read_environments(self.layout)
@@ -389,7 +389,7 @@ class LocalEngine:
                 "let it pass through the folders above: `chmod o+x` on each of them",
             )
         claim = {"fleet": self.fleet, "layout": LAYOUT, "root": str(layout.root)}
-        known = self._claim_there()
+        known = self._read_claim()
         if known and known.get("root") != claim["root"]:
             self._forget_what_ran()
         if known is None or any(known.get(key) != value for key, value in claim.items()):
@@ -410,8 +410,8 @@ class LocalEngine:
                 f"after a copy from another machine: `chown -R -P {self._owner.name}: {folder}`",
             )
 
-    def _claim_there(self) -> dict[str, Any] | None:
-        """What claims the state folder for this fleet, if anything; an error where it is not ours."""
+    def _read_claim(self) -> dict[str, Any] | None:
+        """What claims the state folder for this fleet; an error where another fleet or user does."""
         ensure_trusted(self.layout.fleet)
         try:
             claim: dict[str, Any] = json.loads(self.layout.fleet.read_text())
@@ -513,14 +513,14 @@ class LocalEngine:
         addresses.save_book(self.layout.addresses, book, self._owner)
 
     def _existing(self, id: DatabaseId) -> DatabaseManifest:
-        self._claim_there()
+        self._read_claim()
         manifest = read_database(self.layout, id)
         if manifest is None:
             raise InputError(f"{id} does not exist here", "run `pgherd up`")
         return manifest
 
     def _existing_environment(self, name: str) -> EnvironmentManifest:
-        self._claim_there()
+        self._read_claim()
         manifest = read_environment(self.layout, name)
         if manifest is None:
             raise InputError(f"{name} does not exist here", "run `pgherd up`")
