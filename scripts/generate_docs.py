@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from runpy import run_path
 
 import click
 
 from pgherd.fleet.schema import schema_text, with_reference
 
 FLEET_FILE = Path("docs/fleet-file.md")
+SECURITY = Path("docs/security.md")
 
 
 def fleet_file_page() -> str:
@@ -54,10 +56,19 @@ def section(context: click.Context) -> str:
     return f"## {context.command_path}\n\n```\n{context.command.get_help(context).rstrip()}\n```\n"
 
 
+def security_page() -> str:
+    """Return the page on security with its table of tries as the tests make them."""
+    tries = run_path("tests/hostile/tries.py", run_name="tries")
+    before, begin, rest = SECURITY.read_text().partition("<!-- tries -->")
+    _, end, after = rest.partition("<!-- end of tries -->")
+    return f"{before}{begin}\n\n{tries['table']()}\n\n{end}{after}"
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     Path("docs/fleet.schema.json"): schema_text,
     FLEET_FILE: fleet_file_page,
     Path("docs/commands.md"): commands_page,
+    SECURITY: security_page,
 }
 
 

@@ -11,22 +11,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where all of this folder is collected, each try must have its test."""
+    """A mark that names no row of the table is a mistake."""
     titles = {(t.who, t.what) for t in DONE}
-    made = set[tuple[str, str]]()
-    for item in items:
-        for mark in item.iter_markers("makes"):
-            who, *whats = mark.args
-            made |= {(who, what) for what in whats}
-    assert made <= titles, f"no row of the table: {made - titles}"
+    assert made_by(items) <= titles, f"no row of the table: {made_by(items) - titles}"
 
 
-@pytest.fixture(scope="session")
-def all_made(request: pytest.FixtureRequest) -> set[tuple[str, str]]:
-    """The tries that some collected test makes."""
-    return {
-        (mark.args[0], what)
-        for item in request.session.items
-        for mark in item.iter_markers("makes")
-        for what in mark.args[1:]
-    }
+def made_by(items: list[pytest.Item]) -> set[tuple[str, str]]:
+    """The tries that these tests make."""
+    marks = (mark for item in items for mark in item.iter_markers("makes"))
+    return {(mark.args[0], what) for mark in marks for what in mark.args[1:]}

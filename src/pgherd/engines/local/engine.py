@@ -411,7 +411,7 @@ class LocalEngine:
             )
 
     def _read_claim(self) -> dict[str, Any] | None:
-        """What claims the state folder for this fleet; an error where another fleet or user does."""
+        """What claims the state folder for this fleet; an error where it is another's."""
         ensure_trusted(self.layout.fleet)
         try:
             claim: dict[str, Any] = json.loads(self.layout.fleet.read_text())
