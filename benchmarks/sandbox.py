@@ -48,6 +48,7 @@ class Sandbox:
     wanted: Fleet
     logs: Path | None = None
     """Where to keep a copy of its logs."""
+    program: Path = PROGRAM
 
     @property
     def root(self) -> Path:
@@ -59,7 +60,7 @@ class Sandbox:
         variables = {**os.environ, "PGHERD_STATE": str(self.state), "PGHERD_FILE": str(self.file)}
         began = time.monotonic()
         done = subprocess.run(
-            [str(PROGRAM), *arguments],
+            [str(self.program), *arguments],
             check=False,
             env=variables,
             stdin=subprocess.DEVNULL,
@@ -133,7 +134,9 @@ class Sandbox:
 
 
 @contextmanager
-def sandbox(file: Path | str, logs: Path | None = None) -> Iterator[Sandbox]:
+def sandbox(
+    file: Path | str, logs: Path | None = None, program: Path = PROGRAM
+) -> Iterator[Sandbox]:
     """A fleet that is not there yet; `file` is a fleet file, or the text of one."""
     with folder() as state:
         if isinstance(file, str):
@@ -141,7 +144,7 @@ def sandbox(file: Path | str, logs: Path | None = None) -> Iterator[Sandbox]:
             path.write_text(file)
         else:
             path = file
-        fleet = Sandbox(state, path, load(path), logs)
+        fleet = Sandbox(state, path, load(path), logs, program)
         try:
             yield fleet
         finally:
