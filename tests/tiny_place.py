@@ -43,10 +43,11 @@ class Place:
     """A folder with a fleet file and the state of its fleet."""
 
     folder: Path
+    fleet: str = "tiny"
 
     @property
     def root(self) -> Path:
-        return self.folder / "state/tiny"
+        return self.folder / "state" / self.fleet
 
     def want(
         self,
@@ -84,7 +85,7 @@ class Place:
 
     def outcome(self, *arguments: str) -> tuple[int, str]:
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=180)
         return process.returncode, output
 
     def up(self) -> str:
@@ -202,10 +203,10 @@ def listening(address: str, port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def new_place() -> Iterator[Place]:
+def new_place(fleet: str = "tiny") -> Iterator[Place]:
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="e-"))
     folder.chmod(0o755)
-    place = Place(folder)
+    place = Place(folder, fleet)
     place.want()
     try:
         yield place

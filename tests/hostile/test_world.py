@@ -144,6 +144,24 @@ def test_all_comes_back_though_old_files_name_living_processes(place: Place) -> 
             other.wait()
 
 
+@pytest.mark.alone
+def test_the_whole_example_comes_back_after_each_of_three_boots() -> None:
+    example = ("-f", os.environ["PGHERD_EXAMPLE"])
+    with new_place("ecommerce") as place:
+        place.run("up", *example)
+        others = sleepers(5)
+        try:
+            for _ in range(3):
+                place.kill_all()
+                assert name_others(place.root, [other.pid for other in others]) >= 120
+                assert "30 databases run: 60 instances" in place.run("up", *example)
+            assert all(other.poll() is None for other in others), "a bystander was killed"
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
+
+
 def test_a_copy_of_the_state_comes_up_elsewhere(place: Place) -> None:
     """As from a backup: another path, files that name processes of another machine."""
     place.up()
