@@ -1,0 +1,119 @@
+"""What is whole, what is half, and what a server that is gone has left."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+import pytest
+
+from pgherd.engines.local import leftovers, processes, whole
+from pgherd.engines.local.postgres import ClusterState
+
+
+def instance(kept: Path, number: int, state: ClusterState | None = None) -> Path:
+    """What an instance keeps, with a data directory in that state."""
+    folder = kept / str(number)
+    (folder / "data/global").mkdir(parents=True)
+    if state is not None:
+        content = struct.pack("=QIIi", 7_000_000_000, 1300, 202209061, state)
+        (folder / "data/global/pg_control").write_bytes(content)
+    return folder
+
+
+def test_a_database_is_made_once_an_instance_is_whole(tmp_path: Path) -> None:
+    first = instance(tmp_path, 1, ClusterState.SHUT_DOWN)
+    assert not whole.is_made(tmp_path)
+    whole.mark(first)
+    whole.mark(first)
+    assert whole.is_whole(first)
+    assert whole.is_made(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("states", "may_be"),
+    [
+        ([], False),
+        ([None], False),
+        ([ClusterState.SHUT_DOWN], True),
+        ([None, ClusterState.IN_PRODUCTION], True),
+    ],
+)
+def test_what_may_turn_out_to_be_made(
+    tmp_path: Path, states: list[ClusterState | None], may_be: bool
+) -> None:
+    for number, state in enumerate(states, start=1):
+        instance(tmp_path, number, state)
+    assert whole.may_be_made(tmp_path) is may_be
+
+
+def test_half_a_copy_goes_where_another_instance_is_whole(tmp_path: Path) -> None:
+    whole.mark(instance(tmp_path, 1, ClusterState.IN_PRODUCTION))
+    half = instance(tmp_path, 2, ClusterState.IN_PRODUCTION)
+    assert whole.discard_half(half)
+    assert not (half / "data").exists()
+    assert not whole.discard_half(half), "nothing is there any more"
+
+
+def test_what_is_whole_or_alone_is_never_thrown_away(tmp_path: Path) -> None:
+    first = instance(tmp_path, 1)
+    assert not whole.discard_half(first), "nothing else is whole: it may be all that there is"
+    whole.mark(first)
+    assert not whole.discard_half(first)
+    assert (first / "data").exists()
+
+
+# Leftovers
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    data, sockets = tmp_path / "data", tmp_path / "sockets"
+    data.mkdir()
+    sockets.mkdir()
+    for path in (
+        data / "postmaster.pid",
+        sockets / ".s.PGSQL.5432",
+        sockets / ".s.PGSQL.5432.lock",
+        data / "PG_VERSION",
+        sockets / "databases.ini",
+    ):
+        path.write_text(f"{os.getpid()}\n")
+    return data, sockets
+
+
+def names(*folders: Path) -> set[str]:
+    return {path.name for folder in folders for path in folder.iterdir()}
+
+
+def test_marks_of_a_server_that_is_gone_are_removed(places: tuple[Path, Path]) -> None:
+    """Though the process that they name lives: it works elsewhere."""
+    leftovers.forget_server(*places)
+    assert names(*places) == {"PG_VERSION", "databases.ini"}
+
+
+def test_a_process_there_that_is_no_server_does_not_count(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(places[0])
+    leftovers.forget_server(*places)
+    assert names(*places) == {"PG_VERSION", "databases.ini"}
+
+
+def test_marks_of_a_server_that_runs_stay(
+    places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(places[0])
+    monkeypatch.setattr(processes, "executable", lambda pid: "/usr/lib/postgresql/15/bin/postgres")
+    before = names(*places)
+    leftovers.forget_server(*places)
+    assert names(*places) == before
+
+
+def test_a_process_whose_session_goes_on_is_no_leftover(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    leftovers.end_helpers(tmp_path)
+    assert not processes.is_left_alone(os.getpid())
