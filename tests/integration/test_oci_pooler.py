@@ -40,7 +40,7 @@ from pgherd.engines.local.layout import data_plane_owner
 from pgherd.engines.oci import pooler_host
 from pgherd.engines.oci.cloud_init import PROGRAM, SETTINGS, Tier, cloud_init
 from pgherd.engines.oci.pooler_host import SECRETS_SECONDS, Database, Endpoint, Settings
-from pgherd.files import Owner
+from pgherd.files import Owner, write
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair, Place
 
@@ -171,10 +171,7 @@ class Played:
         return (self.folder / f"{name}.log").read_text()
 
     def make(self, name: str) -> Path:
-        path = self.folder / name
-        path.mkdir(mode=0o700)
-        self.owner.take(path)
-        return path
+        return self.owner.give(self.folder / name)
 
     # PostgreSQL
 
@@ -280,10 +277,7 @@ class Played:
             "seed": base64.b64encode(SEED).decode(),
         }
         for name, secret in (("pooler", json.dumps(text)), ("admin", ADMIN_PASSWORD)):
-            path = self.folder / "vault" / name
-            path.write_text(secret)
-            path.chmod(0o600)
-            self.owner.take(path)
+            write(self.folder / "vault" / name, secret, self.owner)
         return pair
 
     # Clients
@@ -294,7 +288,7 @@ class Played:
         """libpq's, with a certificate for `user`."""
         place = Place(self.folder / "clients", f"{user}-{random.token_hex(4)}")
         pair = (authority or self.clients).issue(Identity(user, is_client=True), self.now, DAY)
-        place.write(pair, Owner.of_process())
+        place.write(pair)
         trusted = self.folder / "clients/authority.crt"
         trusted.write_bytes(self.clients.pair.certificate)
         return {
