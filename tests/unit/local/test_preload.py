@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from pgherd.engines.local import whole
 from pgherd.engines.local.preload import Answers, Preload
 
 
@@ -173,3 +174,18 @@ def test_patroni_counts_replicas_at_once_where_none_is_lost(
     )
     Ha.process_sync_replication(instance)
     assert bool(counted) == counts
+
+
+@pytest.mark.usefixtures("preloaded")
+def test_data_that_patroni_removes_is_not_whole_before_it_is_gone(tmp_path: Path) -> None:
+    from patroni.postgresql import Postgresql
+
+    whole.mark(tmp_path)
+    was_whole = []
+    instance = SimpleNamespace(
+        data_dir=str(tmp_path / "data"),
+        _data_dir=str(tmp_path / "data"),
+        set_role=lambda _: was_whole.append(whole.is_whole(tmp_path)),
+    )
+    Postgresql.remove_data_directory(instance)
+    assert was_whole == [False]

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pgherd.engines.local import whole
+
 POLL_SECONDS = 0.05
 SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.15}
 LONG_AGO = 1.0
@@ -87,6 +89,7 @@ class Preload:
         _send_at_once()
         _shorten_waits()
         _count_replicas_at_once()
+        _unmark_what_is_removed()
         gc.collect()
         gc.freeze()
         self.is_done = True
@@ -230,3 +233,16 @@ def _count_replicas_at_once() -> None:
         process(self)
 
     _replace(Ha, "process_sync_replication", process_sync_replication)
+
+
+def _unmark_what_is_removed() -> None:
+    """A data directory is no longer whole from the moment in which Patroni begins to remove it."""
+    from patroni.postgresql import Postgresql
+
+    remove = Postgresql.remove_data_directory
+
+    def remove_data_directory(self: Any) -> None:
+        whole.unmark(Path(self.data_dir).parent)
+        remove(self)
+
+    _replace(Postgresql, "remove_data_directory", remove_data_directory)

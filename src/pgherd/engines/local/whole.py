@@ -33,6 +33,11 @@ def mark(kept: Path) -> None:
     sync_folder(kept)
 
 
+def unmark(kept: Path) -> None:
+    """It is not whole any more: somebody is about to change or remove it."""
+    (kept / MARK).unlink(missing_ok=True)
+
+
 def is_made(kept: Path) -> bool:
     """Whether a database has a whole instance; `kept` is the folder of what its instances keep."""
     return any(kept.glob(f"*/{MARK}"))
