@@ -70,7 +70,8 @@ LAYOUT = 2
 """How the state folder is divided: who writes where. Nothing converts one into another."""
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
-AGENT_SECONDS = 30.0
+AGENT_SECONDS = 120.0
+"""An agent starts all programs of its fleet before it answers; a busy machine takes its time."""
 ANSWER_SECONDS = 30.0
 """How long an agent may take to say how things are."""
 ETCD_SECONDS = 30.0
