@@ -12,6 +12,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
 from measure import Report, arguments, median, say
 from sandbox import CLONE, Sandbox, sandbox
 

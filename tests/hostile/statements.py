@@ -28,9 +28,18 @@ STATEMENTS: dict[str, str] = {
     "SELECT pg_catalog.current_setting(%s, true), EXISTS (SELECT FROM pg_catalog.pg_settings"
     " WHERE pending_restart)": SUPERUSER,
     # reader.py
-    "SELECT a.rolpassword IS NOT NULL, a.rolconnlimit, d.datname, s.setconfig FROM"
-    " pg_catalog.pg_authid a LEFT JOIN pg_catalog.pg_db_role_setting s ON s.setrole = a.oid LEFT"
-    " JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase WHERE a.rolname = %s": SUPERUSER,
+    "SELECT a.oid, a.rolpassword IS NOT NULL, a.rolconnlimit, d.datname,"
+    " pg_catalog.left(s.setconfig::pg_catalog.text, 1000) FROM pg_catalog.pg_authid a LEFT JOIN"
+    " pg_catalog.pg_db_role_setting s ON s.setrole = a.oid LEFT JOIN pg_catalog.pg_database d ON"
+    " d.oid = s.setdatabase WHERE a.rolname = %s": SUPERUSER,
+    "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) FROM"
+    " pg_catalog.pg_stat_get_activity(NULL) a WHERE a.usesysid OPERATOR(pg_catalog.=) %s AND ("
+    " a.xact_start OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
+    " %s::pg_catalog.interval) OR EXISTS (SELECT FROM pg_catalog.pg_lock_status() l WHERE l.pid"
+    " OPERATOR(pg_catalog.=) a.pid AND l.locktype OPERATOR(pg_catalog.<>) ALL"
+    " ('{virtualxid,transactionid}') AND l.mode OPERATOR(pg_catalog.<>) ALL"
+    " ('{AccessShareLock,SIReadLock}')))": SUPERUSER,
+    "ALTER ROLE {} CONNECTION LIMIT 0": SUPERUSER,
     "ALTER ROLE {} PASSWORD NULL CONNECTION LIMIT {}": SUPERUSER,
     "ALTER ROLE {} IN DATABASE {} RESET ALL": SUPERUSER,
     "ALTER ROLE {} RESET ALL": SUPERUSER,
@@ -38,4 +47,8 @@ STATEMENTS: dict[str, str] = {
     # migrations.py; and Alembic's own, by the same connection
     "SET LOCAL lock_timeout = {}": TENANT,
     "SELECT pg_advisory_xact_lock({})": TENANT,
+    "SET LOCAL statement_timeout = {}": TENANT,
+    "SELECT relkind::pg_catalog.text FROM pg_catalog.pg_class"
+    " WHERE oid = pg_catalog.to_regclass('public.alembic_version')": TENANT,
+    "SELECT pg_catalog.count(*) FROM (SELECT FROM public.alembic_version LIMIT 9) r": TENANT,
 }

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from as_another import (
     RENAME,
     is_refused,
 )
-from tiny_place import Place, answers, new_place
+from tiny_place import Place, answers, eventually, new_place
 from tries import DATA_PLANE
 
 from pgherd.engines.local.layout import data_plane_owner
@@ -131,6 +132,42 @@ def test_logs_do_not_wait_for_a_fifo(place: Place) -> None:
     os.chown(fifo, POSTGRES.uid, POSTGRES.gid)
     assert "order-1.postgresql" in place.run("logs", "lab/order")
     fifo.unlink()
+
+
+@pytest.mark.makes(DATA_PLANE, "take root's terminal over, by a program of root's")
+def test_no_program_of_that_user_has_roots_terminal(place: Place) -> None:
+    """Another process of that user could take its descriptors, and type for root."""
+    ours, terminal = os.openpty()
+    command = subprocess.Popen(
+        [sys.executable, "-m", "pgherd", "logs", "lab/order", "--follow"],
+        cwd=place.folder,
+        env={**os.environ, "PGHERD_STATE": str(place.root.parent)},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    try:
+        eventually(lambda: [p for p in children(command.pid) if uid_of(p) == POSTGRES.uid], 10)
+        for pid in children(command.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            assert os.getsid(pid) == pid
+            assert fields[4] == "0", "it has a terminal"
+            for file in Path(f"/proc/{pid}/fd").iterdir():
+                assert "/pts/" not in os.readlink(file), file
+    finally:
+        command.kill()
+        command.wait()
+        os.close(ours)
+        os.close(terminal)
+
+
+def children(pid: int) -> list[int]:
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def uid_of(pid: int) -> int:
+    return Path(f"/proc/{pid}").stat().st_uid
 
 
 @pytest.mark.makes(DATA_PLANE, "have root speak to another daemon")

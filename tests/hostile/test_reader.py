@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,6 +17,7 @@ from tries import READER
 from pgherd.decide.parameters import readers_pool_size
 from pgherd.engine import AccessRole
 from pgherd.engines.local import patroni, pooler
+from pgherd.engines.local.reader import GUARD
 
 pytestmark = pytest.mark.integration
 
@@ -121,3 +124,70 @@ def test_a_reader_keeps_no_transaction_open(
     time.sleep(max(0.0, began + pooler.READER_IDLE_SECONDS + 3 - time.monotonic()))
     with pytest.raises(psycopg.OperationalError, match="idle transaction timeout"):
         connection.execute("SELECT 1")
+
+
+WAITING = {
+    "a table": "CREATE RULE r AS ON UPDATE TO note DO INSTEAD NOTHING",
+    "an index": "ALTER INDEX note_line DEPENDS ON EXTENSION plpgsql",
+    "the catalogue of roles": "CREATE RULE r AS ON UPDATE TO pg_authid DO INSTEAD NOTHING",
+}
+"""PostgreSQL waits for the strongest lock, and looks afterwards whether the role may do that."""
+
+
+@pytest.fixture
+def note(service: dict[str, str]) -> Iterator[None]:
+    with connect(service) as connection:
+        connection.execute("CREATE TABLE note (line text); CREATE INDEX note_line ON note (line)")
+        yield
+        connection.execute("DROP TABLE note")
+
+
+@pytest.mark.usefixtures("note")
+@pytest.mark.makes(READER, "wait for a lock, with all others in line behind")
+@pytest.mark.parametrize("what", WAITING)
+def test_a_reader_that_waits_for_a_lock_is_ended(
+    reader: dict[str, str], service: dict[str, str], what: str
+) -> None:
+    def may_enter() -> bool:
+        with contextlib.suppress(psycopg.Error), connect(reader, connect_timeout=5) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+        return False
+
+    eventually(may_enter, 45, pause=1)
+    with connect(reader) as holder, connect(reader) as waiter:
+        holder.execute("BEGIN; SELECT count(*) FROM note; SELECT count(*) FROM pg_roles")
+        waiter.execute("BEGIN; SET TRANSACTION READ WRITE")
+        thread = threading.Thread(target=ignore_end, args=(waiter, WAITING[what]))
+        thread.start()
+        time.sleep(0.2)
+        began = time.monotonic()
+        with connect(service, connect_timeout=10) as connection:
+            connection.execute("INSERT INTO note VALUES ('written')")
+            assert connection.execute("SELECT count(*) FROM note").fetchone() == (1,)
+        assert time.monotonic() - began < 5
+        thread.join()
+    eventually(may_enter, 45, pause=1)
+
+
+def ignore_end(connection: psycopg.Connection[Any], statement: str) -> None:
+    with contextlib.suppress(psycopg.Error):
+        connection.execute(statement)
+
+
+@pytest.mark.makes(READER, "keep a transaction alive for ever")
+def test_an_old_transaction_is_ended_though_it_is_used(
+    running: RunningFleet, reader: dict[str, str]
+) -> None:
+    """The agent's own statement, with less patience than it has."""
+    with running.operator(STAGING_AUTH, database="postgres") as operator:
+        row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'auth_ro'").fetchone()
+        assert row
+        with connect(reader) as connection:
+            connection.execute("BEGIN; SELECT 1")
+            assert operator.execute(GUARD, (row[0], "10 s")).fetchone() == (0,)
+            time.sleep(1.2)
+            connection.execute("SELECT 2")
+            ended = operator.execute(GUARD, (row[0], "1 s")).fetchone()
+            assert ended and ended[0] >= 1
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 3")

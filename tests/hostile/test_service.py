@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,7 +14,9 @@ from psycopg import sql
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
 from tries import SERVICE
 
+from pgherd.control.migrations import AlembicMigrations
 from pgherd.engine import AccessRole, ObservedDatabase
+from pgherd.errors import NeedsHuman
 
 pytestmark = pytest.mark.integration
 
@@ -158,3 +162,18 @@ def test_a_service_logs_in_to_its_own_database_as_itself(
     refused(other | theirs | {"user": "auth"}, r"login rejected|no authentication|no such")
     refused(auth | {"user": "auth_ro"}, r"authentication failed|login rejected")
     refused(running.past_pooler(AUTH) | theirs, r"certificate authentication failed")
+
+
+@pytest.mark.makes(SERVICE, "let migrations read for ever")
+def test_migrations_read_no_view(running: RunningFleet, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("revision = 'one'\ndown_revision = None\n")
+    database = replace(running.wanted(STAGING_AUTH), migrations=tmp_path)
+    access = running.run(running.engine.access(STAGING_AUTH, AccessRole.SERVICE))
+    with connect(running.through_pooler(STAGING_AUTH)) as service:
+        service.execute("CREATE FUNCTION slow() RETURNS text RETURN pg_sleep(3600)::text")
+        service.execute("CREATE VIEW alembic_version AS SELECT slow() AS version_num")
+        began = time.monotonic()
+        with pytest.raises(NeedsHuman, match="is not the table"):
+            AlembicMigrations().apply(database, access)
+        assert time.monotonic() - began < 5
+        service.execute("DROP VIEW alembic_version; DROP FUNCTION slow()")

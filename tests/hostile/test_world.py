@@ -5,6 +5,7 @@ How often a first `up` is killed at a random moment is `PGHERD_MOMENTS` (4).
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -64,6 +65,8 @@ def test_a_cluster_whose_bootstrap_failed_is_not_taken_for_one(place: Place) -> 
         operator.execute("COMMENT ON DATABASE postgres IS 'not yet'")
     place.kill_all()
     place.kept("order", "1/whole").unlink()
+    manifest = place.path("order", "database.json")
+    manifest.write_text(json.dumps({**place.manifest("order"), "made": False}))
     place.up()
     with place.superuser("order") as operator:
         row = operator.execute(
@@ -85,6 +88,40 @@ def test_a_database_that_lost_its_mark_keeps_its_data(place: Place) -> None:
         place.up()
         with place.connect("order") as client:
             assert client.execute("SELECT n FROM kept").fetchone() == (42,)
+
+
+@pytest.mark.parametrize("lost", ["1/data", "1/data/PG_VERSION", "1/data/global/pg_control", "."])
+def test_a_lost_database_is_said_to_be_lost_and_not_begun_anew(place: Place, lost: str) -> None:
+    """A disk that is not mounted, say; its mark and what etcd keeps may be gone too."""
+    place.want(services="order", overrides="")
+    place.up()
+    place.run("down")
+    aside = place.folder / "aside"
+    path = place.kept("order", lost)
+    path.rename(aside)
+    for name in ("whole", "etcd"):
+        if name == "etcd":
+            shutil.rmtree(place.root / "etcd/lab")
+        else:
+            place.kept("order", "1/whole").unlink(missing_ok=True)
+        began = time.monotonic()
+        assert "is damaged" in place.run("up", exit_code=4)
+        assert time.monotonic() - began < 30
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    aside.rename(path)
+    place.up()
+    assert answers(place, "order")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_damaged_instance_is_copied_from_the_other(place: Place, number: int) -> None:
+    place.want(services="auth")
+    place.up()
+    place.run("down")
+    place.kept("auth", f"{number}/data/global/pg_control").write_bytes(b"")
+    place.up()
+    assert place.instances("auth") == ["running", "streaming"]
+    assert place.kept("auth", f"{number}/data.damaged").is_dir()
 
 
 def test_a_half_copied_replica_is_copied_again(place: Place) -> None:

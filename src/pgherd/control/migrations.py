@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 ADVISORY_LOCK = int.from_bytes(b"pgherd")
 """The key of the lock that a revision is applied under, in each database."""
 
+LOOK_SECONDS = 10.0
+"""How long a look at the table of revisions may take."""
+
 _LONGEST_REVISION = 32  # the width of alembic_version.version_num
 
 
@@ -84,6 +87,7 @@ class AlembicMigrations:
         give_up = self._clock() + self._patience
         engine = _engine(access)
         with run.translated(), engine.connect() as connection:
+            _ensure_plain(connection, database.id)
             while not run.finished:
                 try:
                     run.next_revision(connection)
@@ -307,6 +311,30 @@ class _Run:
             if Path(frame.filename).parent == folder:
                 return f"{frame.filename}:{frame.lineno}"
         return str(self.folder)
+
+
+def _ensure_plain(connection: Connection, id: DatabaseId) -> None:
+    """NeedsHuman where the table of revisions is something else, which may answer anything.
+
+    A view of the service's would be asked without an end to its patience, or to its answer.
+    """
+    milliseconds = round(LOOK_SECONDS * 1000)
+    with connection.begin():
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+        kind = connection.exec_driver_sql(
+            "SELECT relkind::pg_catalog.text FROM pg_catalog.pg_class"
+            " WHERE oid = pg_catalog.to_regclass('public.alembic_version')"
+        ).scalar()
+        rows = 0
+        if kind == "r":
+            rows = connection.exec_driver_sql(
+                "SELECT pg_catalog.count(*) FROM (SELECT FROM public.alembic_version LIMIT 9) r"
+            ).scalar_one()
+    if kind not in (None, "r") or rows > 1:
+        raise NeedsHuman(
+            f"{id}: public.alembic_version is not the table with one row that migrations keep",
+            "look at it as the service, with `pgherd connect`, and put it right",
+        )
 
 
 def _engine(access: Access) -> Engine:

@@ -31,9 +31,9 @@ def ensure_authority(
         raise InputError(
             f"{place.key} belongs to another user", "run pgherd as the user whose fleet it is"
         ) from None
-    if pair is not None:
+    if pair is not None and _is_pair(place, pair):
         return Authority(pair)
-    if place.certificate.exists():
+    if pair is None and place.certificate.exists():
         raise NeedsHuman(
             f"authority {place.certificate} has lost its key",
             f"restore {place.key} from a backup: without it nothing can be renewed",
@@ -46,6 +46,23 @@ def ensure_authority(
         raise NeedsHuman(f"{place.key} is damaged", "restore it from a backup") from None
     place.write(authority.pair, reader, is_key_shared=False)
     return authority
+
+
+def _is_pair(place: Place, pair: KeyPair) -> bool:
+    """Whether they belong together; an unreadable certificate is made again from its key."""
+    try:
+        key = serialization.load_pem_private_key(pair.key, password=None)
+    except ValueError:
+        raise NeedsHuman(f"{place.key} is damaged", "restore it from a backup") from None
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+    except ValueError:
+        return False
+    if certificate.public_key() != key.public_key():
+        raise NeedsHuman(
+            f"{place.key} is not the key of {place.certificate}", "restore both from one backup"
+        )
+    return True
 
 
 def ensure_certificate(

@@ -26,7 +26,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE "auth" GRANT SELECT ON SEQUENCES TO "auth_ro";
 SELECT format('REVOKE EXECUTE ON FUNCTION %1$s FROM PUBLIC', oid::regprocedure),
        format('GRANT EXECUTE ON FUNCTION %1$s TO "auth"', oid::regprocedure)
   FROM pg_proc
- WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$'
+ WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id|pg_export_snapshot)$'
    AND has_function_privilege('public', oid, 'EXECUTE') \gexec
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+GRANT USAGE ON LANGUAGE plpgsql TO "auth";
 \connect postgres
 COMMENT ON DATABASE postgres IS 'complete: made by pgherd';

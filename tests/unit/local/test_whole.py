@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.engines.local import leftovers, processes, whole
+from pgherd.engines.local import leftovers, postgres, processes, whole
 from pgherd.engines.local.postgres import ClusterState
 
 
@@ -19,6 +19,7 @@ def instance(kept: Path, number: int, state: ClusterState | None = None) -> Path
     if state is not None:
         content = struct.pack("=QIIi", 7_000_000_000, 1300, 202209061, state)
         (folder / "data/global/pg_control").write_bytes(content)
+        (folder / "data/PG_VERSION").write_text("15\n")
     return folder
 
 
@@ -51,17 +52,43 @@ def test_what_may_turn_out_to_be_made(
 def test_half_a_copy_goes_where_another_instance_is_whole(tmp_path: Path) -> None:
     whole.mark(instance(tmp_path, 1, ClusterState.IN_PRODUCTION))
     half = instance(tmp_path, 2, ClusterState.IN_PRODUCTION)
-    assert whole.discard_half(half)
+    assert "was half made" in whole.set_aside(half)
     assert not (half / "data").exists()
-    assert not whole.discard_half(half), "nothing is there any more"
+    assert not whole.set_aside(half), "nothing is there any more"
 
 
-def test_what_is_whole_or_alone_is_never_thrown_away(tmp_path: Path) -> None:
-    first = instance(tmp_path, 1)
-    assert not whole.discard_half(first), "nothing else is whole: it may be all that there is"
-    whole.mark(first)
-    assert not whole.discard_half(first)
-    assert (first / "data").exists()
+def test_what_was_whole_and_is_damaged_is_kept_beside(tmp_path: Path) -> None:
+    whole.mark(instance(tmp_path, 1, ClusterState.IN_PRODUCTION))
+    damaged = instance(tmp_path, 2)
+    whole.mark(damaged)
+    assert "pg_control cannot be read" in whole.set_aside(damaged)
+    assert (damaged / "data.damaged/global").exists()
+    assert not (damaged / "data").exists()
+    assert not whole.is_whole(damaged)
+
+
+def test_what_is_whole_or_alone_is_never_taken_away(tmp_path: Path) -> None:
+    first, second = instance(tmp_path, 1), instance(tmp_path, 2)
+    assert not whole.set_aside(first), "nothing else is whole: it may be all that there is"
+    whole.mark(second)
+    assert not whole.set_aside(first), "the other is damaged"
+    whole.mark(instance(tmp_path, 3, ClusterState.IN_PRODUCTION))
+    healthy = instance(tmp_path, 4, ClusterState.IN_PRODUCTION)
+    whole.mark(healthy)
+    assert not whole.set_aside(healthy)
+    assert (healthy / "data").exists()
+
+
+@pytest.mark.parametrize("version", ["", "x", None])
+def test_a_data_directory_without_its_version_is_damaged(
+    tmp_path: Path, version: str | None
+) -> None:
+    data = instance(tmp_path, 1, ClusterState.SHUT_DOWN) / "data"
+    assert postgres.damage(data) is None
+    (data / "PG_VERSION").unlink()
+    if version is not None:
+        (data / "PG_VERSION").write_text(version)
+    assert postgres.damage(data) == data / "PG_VERSION"
 
 
 # Leftovers

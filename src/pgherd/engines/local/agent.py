@@ -33,6 +33,7 @@ from pgherd.engines.local import (
     leftovers,
     patroni,
     pooler,
+    postgres,
     processes,
     programs,
     rpc,
@@ -57,7 +58,7 @@ from pgherd.engines.local.settings import settled
 from pgherd.engines.local.supervisor import Program, Supervisor
 from pgherd.engines.local.switching import switch
 from pgherd.engines.local.watchdog import Watchdog
-from pgherd.errors import InputError, TryLater
+from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
 
@@ -72,7 +73,9 @@ REFRESH_LOOKS = 10
 """Who serves an old certificate is told again after so many looks, 0.2 s apart."""
 EXAMINE_SECONDS = 1.0
 EXAMINE_ROUNDS = 30
-"""Primaries are asked for their replicas in each round of so many, in each while one is lost."""
+"""Primaries are asked for their replicas in each round of so many, in each while one is lost.
+
+In the others it is looked whether a reader holds up the service that it shares a server with."""
 
 
 class Agent:
@@ -175,6 +178,8 @@ class Agent:
             if wanted:
                 if self._is_half_made(wanted):
                     await self._begin_anew(wanted)
+                elif not whole.has_data(self.layout.kept(id)):
+                    raise self._lost(wanted)
                 self._ensure_database(wanted)
 
     async def _resume(self, manifest: DatabaseManifest) -> None:
@@ -183,14 +188,26 @@ class Agent:
             await self._stop_left_over(programs.of_database(self.layout, manifest))
             return
         runs = self.supervisor.adopt(_by_name(programs.of_database(self.layout, manifest)))
-        if runs or whole.may_be_made(self.layout.kept(manifest.id)):
+        if runs or whole.has_data(self.layout.kept(manifest.id)):
             self._ensure_database(manifest)
 
     def _is_half_made(self, manifest: DatabaseManifest) -> bool:
         """Whether nothing of it is whole, and nothing that is there may turn out to be."""
+        if manifest.made:
+            return False
         cluster = self.clusters.get(manifest.id)
         is_known = cluster is not None and cluster.is_half_made
         return is_known or not whole.may_be_made(self.layout.kept(manifest.id))
+
+    def _lost(self, manifest: DatabaseManifest) -> NeedsHuman:
+        """It has served, and there is no data that a server can start with."""
+        data = self.layout.data(manifest.id, manifest.instances[0].number)
+        what = f"{postgres.damage(data)} cannot be read" if data.is_dir() else "it is not there"
+        return NeedsHuman(
+            f"{manifest.id}: {data} is damaged: {what}",
+            "bring it back (a disk that is not mounted, a backup), or give the data up with"
+            f" `pgherd destroy {manifest.id}`",
+        )
 
     async def _begin_anew(self, manifest: DatabaseManifest) -> None:
         """Nothing is left of a database that was never made to its end, in etcd neither."""
@@ -430,9 +447,14 @@ class Agent:
             await asyncio.sleep(EXAMINE_SECONDS)
             rounds += 1
             is_round = rounds % EXAMINE_ROUNDS == 0
-            for cluster in list(self.clusters.values()):
-                if is_round or cluster.is_short:
-                    await asyncio.gather(cluster.examine(), return_exceptions=True)
+            clusters = list(self.clusters.values())
+            looks = [
+                cluster.examine() if is_round or cluster.is_short else cluster.guard()
+                for cluster in clusters
+            ]
+            if is_round:
+                looks += [cluster.guard_replicas() for cluster in clusters]
+            await asyncio.gather(*looks, return_exceptions=True)
 
     # Details
 

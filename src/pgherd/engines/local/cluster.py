@@ -92,6 +92,8 @@ class Cluster:
         self.is_half_made = False
         """It leads without having been made to its end: to be begun anew."""
         self._readers_hold: asyncio.Task[None] | None = None
+        self._reader: int | None = None
+        """The OID of the read-only role."""
         self._opening = asyncio.Lock()
         self._session: sessions.Connection | None = None
         """The superuser's session with the leader."""
@@ -228,7 +230,7 @@ class Cluster:
     def _judge(self, instance: InstanceManifest, *, is_complete: bool) -> None:
         """Mark a primary as whole before anybody is let in; TryLater where it is not."""
         kept = self.layout.kept_by(self.manifest.id, instance.number)
-        if not is_complete and not whole.is_made(kept.parent):
+        if not (is_complete or self.manifest.made or whole.is_made(kept.parent)):
             self.is_half_made = True
             raise TryLater(f"{self.manifest.id} was interrupted while it was made")
         if not whole.is_whole(kept):
@@ -249,7 +251,7 @@ class Cluster:
                     " FROM pg_catalog.pg_stat_replication"
                 )
                 rows = await cursor.fetchall()
-                await reader.mend(session, self.manifest)
+                self._reader = await reader.mend(session, self.manifest)
         except (psycopg.Error, TimeoutError) as error:
             await self.end_session()
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
@@ -259,6 +261,35 @@ class Cluster:
             self.is_short = self.is_short and not self.replicas <= self.streaming
             if self._healthy_replicas(leader) != before:
                 self.touch()
+
+    async def guard(self) -> None:
+        """Let no reader hold its service up, where both share a server."""
+        leader, instance = self._primary()
+        if self._healthy_replicas(leader) or self.routed != leader:
+            return
+        if self._reader is None:
+            await self.examine()
+        if self._reader is None:
+            return
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                session = await self._superuser(leader, instance)
+                if await reader.end_sessions(session, self._reader):
+                    await reader.keep_out(session, self.manifest)
+        except (psycopg.Error, TimeoutError) as error:
+            await self.end_session()
+            raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
+
+    async def guard_replicas(self) -> None:
+        """Let no reader keep a transaction open on a replica for ever."""
+        for instance in self.manifest.instances:
+            name = self.manifest.instance_name(instance.number)
+            if name in self.streaming and self._reader is not None:
+                with suppress(psycopg.Error, TimeoutError):
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        session = await sessions.superuser(self.layout, self.manifest, instance)
+                        async with session:
+                            await reader.end_sessions(session, self._reader)
 
     async def read_revision(self) -> None:
         """Ask for the schema's revision, as the service; what was known stays if it is silent."""

@@ -534,8 +534,12 @@ class LocalEngine:
         await self._write(manifest)
         await self._ensure_agent()
         await self._agent("converge_database", database=str(manifest.id))
-        if len(manifest.instances) == 1:
+        if not manifest.made or len(manifest.instances) == 1:
             await self._wait(manifest.id, "led", LED_SECONDS)
+        if not manifest.made:
+            manifest = replace(manifest, made=True)
+            write_database(self.layout, manifest, self._owner)
+        if len(manifest.instances) == 1:
             return
         await self._wait(manifest.id, "complete", COMPLETE_SECONDS)
         if manifest.is_synchronous:

@@ -111,8 +111,8 @@ def _become(start: Start) -> None:
 def _run_patroni(start: Start) -> int:
     leftovers.end_helpers(Path(start.folder))
     _forget_server(start)
-    if whole.discard_half(Path(start.kept)):
-        print(f"the data below {start.kept} was half made: it is copied again")
+    if done := whole.set_aside(Path(start.kept)):
+        print(f"{done}; it is copied again")
     sys.argv = ["patroni", start.configuration]
     from patroni.__main__ import patroni_main
     from patroni.postgresql import postmaster

@@ -36,6 +36,7 @@ async def read(
     process = await asyncio.create_subprocess_exec(
         *lowered.python(__name__, json.dumps(wish)),
         stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
         limit=2 * LONGEST_LINE * LONGEST_ESCAPE,
         **lowered.options(owner, home),
     )
@@ -107,14 +108,20 @@ def _logs(folder: Path, instance: str | None) -> list[Path]:
 
 
 def rotate(folder: Path) -> None:
-    """Move what is too long aside. All write in append mode, so a file may be cut under them."""
+    """Move what is too long aside. All write in append mode, so a file may be cut under them.
+
+    The end of it is kept, however much was written since the last look.
+    """
     for path in folder.rglob("*.log"):
-        if path.stat().st_size > LOG_BYTES:
+        size = path.stat().st_size
+        if size > LOG_BYTES:
             for number in range(LOGS_KEPT, 1, -1):
                 older = path.with_name(f"{path.name}.{number - 1}")
                 if older.exists():
                     older.replace(path.with_name(f"{path.name}.{number}"))
-            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+            with path.open("rb") as log, path.with_name(f"{path.name}.1").open("wb") as kept:
+                log.seek(size - LOG_BYTES)
+                shutil.copyfileobj(log, kept)
             os.truncate(path, 0)
 
 

@@ -36,10 +36,15 @@ def python(module: str, *arguments: str) -> list[str]:
 
 
 def options(owner: Owner, home: Path) -> dict[str, Any]:
-    """How to start a process as `owner`, for `subprocess` and `asyncio`."""
+    """How to start a process as `owner`, for `subprocess` and `asyncio`.
+
+    It has no terminal: another process of that user could take it over, and type for root. Its
+    output must go to a pipe or nowhere for the same reason.
+    """
     rights = {"user": owner.uid, "group": owner.gid, "extra_groups": []}
     return {
         "stdin": subprocess.DEVNULL,
+        "start_new_session": True,
         "cwd": "/",
         "umask": 0o077,
         "env": environment(home),
@@ -70,6 +75,10 @@ async def remove(owner: Owner, home: Path, paths: Sequence[Path]) -> None:
 def may_enter(owner: Owner, folder: Path) -> bool:
     """Whether `owner` may pass through `folder`."""
     done = subprocess.run(
-        ["/usr/bin/test", "-x", folder], check=False, timeout=30, **options(owner, Path("/"))
+        ["/usr/bin/test", "-x", folder],
+        capture_output=True,
+        check=False,
+        timeout=30,
+        **options(owner, Path("/")),
     )
     return done.returncode == 0

@@ -67,6 +67,8 @@ class DatabaseManifest:
     durability: str
     instances: tuple[InstanceManifest, ...]
     running: bool = True
+    made: bool = False
+    """It has served: where nothing of it is there, that is a loss, and no beginning."""
 
     @property
     def id(self) -> DatabaseId:

@@ -237,6 +237,8 @@ def _parameters(
         "recovery_init_sync_method": "syncfs",
         "wal_log_hints": True,
         "wal_compression": "lz4" if manifest.postgresql >= LZ4_SINCE else "on",
+        # Who has not said who it is holds a place among max_connections.
+        "authentication_timeout": "5s",
         # A query whose client is gone, as one that the pooler has given up, ends.
         "client_connection_check_interval": "10s",
         "tcp_keepalives_idle": 10,

@@ -23,12 +23,13 @@ READERS_SETTINGS = {
 """The last bounds the files of each session, and a reader cannot change it; it can the others."""
 NOT_FOR_READERS = (
     "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
-    "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$"
+    "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id|pg_export_snapshot)$"
 )
 """What PostgreSQL lets everyone do and a reader must not.
 
 Large objects and messages are writes, to the disk of everybody; advisory locks are held by the
-server connection, which the next client gets; a transaction id is used up for ever.
+server connection, which the next client gets; a transaction id is used up for ever, an exported
+snapshot is a file. Nor may a reader write code (DO), which loops and logs without end.
 """
 REWINDS_FUNCTIONS = (
     "pg_ls_dir(text, boolean, boolean)",
@@ -90,6 +91,17 @@ def cluster_state(data: Path) -> ClusterState | None:
         return ClusterState(struct.unpack_from("=i", head, 16)[0])
     except (OSError, struct.error, ValueError):
         return None
+
+
+def damage(data: Path) -> Path | None:
+    """The file without which no server starts there and that cannot be read; None where all can."""
+    if cluster_state(data) is None:
+        return data / "global/pg_control"
+    version = data / "PG_VERSION"
+    try:
+        return None if version.read_text().strip().isdigit() else version
+    except (OSError, ValueError):
+        return version
 
 
 def postmaster_pid(data: Path) -> int | None:
@@ -188,6 +200,8 @@ SELECT format('REVOKE EXECUTE ON FUNCTION %1$s FROM PUBLIC', oid::regprocedure),
   FROM pg_proc
  WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '{NOT_FOR_READERS}'
    AND has_function_privilege('public', oid, 'EXECUTE') \\gexec
+REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
+GRANT USAGE ON LANGUAGE plpgsql TO {service};
 \\connect postgres
 COMMENT ON DATABASE postgres IS '{COMPLETE}';
 """  # noqa: S608 - names were checked

@@ -41,7 +41,10 @@ def check_environment(
     if supervisor.quick_exits(program.name) >= QUICK_EXITS:
         ports = (manifest.etcd_port, manifest.etcd_peer_port)
         _give_up(
-            program, [(manifest.etcd_address, port) for port in ports], f"see {program.start.log}"
+            program,
+            [(manifest.etcd_address, port) for port in ports],
+            f"see {program.start.log}; what etcd keeps in {layout.etcd_data(manifest.name)} may be"
+            " moved away, it is found anew",
         )
 
 
@@ -88,23 +91,29 @@ class Prognosis:
         cluster, number = self._cluster, instance.number
         id, name = cluster.manifest.id, cluster.manifest.instance_name(number)
         data = self._layout.data(id, number)
-        is_damaged = data.is_dir() and postgres.cluster_state(data) is None
-        is_made = whole.is_made(self._layout.kept(id))
+        damaged = postgres.damage(data) if data.is_dir() else None
+        is_damaged = damaged is not None
+        is_made = cluster.manifest.made or whole.is_made(self._layout.kept(id))
         patroni = programs.patroni_name(id, number)
         if not is_made and (cluster.is_half_made or self._was_killed(patroni, is_damaged)):
             raise TryLater(f"{id} was interrupted while it was made", "it is begun anew")
         if is_damaged and is_made and len(cluster.manifest.instances) == 1:
             raise NeedsHuman(
-                f"{id}: {data} is damaged: {data / 'global/pg_control'} cannot be read",
+                f"{id}: {data} is damaged: {damaged} cannot be read",
                 f"restore it from a backup, or give the data up with `pgherd destroy {id}`",
             )
+        is_copyable = cluster.leader not in (None, name) and number not in self._copied
+        # While it is being copied, it is not whole.
+        was_whole = whole.is_whole(self._layout.kept_by(id, number))
+        if is_damaged and was_whole and is_copyable:
+            await self._copy_again(name, number)
+            return
         if cluster.member(name).get("state") != CANNOT_START:
             self._failing_since.pop(number, None)
             return
         now = asyncio.get_running_loop().time()
         failing = now - self._failing_since.setdefault(number, now)
-        is_copyable = cluster.leader not in (None, name)
-        if is_damaged and is_copyable and number not in self._copied:
+        if is_damaged and is_copyable:
             await self._copy_again(name, number)
         elif failing > FAILED_SECONDS:
             folder = self._layout.database_log(id)

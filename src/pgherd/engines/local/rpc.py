@@ -90,7 +90,7 @@ def _result(line: bytes) -> Any:
         if refusal := answer.get("error"):
             raise KINDS[refusal["kind"]](str(refusal["message"]), str(refusal["hint"]))
         return answer["result"]
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _unreadable() from None
 
 

@@ -55,7 +55,7 @@ class Watchdog:
                     self._look_at(cluster, instance)
             if looks % 5 == 0:
                 await self._look_for_silence()
-            if looks % 60 == 0:
+            if looks % 2 == 0:
                 logs.rotate(self._layout.log)
             await asyncio.sleep(LOOK_SECONDS)
 

@@ -4,7 +4,7 @@ A new cluster is whole when its bootstrap has said so, as its last statement, in
 (`postgres.COMPLETE`): until then nobody can have put anything into it. A copy is whole when the
 program that copies has ended well and all of it is on the disk. Either is then marked by a file
 beside the data. A database that has a whole instance is made; what is half in it is never taken
-for its data, and what is whole is never thrown away.
+for its data, and what was whole is never thrown away.
 """
 
 from __future__ import annotations
@@ -45,14 +45,30 @@ def is_made(kept: Path) -> bool:
 
 def may_be_made(kept: Path) -> bool:
     """Whether there is something that may turn out to be whole once it runs."""
-    found = (postgres.cluster_state(data) for data in kept.glob(f"*/{DATA}"))
-    return is_made(kept) or any(state is not None for state in found)
+    return is_made(kept) or has_data(kept)
 
 
-def discard_half(kept: Path) -> bool:
-    """Remove an instance's data that is not whole, where another instance is; whether it was so."""
+def has_data(kept: Path) -> bool:
+    """Whether an instance has data that a server can start with."""
+    return any(postgres.damage(data) is None for data in kept.glob(f"*/{DATA}"))
+
+
+def set_aside(kept: Path) -> str:
+    """Take away what an instance cannot serve with, where another can; what that was, if anything.
+
+    Half a copy is removed; what was whole and is damaged is kept beside, for a person to look at.
+    """
     data = kept / DATA
-    if is_whole(kept) or not is_made(kept.parent) or not data.exists():
-        return False
-    shutil.rmtree(data)
-    return True
+    others = (other for other in kept.parent.iterdir() if other != kept and is_whole(other))
+    if not data.exists() or not any(postgres.damage(other / DATA) is None for other in others):
+        return ""
+    if not is_whole(kept):
+        shutil.rmtree(data)
+        return f"{data} was half made: removed"
+    if (damaged := postgres.damage(data)) is None:
+        return ""
+    aside = data.with_name(f"{DATA}.damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    unmark(kept)
+    data.rename(aside)
+    return f"{damaged} cannot be read: {data} is now {aside}"
