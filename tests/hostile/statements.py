@@ -32,7 +32,8 @@ STATEMENTS: dict[str, str] = {
     " pg_catalog.left(s.setconfig::pg_catalog.text, 1000) FROM pg_catalog.pg_authid a LEFT JOIN"
     " pg_catalog.pg_db_role_setting s ON s.setrole = a.oid LEFT JOIN pg_catalog.pg_database d ON"
     " d.oid = s.setdatabase WHERE a.rolname = %s": SUPERUSER,
-    "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)) FROM"
+    "SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)),"
+    " pg_catalog.pg_get_userbyid(%s) FROM"
     " pg_catalog.pg_stat_get_activity(NULL) a WHERE a.usesysid OPERATOR(pg_catalog.=) %s AND ("
     " a.xact_start OPERATOR(pg_catalog.<) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)"
     " %s::pg_catalog.interval) OR EXISTS (SELECT FROM pg_catalog.pg_lock_status() l WHERE l.pid"

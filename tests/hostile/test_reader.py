@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from running_fleet import AUTH, STAGING_AUTH, RunningFleet, connect, eventually
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
 from tries import READER
 
 from pgherd.decide.parameters import readers_pool_size
@@ -175,19 +175,18 @@ def ignore_end(connection: psycopg.Connection[Any], statement: str) -> None:
 
 
 @pytest.mark.makes(READER, "keep a transaction alive for ever")
-def test_an_old_transaction_is_ended_though_it_is_used(
-    running: RunningFleet, reader: dict[str, str]
-) -> None:
-    """The agent's own statement, with less patience than it has."""
-    with running.operator(STAGING_AUTH, database="postgres") as operator:
-        row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'auth_ro'").fetchone()
+def test_an_old_transaction_is_ended_though_it_is_used(running: RunningFleet) -> None:
+    """The agent's own statement, on a replica, with less patience than it has."""
+    (replica,) = running.replicas(ORDER)
+    with running.operator(ORDER, replica, database="postgres") as operator:
+        row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'order_ro'").fetchone()
         assert row
-        with connect(reader) as connection:
+        role = row[0]
+        with connect(running.through_pooler(ORDER, AccessRole.READ_ONLY)) as connection:
             connection.execute("BEGIN; SELECT 1")
-            assert operator.execute(GUARD, (row[0], "10 s")).fetchone() == (0,)
+            assert operator.execute(GUARD, (role, role, "10 s")).fetchone() == (0, "order_ro")
             time.sleep(1.2)
             connection.execute("SELECT 2")
-            ended = operator.execute(GUARD, (row[0], "1 s")).fetchone()
-            assert ended and ended[0] >= 1
+            assert operator.execute(GUARD, (role, role, "1 s")).fetchone() == (1, "order_ro")
             with pytest.raises(psycopg.OperationalError):
                 connection.execute("SELECT 3")

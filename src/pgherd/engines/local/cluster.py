@@ -271,13 +271,15 @@ class Cluster:
             await self.examine()
         if self._reader is None:
             return
+        session = await self._superuser(leader, instance)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                session = await self._superuser(leader, instance)
                 if await reader.end_sessions(session, self._reader):
                     await reader.keep_out(session, self.manifest)
         except (psycopg.Error, TimeoutError) as error:
-            await self.end_session()
+            # One that was only too slow is kept: a reader may have locked what a login needs.
+            if isinstance(error, TimeoutError) or session.broken:
+                await self.end_session()
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
 
     async def guard_replicas(self) -> None:

@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 LONGEST_SECONDS = 300
 """How long a reader's transaction may be open."""
 GUARD = """\
-SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))
+SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid)),
+       pg_catalog.pg_get_userbyid(%s)
   FROM pg_catalog.pg_stat_get_activity(NULL) a
  WHERE a.usesysid OPERATOR(pg_catalog.=) %s AND (
        a.xact_start OPERATOR(pg_catalog.<)
@@ -38,12 +39,15 @@ SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(a.pid))
                    WHERE l.pid OPERATOR(pg_catalog.=) a.pid
                      AND l.locktype OPERATOR(pg_catalog.<>) ALL ('{virtualxid,transactionid}')
                      AND l.mode OPERATOR(pg_catalog.<>) ALL ('{AccessShareLock,SIReadLock}')))"""
-"""Functions alone, prepared: no catalogue is read, for a reader may have locked that too."""
+"""Functions alone, prepared: no catalogue is read, for a reader may have locked that too.
+
+The role's name is asked for so that this session has the role in its cache when it must end it.
+"""
 
 
 async def end_sessions(session: Connection, role: int) -> int:
     """End a reader's sessions that hold others up; how many. `role` is the reader's OID."""
-    cursor = await session.execute(GUARD, (role, f"{LONGEST_SECONDS} s"), prepare=True)
+    cursor = await session.execute(GUARD, (role, role, f"{LONGEST_SECONDS} s"), prepare=True)
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
 
