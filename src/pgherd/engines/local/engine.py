@@ -47,7 +47,6 @@ from pgherd.engines.local import (
     postgres,
     processes,
     rpc,
-    sessions,
 )
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import (
@@ -727,7 +726,7 @@ class LocalEngine:
         return Access(
             host=str(self.layout.socket_folder(manifest.id, instance.number)),
             port=manifest.postgresql_port,
-            database=sessions.MAINTENANCE,
+            database=postgres.MAINTENANCE,
             user="postgres",
             options="-c search_path=pg_catalog",
             server_user=self._owner.name,

@@ -13,6 +13,8 @@ from pgherd.errors import InputError
 
 PACKAGED = Path("/usr/lib/postgresql")
 SUPPORTED = range(14, 19)
+MAINTENANCE = "postgres"
+"""The database that has nothing of a tenant."""
 LOGINS = "pgherd_logins"
 CERTIFICATES = "pgherd_certificates"
 READERS_SETTINGS = {

@@ -19,9 +19,8 @@ import psycopg
 
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
+from pgherd.engines.local.postgres import MAINTENANCE
 
-MAINTENANCE = "postgres"
-"""The database that has nothing of a tenant."""
 LOOK_SECONDS = 2.0
 """How long a look may take: a tenant can make its own as slow as it likes."""
 CONNECT_SECONDS = 3
