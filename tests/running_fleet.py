@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgherd.engine import AccessRole
@@ -146,6 +147,12 @@ class RunningFleet:
 def connect(parameters: dict[str, str], **more: str | int) -> psycopg.Connection[Any]:
     """A connection with libpq's parameters, in autocommit mode."""
     return psycopg.connect(make_conninfo("", **parameters, **more), autocommit=True)
+
+
+def refused(parameters: dict[str, str], match: str) -> None:
+    """Nobody gets in with these, and the reason matches."""
+    with pytest.raises(psycopg.OperationalError, match=match):
+        connect(parameters, connect_timeout=5)
 
 
 def eventually(condition: Callable[[], T], seconds: float, pause: float = 0.1) -> T:

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
-from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, refused
 from tries import NOBODY, OTHER
 
 from pgherd.engine import AccessRole
@@ -24,11 +23,6 @@ pytestmark = pytest.mark.integration
 
 UNKNOWN = "unknown ca"
 FLOOD = 2000
-
-
-def refused(parameters: dict[str, str], match: str) -> None:
-    with pytest.raises(psycopg.OperationalError, match=match):
-        connect(parameters, connect_timeout=5)
 
 
 def with_place(parameters: dict[str, str], place: Place) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, refused
 from tries import SERVICE
 
 from pgherd.control.migrations import AlembicMigrations
@@ -136,11 +136,6 @@ def test_a_slow_revision_holds_nothing_up(running: RunningFleet) -> None:
         finally:
             service.execute("DROP VIEW alembic_version")
             service.execute("DROP FUNCTION slow()")
-
-
-def refused(parameters: dict[str, str], match: str) -> None:
-    with pytest.raises(psycopg.OperationalError, match=match):
-        connect(parameters, connect_timeout=5)
 
 
 @pytest.mark.makes(
