@@ -37,9 +37,13 @@ def tps(url: str, seconds: int, *options: str) -> float:
     return float(found[1])
 
 
+def measure_up(fleet: Sandbox, found: dict[str, list[float]]) -> None:
+    found["up, runs per minute"].append(60 / fleet.run("up").seconds)
+
+
 def measure(fleet: Sandbox, seconds: int, found: dict[str, list[float]]) -> None:
     """One life of one version; times are kept as speeds, for more to be better everywhere."""
-    found["up, runs per minute"].append(60 / fleet.run("up").seconds)
+    measure_up(fleet, found)
     fleet.run("status")
     for _ in range(9):
         found["status, runs per second"].append(1 / fleet.run("status").seconds)
@@ -56,6 +60,7 @@ def main() -> int:
     """Run it."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--rounds", type=int, default=2, help="pairs of lives, in turned order")
+    parser.add_argument("--ups", type=int, default=4, help="pairs of `up` alone, which varies most")
     parser.add_argument("--seconds", type=int, default=6, help="length of one run of pgbench")
     options = parser.parse_args()
     before = os.environ.get("PGHERD_BEFORE")
@@ -65,12 +70,15 @@ def main() -> int:
     programs = {"now": CLONE / "bin/pgherd", "before": Path(before) / "bin/pgherd"}
     report = Report("before")
     found: Samples = {name: defaultdict(list) for name in programs}
-    for number in range(options.rounds):
+    for number in range(options.rounds + options.ups):
         # The second of two fleets finds the disk fuller: who is second changes.
         for name in ("before", "now") if number % 2 == 0 else ("now", "before"):
             say(f"round {number + 1}: {name}")
             with sandbox(EXAMPLE, options.logs, programs[name]) as fleet:
-                measure(fleet, options.seconds, found[name])
+                if number < options.rounds:
+                    measure(fleet, options.seconds, found[name])
+                else:
+                    measure_up(fleet, found[name])
     report.samples = dict(found)
     for title, values in found["now"].items():
         report.add(

@@ -12,11 +12,21 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from running_fleet import AUTH, RunningFleet, end_leftovers, small_fleet, stop
 
 from pgherd.control.up import converge
 from pgherd.engines.local.layout import Layout, data_plane_owner
+
+# No test may fail for a slow machine: neither an example's time nor that of making one counts.
+hypothesis.settings.register_profile(
+    "untimed",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    print_blob=True,
+)
+hypothesis.settings.load_profile("untimed")
 
 FAILED: pytest.StashKey[list[str]] = pytest.StashKey()
 

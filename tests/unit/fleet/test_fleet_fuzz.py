@@ -59,7 +59,6 @@ def only_fleet_file_errors(text: str) -> None:
             assert "\n" not in str(problem)
 
 
-@settings(deadline=None)
 @given(st.text())
 @example('"\\UFFFFFFFF"')
 @example("%YAML " + "9" * 5000 + ".1\n---\na: b")
@@ -74,7 +73,7 @@ def test_any_text(text: str) -> None:
     only_fleet_file_errors(text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, len(TEXT)), st.sampled_from(PIECES)), max_size=4))
 def test_the_example_with_pieces_put_in(pieces: list[tuple[int, str]]) -> None:
     text = TEXT
@@ -83,13 +82,13 @@ def test_the_example_with_pieces_put_in(pieces: list[tuple[int, str]]) -> None:
     only_fleet_file_errors(text)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(0, len(TEXT)), st.integers(0, 40))
 def test_the_example_with_a_part_left_out(start: int, length: int) -> None:
     only_fleet_file_errors(TEXT[:start] + TEXT[start + length :])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(LINES), max_size=40))
 def test_lines_of_the_example_in_any_order(lines: list[str]) -> None:
     only_fleet_file_errors("".join(lines))
@@ -109,7 +108,7 @@ KEYS = [
 ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.recursive(
         VALUES,

@@ -106,7 +106,7 @@ def test_it_is_valid_a_little_earlier_for_slow_clocks(authority: Authority) -> N
 
 
 @given(st.integers(min_value=1, max_value=10**7))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_it_is_due_when_a_third_of_its_life_is_left(seconds: int) -> None:
     life = timedelta(seconds=seconds)
     certificate = load(Authority.create("any", NOW).issue(CLIENT, NOW, life).certificate)
