@@ -1,6 +1,6 @@
 # The verbs of the project; each sets up what it needs first, which is quick when that is done.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-oci setup-dev up down test test-unit check format docs bench lock
+.PHONY: help setup setup-oci setup-dev up down test test-unit coverage check format docs bench lock
 
 PYTEST_FLAGS ?=
 
@@ -25,8 +25,11 @@ down: setup ## stop it, keeping all data
 test: setup-dev ## run every test, the quick ones first
 	@scripts/test $(PYTEST_FLAGS)
 
-test-unit: setup-dev ## run the tests that start no server, with coverage
+test-unit: setup-dev ## run the tests that start no server
 	@scripts/test --quick $(PYTEST_FLAGS)
+
+coverage: setup-dev ## run the same, and show which lines they did not run
+	@scripts/test --coverage $(PYTEST_FLAGS)
 
 check: setup-dev ## check format, lint, types, layers and generated docs
 	@scripts/check
