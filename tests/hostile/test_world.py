@@ -57,6 +57,23 @@ def test_one_up_mends_a_power_cut_in_the_first(place: Place, number: int) -> Non
     assert "nothing to do" in place.up()
 
 
+def test_an_etcd_that_was_interrupted_while_it_was_made_is_made_anew(place: Place) -> None:
+    """As after a kill between its first write and the one that makes it a member."""
+    place.want(services="order", overrides="")
+    place.up()
+    place.kill_all()
+    (wal,) = (place.root / "etcd/lab/member/wal").glob("*.wal")
+    records, end = wal.read_bytes(), 0
+    for _ in ("crc", "metadata", "snapshot"):
+        length = int.from_bytes(records[end : end + 8], "little")
+        end += 8 + (length & (1 << 56) - 1) + (length >> 56 & 7)
+    wal.write_bytes(records[:end].ljust(len(records), b"\0"))
+    for folder in ("databases", "instances"):
+        shutil.rmtree(place.root / folder)
+    place.up()
+    assert place.instances("order") == ["running"]
+
+
 def test_a_cluster_whose_bootstrap_failed_is_not_taken_for_one(place: Place) -> None:
     """As after a kill between initdb and the last statement of the bootstrap."""
     place.want(services="order", overrides="")

@@ -90,6 +90,8 @@ class Agent:
         self.etcds: dict[str, EtcdClient] = {}
         self.seen: set[str] = set()
         """The environments whose etcd is being watched right now."""
+        self._begun_anew: set[str] = set()
+        """The environments whose etcd was, once."""
         self._keys: dict[str, dict[str, KeyValue]] = {}
         self._tls: dict[str, ssl.SSLContext] = {}
         self._tasks: dict[object, asyncio.Task[None]] = {}
@@ -116,7 +118,7 @@ class Agent:
                 "ping": self.ping,
                 "converge_environment": self.converge_environment,
                 "converge_database": self.converge_database,
-                "ensure_hopeful": self.ensure_hopeful,
+                "mend_environment": self.mend_environment,
                 "status": self.status,
                 "certificates_due": self.certificates_due,
                 "wait": self.wait,
@@ -225,10 +227,24 @@ class Agent:
         if cluster := self.clusters.get(id):
             cluster.is_half_made = False
 
-    async def ensure_hopeful(self, environment: str) -> None:
-        """Raise NeedsHuman where an environment's etcd will not run by itself."""
-        if manifest := self.environments.get(environment):
-            check_environment(self.layout, manifest, self.supervisor)
+    async def mend_environment(self, environment: str) -> None:
+        """Begin an etcd anew that has never served; NeedsHuman where it will not run by itself.
+
+        One that was killed while it made its data answers nobody, for ever.
+        """
+        manifest = self.environments.get(environment)
+        if manifest is None:
+            return
+        is_empty = not any(d.environment == environment for d in read_databases(self.layout))
+        if is_empty and environment not in self.seen | self._begun_anew:
+            self._begun_anew.add(environment)
+            log.warning("etcd of %s was interrupted while it was made: begun anew", environment)
+            await self.supervisor.stop(programs.etcd_name(environment), at_once=True)
+            data = self.layout.etcd_data(environment)
+            await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+            await self._ensure_environment(manifest)
+            return
+        check_environment(self.layout, manifest, self.supervisor)
 
     async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
         """Stop what an earlier agent started and did not live to stop."""

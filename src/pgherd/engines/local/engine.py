@@ -193,13 +193,13 @@ class LocalEngine:
             await self.ensure_certificates(manifest.name)
 
     async def _wait_for_etcd(self, manifest: EnvironmentManifest) -> None:
-        """It answers; a word on why not comes early where that will not change by itself."""
+        """It answers; where it does not soon, it is mended, or the reason given early."""
         from pgherd.engines.local.etcd_client import wait_until_ready
 
         try:
             await wait_until_ready(self.layout, manifest, ETCD_HOPE_SECONDS)
         except TryLater:
-            await self._agent("ensure_hopeful", environment=manifest.name)
+            await self._agent("mend_environment", environment=manifest.name)
             await wait_until_ready(self.layout, manifest, ETCD_SECONDS)
 
     async def ensure_environment_stopped(self, environment: str) -> None:
