@@ -45,7 +45,7 @@ from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_database
 from pgherd.errors import PgherdError, TryLater
-from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.desired import DatabaseId, Pooling
 
 DATABASE = DatabaseId("production", "order")
 FLEET = """\
@@ -345,7 +345,7 @@ async def _connect(parameters: Mapping[str, str]) -> psycopg.AsyncConnection[Any
 
 async def prepare(subject: Subject) -> dict[str, str]:
     """The tables; how the service connects."""
-    access = await subject.engine.access(DATABASE, AccessRole.SERVICE)
+    access = await subject.engine.access(DATABASE, AccessRole.SERVICE, Pooling.TRANSACTION)
     async with await _connect(access.parameters()) as connection:
         await connection.execute(TABLE)
         await connection.execute(PROBE_TABLE)

@@ -18,6 +18,7 @@ from running_fleet import AUTH, RunningFleet, end_leftovers, small_fleet, stop
 
 from pgherd.control.up import converge
 from pgherd.engines.local.layout import Layout, data_plane_owner
+from pgherd.fleet.desired import Pooling
 
 # No test may fail for a slow machine: neither an example's time nor that of making one counts.
 hypothesis.settings.register_profile(
@@ -64,8 +65,14 @@ def running(request: pytest.FixtureRequest) -> Iterator[RunningFleet]:
 
 @pytest.fixture
 def auth(running: RunningFleet) -> dict[str, str]:
-    """production/auth as its service, through the pooler."""
+    """production/auth as its service, through the pooler, with a session."""
     return running.through_pooler(AUTH)
+
+
+@pytest.fixture
+def transactions(running: RunningFleet) -> dict[str, str]:
+    """The same with a server connection for each transaction."""
+    return running.through_pooler(AUTH, pooling=Pooling.TRANSACTION)
 
 
 @pytest.hookimpl(wrapper=True)

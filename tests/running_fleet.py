@@ -30,7 +30,7 @@ from pgherd.engines.local.manifest import (
     read_environments,
 )
 from pgherd.files import Owner
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, LocalSettings
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, LocalSettings, Pooling
 from pgherd.pki.certificate import Place
 from pgherd.testing.fleets import database, environment, fleet
 
@@ -99,10 +99,13 @@ class RunningFleet:
         return [i for i in self.manifest(id).instances if i != leader]
 
     def through_pooler(
-        self, id: DatabaseId, role: AccessRole = AccessRole.SERVICE
+        self,
+        id: DatabaseId,
+        role: AccessRole = AccessRole.SERVICE,
+        pooling: Pooling = Pooling.SESSION,
     ) -> dict[str, str]:
         """libpq's parameters of a role, as users get them."""
-        return self.run(self.engine.access(id, role)).parameters()
+        return self.run(self.engine.access(id, role, pooling)).parameters()
 
     def past_pooler(
         self, id: DatabaseId, instance: InstanceManifest | None = None

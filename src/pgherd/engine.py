@@ -17,7 +17,7 @@ from typing import Protocol
 from urllib.parse import quote, urlencode
 
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 
 
 class Role(StrEnum):
@@ -389,7 +389,7 @@ class Engine(Protocol):
         ...
 
     async def switchover(self, id: DatabaseId, target: str | None = None) -> str:
-        """Make `target`, or the best replica, the primary without a failed query; its name."""
+        """Make `target`, or the best replica, the primary, failing no transaction; its name."""
         ...
 
     async def failover(self, id: DatabaseId, target: str | None = None) -> str:
@@ -420,8 +420,10 @@ class Engine(Protocol):
         """
         ...
 
-    async def access(self, id: DatabaseId, role: AccessRole) -> Access:
-        """How to connect as `role`."""
+    async def access(
+        self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
+    ) -> Access:
+        """How to connect as `role`. An operator always has a session of its own."""
         ...
 
     async def certificates(self) -> Sequence[CertificateInfo]:

@@ -18,6 +18,8 @@ STATEMENTS: dict[str, str] = {
     " datname = 'postgres' AND pg_catalog.shobj_description(oid, 'pg_database') = %s)": SUPERUSER,
     "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
     " replay_lsn)::pg_catalog.int8 FROM pg_catalog.pg_stat_replication": SUPERUSER,
+    "SELECT pid, xact_start FROM pg_catalog.pg_stat_activity WHERE usename = %s AND xact_start IS"
+    " NOT NULL": SUPERUSER,
     "CHECKPOINT": SUPERUSER,
     "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL": TENANT,
     "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"

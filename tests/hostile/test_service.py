@@ -17,6 +17,7 @@ from tries import SERVICE
 from pgherd.control.migrations import AlembicMigrations
 from pgherd.engine import AccessRole, ObservedDatabase
 from pgherd.errors import NeedsHuman
+from pgherd.fleet.desired import Pooling
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +53,8 @@ ALTER ROLE auth SET search_path = public, pg_catalog;
 @pytest.fixture
 def trap(running: RunningFleet) -> Iterator[psycopg.Connection[Any]]:
     """A service that has laid code wherever it may, in a database with replicas."""
-    with connect(running.through_pooler(AUTH)) as service:
+    # A session would end with the switchover.
+    with connect(running.through_pooler(AUTH, pooling=Pooling.TRANSACTION)) as service:
         service.execute(ALL_OF_THEM)
         for name in NAMES:
             what = sql.Literal(name)

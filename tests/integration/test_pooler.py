@@ -1,4 +1,4 @@
-"""Drivers as they come, and the read-only name, through real poolers.
+"""Drivers as they come, in transaction mode, and the read-only name, through real poolers.
 
 The pool of a database here has fewer server connections than the tests have clients, so that
 statements of one client reach many servers, and one server sees statements of many clients.
@@ -43,9 +43,13 @@ def more_clients_than_server_connections(running: RunningFleet) -> None:
 # Drivers
 
 
-async def test_psycopg_prepares_by_default(running: RunningFleet, auth: dict[str, str]) -> None:
+async def test_psycopg_prepares_by_default(
+    running: RunningFleet, transactions: dict[str, str]
+) -> None:
     async def client(number: int) -> int:
-        async with await psycopg.AsyncConnection.connect(make_conninfo("", **auth)) as connection:
+        async with await psycopg.AsyncConnection.connect(
+            make_conninfo("", **transactions)
+        ) as connection:
             assert connection.prepare_threshold == 5
             for round in range(ROUNDS):
                 cursor = await connection.execute("SELECT %s::int * 100 + %s", (number, round))
@@ -53,6 +57,8 @@ async def test_psycopg_prepares_by_default(running: RunningFleet, auth: dict[str
                 cursor = await connection.execute("SELECT %s::text || 'x'", (str(number),))
                 assert await cursor.fetchone() == (f"{number}x",)
                 await connection.commit()
+            # In one transaction: what it has prepared on a server goes with it.
+            await connection.execute("SELECT %s::int * 100 + %s", (number, 0))
             cursor = await connection.execute(
                 "SELECT count(*) FROM pg_prepared_statements WHERE NOT from_sql"
             )
@@ -64,10 +70,10 @@ async def test_psycopg_prepares_by_default(running: RunningFleet, auth: dict[str
     assert any(prepared), "no statement was ever prepared on a server"
 
 
-async def test_psycopg_in_autocommit_and_pipelines(auth: dict[str, str]) -> None:
+async def test_psycopg_in_autocommit_and_pipelines(transactions: dict[str, str]) -> None:
     async def client(number: int) -> None:
         connection = await psycopg.AsyncConnection.connect(
-            make_conninfo("", **auth), autocommit=True
+            make_conninfo("", **transactions), autocommit=True
         )
         async with connection:
             for round in range(ROUNDS):
@@ -81,13 +87,13 @@ async def test_psycopg_in_autocommit_and_pipelines(auth: dict[str, str]) -> None
     await asyncio.gather(*(client(number) for number in range(CLIENTS)))
 
 
-async def test_asyncpg_with_its_statement_cache(auth: dict[str, str]) -> None:
+async def test_asyncpg_with_its_statement_cache(transactions: dict[str, str]) -> None:
     pool = await asyncpg.create_pool(
-        host=auth["host"],
-        port=int(auth["port"]),
-        user=auth["user"],
-        database=auth["dbname"],
-        ssl=client_tls(auth),
+        host=transactions["host"],
+        port=int(transactions["port"]),
+        user=transactions["user"],
+        database=transactions["dbname"],
+        ssl=client_tls(transactions),
         min_size=CLIENTS,
         max_size=CLIENTS,
     )
@@ -113,9 +119,9 @@ async def test_asyncpg_with_its_statement_cache(auth: dict[str, str]) -> None:
             await pool.execute("DROP TYPE mood")
 
 
-def test_jdbc_with_named_statements_in_transactions(auth: dict[str, str]) -> None:
+def test_jdbc_with_named_statements_in_transactions(transactions: dict[str, str]) -> None:
     with ExitStack() as stack:
-        clients = [stack.enter_context(JdbcConnection(auth)) for _ in range(CLIENTS)]
+        clients = [stack.enter_context(JdbcConnection(transactions)) for _ in range(CLIENTS)]
         first = clients[0]
         # Those in an open transaction keep a server each, so the others use yet others.
         for busy in clients[1:4]:
@@ -134,17 +140,17 @@ def test_jdbc_with_named_statements_in_transactions(auth: dict[str, str]) -> Non
         ]
 
 
-def test_jdbc_sees_an_error_and_goes_on(auth: dict[str, str]) -> None:
-    with JdbcConnection(auth) as client:
+def test_jdbc_sees_an_error_and_goes_on(transactions: dict[str, str]) -> None:
+    with JdbcConnection(transactions) as client:
         for _ in range(3):
             with pytest.raises(RefusedError, match="division by zero"):
                 client.execute("SELECT 1 / $1::int", "0")
             assert client.execute("SELECT 1 / $1::int", "1") == [("1",)]
 
 
-def test_a_table_that_its_client_changes_is_no_obstacle(auth: dict[str, str]) -> None:
+def test_a_table_that_its_client_changes_is_no_obstacle(transactions: dict[str, str]) -> None:
     """psycopg deallocates what it prepared, and the pooler understands it."""
-    with connect(auth) as connection:
+    with connect(transactions) as connection:
         connection.execute("CREATE TABLE shape (a int)")
         try:
             for _ in range(8):
@@ -154,34 +160,6 @@ def test_a_table_that_its_client_changes_is_no_obstacle(auth: dict[str, str]) ->
             assert len(cursor.description or ()) == 2
         finally:
             connection.execute("DROP TABLE shape")
-
-
-def test_prepare_in_sql_holds_for_one_transaction_only(auth: dict[str, str]) -> None:
-    """A known limit of transaction pooling: the statement stays on a server, not with a client."""
-    with ExitStack() as stack:
-        ours = stack.enter_context(connect(auth))
-        with ours.transaction():
-            ours.execute("PREPARE ours AS SELECT 1")
-            assert ours.execute("EXECUTE ours").fetchone() == (1,)
-            where = ours.execute("SELECT pg_backend_pid()").fetchone()
-        for _ in range(CLIENTS):
-            other = stack.enter_context(connect(auth))
-            other.execute("BEGIN")
-            if other.execute("SELECT pg_backend_pid()").fetchone() == where:
-                break
-        with pytest.raises(errors.InvalidSqlStatementName, match="does not exist"):
-            ours.execute("EXECUTE ours")
-        other.execute("DEALLOCATE ours")
-        other.execute("COMMIT")
-
-
-def test_settings_of_a_transaction_stay_in_it(auth: dict[str, str]) -> None:
-    with connect(auth) as connection:
-        with connection.transaction():
-            connection.execute("SET LOCAL work_mem = '1234kB'")
-            assert connection.execute("SHOW work_mem").fetchone() == ("1234kB",)
-        for _ in range(CLIENTS):
-            assert connection.execute("SHOW work_mem").fetchone() != ("1234kB",)
 
 
 # The two names

@@ -76,6 +76,7 @@ def test_json_has_the_fixed_names_and_every_resolved_value() -> None:
         "backup_retention_days": 30,
         "backup_copy_to": ["us-phoenix-1"],
         "durability": "synchronous",
+        "pooling": "session",
         "deletion_protection": True,
         "postgresql": None,
         "local": {"core_per_ocpu": 0.1, "memory_per_ocpu_bytes": 67_108_864},

@@ -12,7 +12,7 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.url import access_to, role_option
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Fleet
+from pgherd.fleet.desired import Fleet, Pooling
 
 _DEBIAN_PROGRAMS = Path("/usr/lib/postgresql")
 
@@ -35,7 +35,7 @@ def connect(
 
     Arguments after -- are psql's own, as in: pgherd connect production/auth -- -c "select 1"
     """
-    access = access_to(surroundings, fleet, database, role)
+    access = access_to(surroundings, fleet, database, role, Pooling.SESSION)
     surroundings.replace_process(psql(), psql_arguments, access.variables())
 
 

@@ -143,8 +143,8 @@ def _unserving(id: DatabaseId, observation: Observation) -> str:
 
 async def _target(database: Database, engine: Engine) -> dict[str, Any]:
     service, readers = await asyncio.gather(
-        engine.access(database.id, AccessRole.SERVICE),
-        engine.access(database.id, AccessRole.READ_ONLY),
+        engine.access(database.id, AccessRole.SERVICE, database.pooling),
+        engine.access(database.id, AccessRole.READ_ONLY, database.pooling),
     )
     return {
         "environment": database.id.environment,

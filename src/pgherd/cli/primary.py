@@ -31,7 +31,7 @@ _to_option = click.option(
 def switchover(
     surroundings: Surroundings, fleet: Fleet, *, database: str, to: str | None, wait: bool
 ) -> None:
-    """Make a replica the primary. Clients wait a moment; no query fails."""
+    """Make a replica the primary. Open transactions end first, new ones wait; sessions end."""
 
     def call(engine: Engine, id: DatabaseId) -> Coroutine[Any, Any, str]:
         return engine.switchover(id, to)

@@ -78,6 +78,7 @@ def _database_json(database: Database) -> dict[str, Any]:
         "backup_copy_to": list(database.backup.copy_to),
         "durability": database.durability.value,
         "deletion_protection": database.deletion_protection,
+        "pooling": database.pooling.value,
         "postgresql": database.postgresql,
         "local": {
             "core_per_ocpu": environment.local.core_per_ocpu,

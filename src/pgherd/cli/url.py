@@ -14,7 +14,7 @@ from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.engine import Access, AccessRole
 from pgherd.errors import InputError
-from pgherd.fleet.desired import DatabaseId, Fleet
+from pgherd.fleet.desired import DatabaseId, Fleet, Pooling
 
 role_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--role",
@@ -28,17 +28,32 @@ role_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
 @click.command()
 @click.argument("database")
 @role_option
+@click.option(
+    "--session", is_flag=True, help="With a server connection for the session: works for all."
+)
+@click.option(
+    "--transaction", is_flag=True, help="With one for each transaction: nothing outlives it."
+)
 @click.option("--variables", is_flag=True, help="Print libpq's environment variables instead.")
 @fleet_option
 @pass_surroundings
 def url(
-    surroundings: Surroundings, fleet: Fleet, *, database: str, role: str, variables: bool
+    surroundings: Surroundings,
+    fleet: Fleet,
+    *,
+    database: str,
+    role: str,
+    session: bool,
+    transaction: bool,
+    variables: bool,
 ) -> None:
     """Print the URI of a database.
 
-    Any libpq client can use it as it is.
+    Any libpq client can use it as it is. Without --session or --transaction it is as `pooling` in
+    the fleet file says.
     """
-    access = access_to(surroundings, fleet, database, role)
+    pooling = _chosen(role, session=session, transaction=transaction)
+    access = access_to(surroundings, fleet, database, role, pooling)
     if not variables:
         say(access.uri())
         return
@@ -46,12 +61,32 @@ def url(
         say(f"export {name}={shlex.quote(value)}")
 
 
-def access_to(surroundings: Surroundings, fleet: Fleet, database: str, role: str) -> Access:
-    """How to open a database. One that was restored need not be in the fleet file."""
+def _chosen(role: str, *, session: bool, transaction: bool) -> Pooling | None:
+    if session and transaction:
+        raise InputError("--session and --transaction exclude each other", "leave one out")
+    if transaction and role == AccessRole.OPERATOR:
+        raise InputError("an operator always has a session", "leave --transaction out")
+    if transaction:
+        return Pooling.TRANSACTION
+    return Pooling.SESSION if session or role == AccessRole.OPERATOR else None
+
+
+def access_to(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    database: str,
+    role: str,
+    pooling: Pooling | None = None,
+) -> Access:
+    """How to open a database; without `pooling` as the fleet file says.
+
+    One that was restored need not be in the fleet file.
+    """
     id = DatabaseId.parse(database)
     engine = surroundings.engine_of(fleet, id.environment)
+    wanted = next((d.pooling for d in fleet.databases if d.id == id), Pooling.SESSION)
     try:
-        return asyncio.run(engine.access(id, AccessRole(role)))
+        return asyncio.run(engine.access(id, AccessRole(role), pooling or wanted))
     except InputError:
         fleet.database(id)  # what may be written instead
         raise

@@ -30,16 +30,26 @@ def connections(size: InstanceSize) -> int:
     The service's pools towards primary and replicas, which may be the same server, and the
     reader's. 20 are kept for the agent, Patroni and operators.
     """
+    return _busy(size) + 2 * sessions(size)
+
+
+def _busy(size: InstanceSize) -> int:
+    """How many of them may work at once: a session waits for its client most of the time."""
     return 20 + 2 * pool_size(size) + readers_pool_size(size)
 
 
 def pool_size(size: InstanceSize) -> int:
-    """How many server connections the pooler opens for the service under one name.
+    """How many server connections the pooler opens for the service's transactions, under one name.
 
     Behind a pooler, one for each OCPU (two hardware threads) keeps a server busy, and each costs
     shared memory whether it is used or not.
     """
     return _clamp(size.max_ocpus, 20, 256) // 2
+
+
+def sessions(size: InstanceSize) -> int:
+    """How many clients of the service may have a session at once, under one name."""
+    return max(50, 2 * pool_size(size))
 
 
 def readers_pool_size(size: InstanceSize) -> int:
@@ -53,9 +63,7 @@ def parameters(size: InstanceSize) -> dict[str, Value]:
     return {
         "shared_buffers": _mebibytes(shared_buffers),
         "effective_cache_size": _mebibytes(max(size.memory_bytes * 3 // 4, 32 * MiB)),
-        "work_mem": _kibibytes(
-            _clamp(size.memory_bytes // (8 * connections(size)), 256 * KiB, GiB)
-        ),
+        "work_mem": _kibibytes(_clamp(size.memory_bytes // (8 * _busy(size)), 256 * KiB, GiB)),
         "maintenance_work_mem": _mebibytes(_clamp(size.memory_bytes // 16, 8 * MiB, 2 * GiB)),
         "max_parallel_workers": size.ocpus,
         "max_parallel_workers_per_gather": min(4, size.ocpus // 2),
@@ -71,6 +79,8 @@ def cluster_parameters(size: InstanceSize) -> dict[str, Value]:
     """What primary and replicas must agree on; from the largest size, so it never changes."""
     return {
         "max_connections": connections(size),
+        # For each connection, and half of them are of sessions that hold few: half of the default.
+        "max_locks_per_transaction": 32,
         "max_worker_processes": 8 + min(size.max_ocpus, 64),
         "max_wal_senders": 12,
         "max_replication_slots": 12,

@@ -22,6 +22,15 @@ class Durability(StrEnum):
     ASYNCHRONOUS = "asynchronous"
 
 
+class Pooling(StrEnum):
+    """For how long a client has a server connection of its own, by PgBouncer's names."""
+
+    SESSION = "session"
+    """As long as it is connected: right for every client."""
+    TRANSACTION = "transaction"
+    """For one transaction; nothing of a session outlives it."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class DatabaseId:
     """One service in one environment, written `production/auth`."""
@@ -150,10 +159,11 @@ class Environment:
 class Database:
     """One database as the fleet file wants it.
 
-    `name` is the resource name (`ecommerce-production-auth-db`). `postgresql` is the
-    major version, None for the newest that the engine has. `migrations` is a folder of
-    schema migrations, `load` the program that plays the service's customers. `origins`
-    says for each value where it came from (`fleet.yaml:12` or `default`).
+    `name` is the resource name (`ecommerce-production-auth-db`). `pooling` is what clients
+    get that do not say. `postgresql` is the major version, None for the newest that the engine
+    has. `migrations` is a folder of schema migrations, `load` the program that plays the
+    service's customers. `origins` says for each value where it came from (`fleet.yaml:12` or
+    `default`).
     """
 
     id: DatabaseId
@@ -166,6 +176,7 @@ class Database:
     autoscale: Autoscale | None
     backup: Backup
     deletion_protection: bool
+    pooling: Pooling = Pooling.SESSION
     postgresql: int | None = None
     migrations: Path | None = None
     load: Path | None = None

@@ -23,6 +23,7 @@ BUILT_IN: dict[str, Any] = {
     "replicas": "0",
     "autoscale": {"cpu": "80%", "memory": "80%"},
     "backup": {"retention": "7d", "copy_to": []},
+    "pooling": "session",
     "local": {"core_per_ocpu": "0.1", "memory_per_ocpu": "64MiB"},
     "oci": {"profile": "DEFAULT", "iops": "75000", "accept": []},
 }

@@ -27,6 +27,7 @@ from pgherd.fleet.values import (
     OcpuRange,
     Percent,
     PoolerMaker,
+    PoolingMode,
     Region,
     ReplicaRange,
     Retention,
@@ -178,6 +179,13 @@ class Override(Section):
         description="The data is deleted only by a command that names the environment. "
         "Without it: true for production.",
         examples=[True],
+    )
+    pooling: PoolingMode | None = Field(
+        None,
+        description="How the pooler serves clients that do not say: a server connection for each "
+        "session, right for every client, or for each transaction, for many clients that keep "
+        "nothing from one transaction to the next.",
+        examples=["transaction"],
     )
     postgresql: Version | None = Field(
         None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from pgherd.errors import InputError
+from pgherd.fleet.desired import Pooling
 from pgherd.units import quoted
 
 NAME_PATTERN = "^[a-z][a-z0-9-]{0,30}$"
@@ -16,6 +17,7 @@ MAX_RESOURCE_NAME = 63
 """The length of a DNS label, and of a PostgreSQL identifier."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_POOLED = re.compile(r"[-_]ro$|-transaction$")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 # What PostgreSQL and PgBouncer take for something else in their access files, roles that are there
 # already (pg_... among them, as the read-only role of pg would be), and files beside a client's.
@@ -52,9 +54,9 @@ def check_name(kind: str, name: str) -> None:
         raise InputError(
             f"{quoted(name)} means a boolean or nothing to YAML", "choose another word"
         )
-    if kind == "service" and name.endswith(("-ro", "_ro")):
+    if kind == "service" and (ending := _POOLED.search(name)):
         raise InputError(
-            f"{quoted(name)} ends in {name[-3:]}, which marks read-only names",
+            f"{quoted(name)} ends in {ending[0]}, which marks names of a database in its pooler",
             "choose another ending",
         )
     if not _NAME.fullmatch(name):
@@ -76,9 +78,10 @@ def read_only_role(service: str) -> str:
     return f"{service}_ro"
 
 
-def read_only_name(service: str) -> str:
-    """The name under which poolers lead to the replicas of a service's database."""
-    return f"{service}-ro"
+def pooled_name(service: str, pooling: Pooling, *, read_only: bool = False) -> str:
+    """A database's name in its pooler, as in cart, cart-ro, cart-transaction."""
+    name = f"{service}-ro" if read_only else service
+    return name if pooling is Pooling.SESSION else f"{name}-{pooling}"
 
 
 def title(name: str) -> str:

@@ -22,6 +22,7 @@ from pgherd.fleet.desired import (
     Durability,
     Ocpus,
     PoolerTier,
+    Pooling,
     Replicas,
     Storage,
 )
@@ -214,6 +215,7 @@ _TEXT = {"type": "string", "minLength": 1}
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
 _FLAG = {"true": True, "false": False}
 _DURABILITIES = {d.value: d for d in Durability}
+_POOLINGS = {p.value: p for p in Pooling}
 _CONCESSIONS = {c.value: c for c in Concession}
 _POOLER_TIERS = {p.value: p for p in PoolerTier}
 
@@ -240,6 +242,7 @@ Flag = Annotated[bool, Reads(_choice(_FLAG), {"type": "boolean"})]
 CommitDurability = Annotated[
     Durability, Reads(_choice(_DURABILITIES), {"enum": list(_DURABILITIES)})
 ]
+PoolingMode = Annotated[Pooling, Reads(_choice(_POOLINGS), {"enum": list(_POOLINGS)})]
 Domains = Annotated[
     int,
     Reads(

@@ -59,6 +59,7 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "backup.copy_to": ", ".join(database.backup.copy_to) or _NONE,
         "durability": database.durability.value,
         "deletion_protection": str(database.deletion_protection).lower(),
+        "pooling": database.pooling.value,
         "postgresql": "newest" if database.postgresql is None else str(database.postgresql),
         "migrations": _relative(fleet, database.migrations),
         "load": _relative(fleet, database.load),

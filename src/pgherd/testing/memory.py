@@ -35,7 +35,8 @@ from pgherd.engine import (
     Window,
 )
 from pgherd.errors import InputError, NeedsHuman, TryLater
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Ocpus
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Ocpus, Pooling
+from pgherd.fleet.names import pooled_name
 from pgherd.testing.world import StoredDatabase, StoredEnvironment, StoredInstance, World
 from pgherd.units import format_days
 
@@ -313,7 +314,9 @@ class MemoryEngine:
                 for instance in made.instances.values():
                     instance.rows = [row for _, row in written]
 
-    async def access(self, id: DatabaseId, role: AccessRole) -> Access:
+    async def access(
+        self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
+    ) -> Access:
         """A place where nobody listens."""
         async with self._call("access", id):
             users = {
@@ -321,7 +324,8 @@ class MemoryEngine:
                 AccessRole.READ_ONLY: f"{id.service}_read_only",
                 AccessRole.OPERATOR: "postgres",
             }
-            return Access("memory.invalid", 5432, id.service, users[role])
+            name = pooled_name(id.service, pooling)
+            return Access("memory.invalid", 5432, name, users[role])
 
     async def certificates(self) -> Sequence[CertificateInfo]:
         """One for each environment, named for how often it was made."""

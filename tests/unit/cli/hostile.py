@@ -31,7 +31,7 @@ from pgherd.engine import (
     Unknown,
 )
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.fleet.desired import Database, DatabaseId
+from pgherd.fleet.desired import Database, DatabaseId, Pooling
 from pgherd.testing.memory import MemoryEngine, MemoryMigrations
 
 HOSTILE = (
@@ -117,9 +117,11 @@ class HostileEngine(MemoryEngine):
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
         return tainted(await super().back_up(id))
 
-    async def access(self, id: DatabaseId, role: AccessRole) -> Access:
+    async def access(
+        self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
+    ) -> Access:
         files = {name: Path(name) for name in ("certificate", "key", "authority")}
-        return tainted(replace(await super().access(id, role), **files))
+        return tainted(replace(await super().access(id, role, pooling), **files))
 
     async def certificates(self) -> Sequence[CertificateInfo]:
         """Those of its environments, which keep their names, or nobody would see them."""

@@ -12,6 +12,23 @@ def test_url_is_the_uri_of_the_role(running: Shop) -> None:
     assert read_only.startswith("postgresql://auth_read_only@")
 
 
+def test_url_is_of_a_session_or_of_transactions(running: Shop) -> None:
+    url = ("url", "production/auth")
+    assert running.out(*url, "--session") == running.out(*url)
+    assert running.out(*url, "--transaction").endswith("/auth-transaction\n")
+    assert "export PGDATABASE=auth-transaction" in running.out(*url, "--transaction", "--variables")
+    running.write(running.file.read_text() + "\ndefaults: {pooling: transaction}\n")
+    assert running.out(*url).endswith("/auth-transaction\n")
+    assert running.out(*url, "--session").endswith("/auth\n")
+    assert running.out(*url, "--role", "operator").endswith("/auth\n")
+
+
+def test_url_of_both_or_of_an_operators_transactions_is_refused(running: Shop) -> None:
+    url = ("url", "production/auth", "--transaction")
+    assert "exclude each other" in running.err(*url, "--session", exit_code=2)
+    assert "always has a session" in running.err(*url, "--role", "operator", exit_code=2)
+
+
 def test_url_as_variables_for_a_shell(running: Shop) -> None:
     assert running.out("url", "production/auth", "--variables").splitlines() == [
         "export PGHOST=memory.invalid",

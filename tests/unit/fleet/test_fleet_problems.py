@@ -322,10 +322,10 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
         "[auth, order]",
         "[auth, order-ro, order_ro]",
         [
-            "2:18: services: 'order-ro' ends in -ro, which marks read-only names; choose another "
-            "ending",
-            "2:28: services: 'order_ro' ends in _ro, which marks read-only names; choose another "
-            "ending",
+            "2:18: services: 'order-ro' ends in -ro, which marks names of a database in its "
+            "pooler; choose another ending",
+            "2:28: services: 'order_ro' ends in _ro, which marks names of a database in its "
+            "pooler; choose another ending",
         ],
     ),
     (

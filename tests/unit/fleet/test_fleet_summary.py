@@ -130,6 +130,7 @@ def test_every_value_of_a_database_is_written_as_in_the_file(
         ("backup.copy_to", "none", "default"),
         ("durability", "asynchronous", "default"),
         ("deletion_protection", "false", "default"),
+        ("pooling", "session", "default"),
         ("postgresql", "newest", "default"),
         ("migrations", "none", "default"),
         ("load", "none", "default"),

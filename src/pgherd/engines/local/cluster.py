@@ -16,6 +16,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -36,7 +37,8 @@ from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
 from pgherd.engines.local.supervisor import Supervisor
 from pgherd.errors import PgherdError, TryLater
 from pgherd.files import Owner, write
-from pgherd.fleet.names import read_only_name
+from pgherd.fleet.desired import Pooling
+from pgherd.fleet.names import pooled_name
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class Cluster:
         self._fencing: set[int] = set()
         self.is_half_made = False
         """It leads without having been made to its end: to be begun anew."""
-        self._readers_hold: asyncio.Task[None] | None = None
+        self._holds: list[asyncio.Task[None]] = []
         self._reader: int | None = None
         """The OID of the read-only role."""
         self._opening = asyncio.Lock()
@@ -325,19 +327,38 @@ class Cluster:
         They wait until the leader has changed, or `release`.
         """
         self._held = self._awaits_change = True
-        # Readers wait too, but nobody waits for a reader's transaction: its server goes on.
-        self._readers_hold = asyncio.create_task(self._hold_readers())
-        await self._tell_pooler("PAUSE", self.manifest.service)
+        awaited = pooled_name(self.manifest.service, Pooling.TRANSACTION)
+        await self._tell_pooler("PAUSE", awaited)
+        # The others wait too, but nobody waits for a session's end or a reader's transaction. A
+        # PAUSE ends when all paused names are at rest, hence after the one that is waited for.
+        self._holds = [
+            asyncio.create_task(self._hold_unawaited(name)) for name in self._names - {awaited}
+        ]
 
-    async def _hold_readers(self) -> None:
+    async def _hold_unawaited(self, name: str) -> None:
         with suppress(psycopg.Error):
-            await self._tell_pooler("PAUSE", self._read_only)
+            await self._tell_pooler("PAUSE", name)
+
+    async def sessions_settled(self) -> None:
+        """The transactions that the service's sessions have open now have ended."""
+        leader, instance = self._primary()
+        before: set[tuple[int, datetime]] | None = None
+        while before != set():
+            session = await self._superuser(leader, instance)
+            cursor = await session.execute(
+                "SELECT pid, xact_start FROM pg_catalog.pg_stat_activity"
+                " WHERE usename = %s AND xact_start IS NOT NULL",
+                (self.manifest.service,),
+            )
+            now = set(await cursor.fetchall())
+            before = now if before is None else before & now
+            await asyncio.sleep(0.01)
 
     async def release(self) -> None:
         """Let them go on."""
-        if self._readers_hold:
-            self._readers_hold.cancel()
-        await self._tell_pooler("RESUME", self.manifest.service, self._read_only)
+        for hold in self._holds:
+            hold.cancel()
+        await self._tell_pooler("RESUME", *self._names)
         self._held = self._awaits_change = False
 
     # Losing a primary
@@ -439,9 +460,9 @@ class Cluster:
                         raise
 
     @property
-    def _read_only(self) -> str:
-        """The pooler's name that leads to replicas."""
-        return read_only_name(self.manifest.service)
+    def _names(self) -> set[str]:
+        """The database's names in its pooler."""
+        return {door.name for door in pooler.doors(self.manifest.service)}
 
     def _console(self) -> AbstractAsyncContextManager[sessions.Connection]:
         return sessions.console(self.layout, self.manifest, self._owner.name)

@@ -62,8 +62,8 @@ from pgherd.engines.local.manifest import (
 )
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.files import ensure_directory, ensure_trusted, write
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
-from pgherd.fleet.names import read_only_name
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
+from pgherd.fleet.names import pooled_name
 
 LAYOUT = 2
 """How the state folder is divided: who writes where. Nothing converts one into another."""
@@ -316,7 +316,9 @@ class LocalEngine:
         self._existing(id)
         return str(await self._agent("switchover", database=str(id), target=target, forced=True))
 
-    async def access(self, id: DatabaseId, role: AccessRole) -> Access:
+    async def access(
+        self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
+    ) -> Access:
         """Through the pooler by certificate; the operator over the primary's Unix socket."""
         manifest = self._existing(id)
         if role is AccessRole.OPERATOR:
@@ -327,7 +329,7 @@ class LocalEngine:
         return Access(
             host=manifest.pooler_address,
             port=manifest.pooler_port,
-            database=manifest.service if is_service else read_only_name(manifest.service),
+            database=pooled_name(manifest.service, pooling, read_only=not is_service),
             user=user,
             certificate=folder / f"{user}.crt",
             key=folder / f"{user}.key",

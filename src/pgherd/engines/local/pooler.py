@@ -1,9 +1,13 @@
 """PgBouncer: one for each database, the only door of its service.
 
 `NAME` goes to the primary, `NAME-ro` to the healthy replicas (to the primary where there is
-none). Where they go now is in `databases.ini`, which the agent writes; all else is settled when
-the database is made. The service may use both, its reader the second alone, with connections,
-clients and time of its own, so that it never takes its service's.
+none): a client has a server connection as long as it stays. `NAME-transaction` and
+`NAME-ro-transaction` lead to the same servers: there it has one for each transaction, and what a
+session keeps ends with the transaction. Where they go now is in `databases.ini`, which the agent
+writes; all else is settled when the database is made. The service may use all, its reader the
+read-only ones, with connections, clients and time of its own, so that it never takes its service's.
+
+What clients leave behind, and what each way costs: docs/decisions/0010-sessions-by-default.md
 """
 
 from __future__ import annotations
@@ -15,12 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgherd.decide.parameters import pool_size, readers_pool_size
+from pgherd.decide.parameters import pool_size, readers_pool_size, sessions
 from pgherd.engines.local import patroni
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import InputError
-from pgherd.fleet.names import read_only_name
+from pgherd.fleet.desired import Pooling
+from pgherd.fleet.names import pooled_name
 
 OLDEST = (1, 24)
 """The first PgBouncer that bounds a user's clients, queries and open transactions."""
@@ -46,6 +51,24 @@ class Route:
 
     primary: str | None
     replicas: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One of the names of a database in its pooler."""
+
+    name: str
+    pooling: Pooling
+    read_only: bool
+
+
+def doors(service: str) -> tuple[Door, ...]:
+    """All names of a service's database."""
+    return tuple(
+        Door(pooled_name(service, pooling, read_only=read_only), pooling, read_only)
+        for pooling in Pooling
+        for read_only in (False, True)
+    )
 
 
 def program(candidates: Sequence[Path] = PLACES) -> Path:
@@ -80,10 +103,13 @@ unix_socket_dir = {layout.pooler_socket_folder(manifest.id)}
 unix_socket_mode = 0700
 admin_users = {operator}
 
-pool_mode = transaction
+; Whatever the mode: nothing of a client is left for the next one.
+server_reset_query = DISCARD ALL
+server_reset_query_always = 1
 max_prepared_statements = 200
-ignore_startup_parameters = extra_float_digits
-default_pool_size = {pool_size(size)}
+track_extra_parameters = IntervalStyle, default_transaction_read_only
+; The comma ends the list: without it, `options=-c =x` keeps PgBouncer 1.20 to 1.26.0 busy for ever.
+ignore_startup_parameters = extra_float_digits,
 max_client_conn = {CLIENTS}
 client_login_timeout = {LOGIN_SECONDS}
 
@@ -124,11 +150,12 @@ idle_transaction_timeout={READER_IDLE_SECONDS}
 def hba(manifest: DatabaseManifest, operator: str) -> str:
     """Who may enter: the service and its read-only role, each by its own certificate."""
     service, read_only_role = manifest.service, manifest.read_only_role
-    read_only = read_only_name(service)
+    read_only = ",".join(f'"{door.name}"' for door in doors(service) if door.read_only)
+    everything = ",".join(f'"{door.name}"' for door in doors(service))
     return f"""\
 local pgbouncer "{operator}" peer
-hostssl "{service}","{read_only}" "{service}" 0.0.0.0/0 cert
-hostssl "{read_only}" "{read_only_role}" 0.0.0.0/0 cert
+hostssl {everything} "{service}" 0.0.0.0/0 cert
+hostssl {read_only} "{read_only_role}" 0.0.0.0/0 cert
 host all all 0.0.0.0/0 reject
 """
 
@@ -143,13 +170,15 @@ def databases(manifest: DatabaseManifest, route: Route) -> str:
     """databases.ini: where each name goes now."""
     primary = route.primary
     replicas = ",".join(route.replicas) or primary
-    port = manifest.postgresql_port
+    size = patroni.size(manifest)
+    pools = {Pooling.SESSION: sessions(size), Pooling.TRANSACTION: pool_size(size)}
     lines = ["[databases]"]
-    for name, hosts in ((manifest.service, primary), (read_only_name(manifest.service), replicas)):
+    for door in doors(manifest.service):
         # With no server known, an address where nothing ever listens: clients wait and retry.
-        host = hosts or manifest.pooler_address
+        hosts = (replicas if door.read_only else primary) or manifest.pooler_address
         lines.append(
-            f"{name} = host={host} port={port} dbname={manifest.service}"
-            " load_balance_hosts=round-robin"
+            f"{door.name} = host={hosts} port={manifest.postgresql_port}"
+            f" dbname={manifest.service} pool_mode={door.pooling}"
+            f" pool_size={pools[door.pooling]} load_balance_hosts=round-robin"
         )
     return "\n".join(lines) + "\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
+
 from pgherd.engines.local.cluster import HOLD_SECONDS, Cluster
 from pgherd.engines.local.patroni_api import ask
 from pgherd.errors import InputError, TryLater
@@ -57,7 +59,12 @@ async def _planned(cluster: Cluster, leader: str, candidate: str) -> None:
         raise TryLater(f"{candidate} cannot lead yet", "see `pgherd status`")
     await cluster.checkpoint()
     try:
-        await asyncio.wait_for(cluster.hold(), PAUSE_SECONDS)
+        async with asyncio.timeout(PAUSE_SECONDS):
+            await cluster.hold()
+            await cluster.sessions_settled()
+    except psycopg.Error as problem:
+        await cluster.release()
+        raise TryLater(f"{cluster.manifest.id}: {problem}".strip()) from problem
     except TimeoutError:
         await cluster.release()
         raise TryLater(

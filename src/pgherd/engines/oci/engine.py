@@ -45,8 +45,8 @@ from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Tenancy, in_region
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
-from pgherd.fleet.names import read_only_name, read_only_role
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
+from pgherd.fleet.names import pooled_name, read_only_role
 
 CONCURRENCY = 4
 """Databases that are worked on at once: more makings in parallel and the service throttles."""
@@ -308,21 +308,23 @@ class OciEngine:
 
     # Access
 
-    async def access(self, id: DatabaseId, role: AccessRole) -> Access:
+    async def access(
+        self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
+    ) -> Access:
         """Through the poolers, by certificate; the operator as the master user."""
         site, _ = await self._tenancy.find(id)
         environment = self._tenancy.known(id.environment)
-        user, database = {
-            AccessRole.SERVICE: (id.service, id.service),
-            AccessRole.READ_ONLY: (read_only_role(id.service), read_only_name(id.service)),
-            AccessRole.OPERATOR: (ADMIN, id.service),
+        user = {
+            AccessRole.SERVICE: id.service,
+            AccessRole.READ_ONLY: read_only_role(id.service),
+            AccessRole.OPERATOR: ADMIN,
         }[role]
         await site.ensure_clients(user)
         place = site.clients.place(user)
         return Access(
             host=",".join(str(a) for a in blueprint.pooler_addresses(environment)),
             port=blueprint.POOLER_PORT,
-            database=database,
+            database=pooled_name(id.service, pooling, read_only=role is AccessRole.READ_ONLY),
             user=user,
             certificate=place.certificate,
             key=place.key,

@@ -115,6 +115,11 @@ class Database:
         return max(1, self.pool - BESIDE_SERVICE)
 
     @property
+    def names(self) -> list[str]:
+        """In the pooler, to write and to read: for sessions, then for transactions."""
+        return [self.service + end for end in ("", "-ro", "-transaction", "-ro-transaction")]
+
+    @property
     def read_only_role(self) -> str:
         """The role that reads everything and writes nothing."""
         return f"{self.service}_ro"
@@ -190,8 +195,8 @@ def _database(service: str, entry: Mapping[str, Any], reserved: Container[str]) 
 
 
 def _check_name(service: str, reserved: Container[str]) -> None:
-    is_name = re.fullmatch(r"[a-z][a-z0-9-]{0,30}", service) and not service.endswith("-ro")
-    if not is_name or service in reserved:
+    is_name = re.fullmatch(r"[a-z][a-z0-9-]{0,30}", service)
+    if not is_name or service.endswith(("-ro", "-transaction")) or service in reserved:
         raise ValueError(f"{service!r} is no service's name")
 
 
@@ -278,9 +283,10 @@ unix_socket_dir = {folder}
 unix_socket_mode = 0700
 admin_users = {console}
 
-pool_mode = transaction
+server_reset_query_always = 1
 max_prepared_statements = 200
-ignore_startup_parameters = extra_float_digits
+track_extra_parameters = IntervalStyle, default_transaction_read_only
+ignore_startup_parameters = extra_float_digits,
 max_client_conn = {CLIENTS}
 client_login_timeout = 10
 
@@ -291,48 +297,46 @@ client_tls_sslmode = verify-full
 client_tls_cert_file = {folder}/{SERVER}
 client_tls_key_file = {folder}/{SERVER}
 client_tls_ca_file = {folder}/{AUTHORITY}
-client_tls_protocols = secure
 server_tls_sslmode = verify-full
 server_tls_ca_file = {folder}/{AUTHORITIES}
-server_tls_protocols = secure
 
 server_login_retry = 1
 server_connect_timeout = 5
-server_lifetime = 3600
 query_wait_timeout = 60
-tcp_keepalive = 1
 tcp_keepidle = 10
 tcp_keepintvl = 5
 tcp_keepcnt = 3
 log_connections = 0
 log_disconnections = 0
-stats_period = 60
 """
 
 
 def _routes(database: Database) -> list[str]:
-    """Where each of a database's names goes. `_postgres` is for the operator alone."""
-    service, primary, own = database.service, database.primary, database.service_pool
-    both = own + OPERATOR_POOL
-    return [
-        _route(service, primary, service, own, both),
-        _route(f"{service}-ro", database.reader or primary, service, own, both + READER_POOL),
-        _route(f"{service}_postgres", primary, "postgres", OPERATOR_POOL, OPERATOR_POOL),
-    ]
+    """Where each of its names goes. `_postgres` is for the operator alone."""
+    service, primary, reader = database.service, database.primary, database.reader
+    own = database.service_pool if reader else database.service_pool // 2
+    routes = [_route(f"{service}_postgres", primary, "postgres", "session", OPERATOR_POOL, 0)]
+    for number, name in enumerate(database.names):
+        to, beside = (reader or primary, READER_POOL) if number % 2 else (primary, 0)
+        mode, pool = "transaction", own // 4
+        if number < 2:
+            mode, pool, beside = "session", own - pool, beside + OPERATOR_POOL
+        routes.append(_route(name, to, service, mode, pool, beside))
+    return routes
 
 
-def _route(name: str, to: Endpoint, database: str, pool: int, most: int) -> str:
+def _route(name: str, to: Endpoint, database: str, mode: str, pool: int, beside: int) -> str:
     # By its name where it has one: that is what its certificate is checked against.
     return (
         f"{name} = host={to.name or to.host} port={to.port} dbname={database}"
-        f" pool_size={pool} max_db_connections={most}"
+        f" pool_mode={mode} pool_size={max(1, pool)} max_db_connections={max(1, pool) + beside}"
     )
 
 
 def _limits(database: Database) -> list[str]:
     """What a user may take, whatever the names that it enters lead to.
 
-    Where both names lead to one server, the service has its connections there once.
+    Where all lead to one server, the service has its connections there once.
     """
     servers = len({database.primary, database.reader or database.primary})
     return [
@@ -348,14 +352,14 @@ def hba(settings: Settings, wanted: Wanted, console: str) -> str:
     """Who may enter: each service its own database, its reader the replicas, the operator all."""
     lines = [f'local pgbouncer "{console}" peer']
     for database in wanted.databases:
-        service, replicas = f'"{database.service}"', f'"{database.service}-ro"'
-        names = f"{service},{replicas}"
-        lines += [
-            f"hostssl {names} {service} {wanted.network} cert",
-            f'hostssl {replicas} "{database.read_only_role}" {wanted.network} cert',
-        ]
-        everything = f'{names},"{database.service}_postgres"'
-        lines.append(f'hostssl {everything} "{settings.admin_user}" {wanted.network} cert')
+        names = database.names
+        for entered, user in (
+            (names, database.service),
+            (names[1::2], database.read_only_role),
+            ([*names[:2], f"{database.service}_postgres"], settings.admin_user),
+        ):
+            quoted = ",".join(f'"{name}"' for name in entered)
+            lines.append(f'hostssl {quoted} "{user}" {wanted.network} cert')
     return "\n".join([*lines, "host all all 0.0.0.0/0 reject"]) + "\n"
 
 

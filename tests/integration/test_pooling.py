@@ -1,0 +1,278 @@
+"""What clients leave behind: kept for their own session, and never found by another client."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors
+from running_fleet import AUTH, ORDER, RunningFleet, connect, refused
+
+from pgherd.decide.parameters import pool_size, sessions
+from pgherd.engine import AccessRole
+from pgherd.engines.local import patroni
+from pgherd.errors import TryLater
+from pgherd.fleet.desired import Pooling
+
+pytestmark = pytest.mark.integration
+
+Connection = psycopg.Connection[Any]
+COUNT = "SELECT count(*) FROM kept"
+DUMP = max(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
+
+
+def value(connection: Connection, query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    assert row
+    return row[0]
+
+
+def others(parameters: dict[str, str], count: int = 20) -> Iterator[Connection]:
+    """More clients than there are free servers, one after another and then at once."""
+    with ExitStack() as stack:
+        for _ in range(count):
+            yield stack.enter_context(connect(parameters))
+
+
+@pytest.fixture
+def kept(auth: dict[str, str]) -> Iterator[None]:
+    """A table of three rows."""
+    with connect(auth) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 3) n")
+    yield
+    with connect(auth) as connection:
+        connection.execute("DROP TABLE kept")
+
+
+# A session
+
+
+def test_a_session_keeps_all_that_a_session_keeps(auth: dict[str, str]) -> None:
+    with connect(auth) as ours, connect(auth) as other:
+        ours.execute("SET statement_timeout = '77s'")
+        ours.execute("CREATE TEMP TABLE own AS SELECT 1 AS n")
+        ours.execute("PREPARE one AS SELECT 42")
+        ours.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 'ours'")
+        ours.execute("LISTEN news")
+        ours.execute("SELECT pg_advisory_lock(7)")
+        other.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 'the other''s'")
+        other.execute("NOTIFY news, 'came'")
+        assert value(other, "SELECT pg_try_advisory_lock(7)") is False
+        assert value(ours, "SHOW statement_timeout") == "77s"
+        assert value(ours, "SELECT n FROM own") == 1
+        assert value(ours, "EXECUTE one") == 42
+        assert value(ours, "FETCH c") == "ours"
+        assert value(other, "FETCH c") == "the other's"
+        assert value(ours, "SELECT pg_advisory_unlock(7)") is True
+        assert [n.payload for n in ours.notifies(timeout=5, stop_after=1)] == ["came"]
+
+
+def test_a_session_leaves_nothing_to_the_next(auth: dict[str, str]) -> None:
+    with connect(auth) as ours:
+        backend = value(ours, "SELECT pg_backend_pid()")
+        ours.execute("SET search_path = ''")
+        ours.execute("SET default_transaction_isolation = 'serializable'")
+        ours.execute("CREATE TEMP TABLE left_behind (n int)")
+        ours.execute("PREPARE left_behind AS SELECT 1")
+        ours.execute("SELECT pg_advisory_lock(8)")
+    seen = set()
+    for other in others(auth):
+        seen.add(value(other, "SELECT pg_backend_pid()"))
+        assert value(other, "SHOW search_path") == '"$user", public'
+        assert value(other, "SHOW transaction_isolation") == "read committed"
+        assert value(other, "SELECT to_regclass('pg_temp.left_behind')") is None
+        assert value(other, "SELECT count(*) FROM pg_prepared_statements") == 0
+        assert value(other, "SELECT pg_try_advisory_lock(8)") is True
+        other.execute("SELECT pg_advisory_unlock(8)")
+    assert backend in seen, "nobody came to the same server"
+
+
+@pytest.mark.usefixtures("kept")
+def test_a_statement_that_is_freed_by_sql_loses_no_commit(auth: dict[str, str]) -> None:
+    """As PHP's PDO does it: prepared by the protocol, freed by SQL, in one transaction."""
+    with connect(auth) as connection:
+        protocol = connection.pgconn
+        protocol.exec_(b"BEGIN")
+        protocol.prepare(b"one", b"INSERT INTO kept VALUES (99)")
+        protocol.exec_prepared(b"one", [])
+        protocol.exec_(b"DEALLOCATE one")
+        assert protocol.exec_(b"COMMIT").command_status == b"COMMIT"
+        assert value(connection, f"{COUNT} WHERE n = 99") == 1
+
+
+@pytest.mark.usefixtures("kept")
+def test_dumps_and_restores_disturb_nobody(auth: dict[str, str], tmp_path: Path) -> None:
+    dump = tmp_path / "dump.sql"
+    tools = {**os.environ, **running_variables(auth)}
+    with connect(auth) as working:
+        for _ in range(3):
+            subprocess.run([DUMP, "--table=kept", "--file", dump], env=tools, check=True)
+            assert value(working, COUNT) == 3
+        working.execute("DROP TABLE kept")
+        restore = [DUMP.with_name("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump]
+        subprocess.run(restore, env=tools, check=True, stdout=subprocess.DEVNULL)
+        for other in others(auth):
+            assert value(other, COUNT) == 3
+
+
+def running_variables(parameters: dict[str, str]) -> dict[str, str]:
+    names = {"dbname": "PGDATABASE"}
+    return {names.get(k, f"PG{k.upper()}"): v for k, v in parameters.items()}
+
+
+# A transaction
+
+
+def test_nothing_outlives_a_transaction(transactions: dict[str, str]) -> None:
+    with connect(transactions) as ours:
+        backend = value(ours, "SELECT pg_backend_pid()")
+        for statement in (
+            "SET statement_timeout = '1ms'",
+            "SET search_path = ''",
+            "SET default_transaction_isolation = 'serializable'",
+            "SET default_transaction_read_only = on",
+            "CREATE TEMP TABLE left_behind (n int)",
+            "PREPARE left_behind AS SELECT 1",
+            "SELECT pg_advisory_lock(9)",
+            "DECLARE left_behind CURSOR WITH HOLD FOR SELECT 'ours'",
+            "LISTEN left_behind",
+        ):
+            with contextlib.suppress(errors.ReadOnlySqlTransaction):
+                ours.execute(statement)
+        seen = set()
+        for other in others(transactions):
+            with other.transaction():
+                seen.add(value(other, "SELECT pg_backend_pid()"))
+                assert value(other, "SHOW statement_timeout") == "0"
+                assert value(other, "SHOW search_path") == '"$user", public'
+                assert value(other, "SHOW transaction_isolation") == "read committed"
+                assert value(other, "SHOW transaction_read_only") == "off"
+                assert value(other, "SELECT to_regclass('pg_temp.left_behind')") is None
+                assert value(other, "SELECT count(*) FROM pg_cursors WHERE is_holdable") == 0
+                assert value(other, "SELECT count(*) FROM pg_listening_channels()") == 0
+                assert value(other, "SELECT pg_try_advisory_xact_lock(9)") is True
+        assert backend in seen, "nobody came to the same server"
+
+
+def test_a_cursor_of_another_client_is_never_read(transactions: dict[str, str]) -> None:
+    with ExitStack() as stack:
+        ours, busy, other = (stack.enter_context(connect(transactions)) for _ in range(3))
+        ours.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 'row of ours'")
+        busy.execute("BEGIN")
+        busy.execute("SELECT 1")
+        other.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 'row of the other'")
+        busy.execute("COMMIT")
+        for client in (ours, other):
+            with pytest.raises(errors.InvalidCursorName):
+                client.execute("FETCH ALL FROM c")
+
+
+def test_a_prepared_statement_of_sql_is_gone_after_its_transaction(
+    transactions: dict[str, str],
+) -> None:
+    with connect(transactions) as ours:
+        with ours.transaction():
+            ours.execute("PREPARE ours AS SELECT 1")
+            assert value(ours, "EXECUTE ours") == 1
+        with pytest.raises(errors.InvalidSqlStatementName, match="does not exist"):
+            ours.execute("EXECUTE ours")
+
+
+def test_settings_of_a_transaction_stay_in_it(transactions: dict[str, str]) -> None:
+    with connect(transactions) as connection:
+        with connection.transaction():
+            connection.execute("SET LOCAL work_mem = '1234kB'")
+            assert value(connection, "SHOW work_mem") == "1234kB"
+        assert value(connection, "SHOW work_mem") != "1234kB"
+
+
+# Both
+
+
+def test_sessions_never_take_the_connections_of_transactions(running: RunningFleet) -> None:
+    size = patroni.size(running.manifest(ORDER))
+    session = running.through_pooler(ORDER)
+    transaction = running.through_pooler(ORDER, pooling=Pooling.TRANSACTION)
+    with ExitStack() as stack:
+        for _ in range(sessions(size)):
+            stack.enter_context(connect(session)).execute("SELECT 1")
+        for _ in range(pool_size(size)):
+            stack.enter_context(connect(transaction)).execute("BEGIN; SELECT 1")
+
+
+def test_a_parameter_without_a_name_keeps_nobody_busy(
+    running: RunningFleet, auth: dict[str, str]
+) -> None:
+    with contextlib.suppress(psycopg.OperationalError):
+        connect(auth, options="-c =x", connect_timeout=5).close()
+    for parameters in (auth, running.through_pooler(AUTH, AccessRole.READ_ONLY)):
+        with connect(parameters, connect_timeout=5) as connection:
+            assert value(connection, "SELECT 1") == 1
+
+
+def test_a_reader_enters_the_read_only_names_alone(running: RunningFleet) -> None:
+    for pooling in Pooling:
+        reader = running.through_pooler(AUTH, AccessRole.READ_ONLY, pooling)
+        with connect(reader) as connection:
+            assert value(connection, "SELECT 1") == 1
+        refused({**reader, "dbname": reader["dbname"].replace("-ro", "")}, "cert|login rejected")
+
+
+# A planned switchover
+
+
+def test_a_planned_switchover_ends_idle_sessions_and_holds_new_ones(
+    running: RunningFleet, auth: dict[str, str]
+) -> None:
+    found: list[psycopg.Error] = []
+    stop = threading.Event()
+
+    def clients() -> None:
+        while not stop.is_set():
+            try:
+                with connect(auth, connect_timeout=30) as connection:
+                    connection.execute("SELECT 1")
+            except psycopg.Error as error:
+                found.append(error)
+
+    with connect(auth) as idle:
+        idle.execute("SET application_name = 'idle'")
+        running.run(running.engine.switchover(AUTH))
+        with pytest.raises(psycopg.OperationalError):
+            idle.execute("SELECT 1")
+    thread = threading.Thread(target=clients)
+    thread.start()
+    try:
+        time.sleep(0.2)
+        running.run(running.engine.switchover(AUTH))
+    finally:
+        stop.set()
+        thread.join()
+    # Who is between connecting and leaving in the moment of the change is ended like the idle.
+    assert len(found) <= 1, found
+    with connect(auth, connect_timeout=10) as connection:
+        assert value(connection, "SELECT 1") == 1
+
+
+def test_a_planned_switchover_waits_for_a_sessions_transaction(
+    running: RunningFleet, auth: dict[str, str]
+) -> None:
+    leader = running.leader(AUTH)
+    with connect(auth) as working:
+        working.execute("BEGIN")
+        working.execute("SELECT 1")
+        with pytest.raises(TryLater, match="a transaction has been open for more than 5 s"):
+            running.run(running.engine.switchover(AUTH))
+        assert value(working, "SELECT 1") == 1
+        working.execute("COMMIT")
+        assert running.leader(AUTH) == leader
+        assert value(working, "SELECT 1") == 1
