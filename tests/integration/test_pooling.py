@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -17,9 +18,10 @@ import pytest
 from psycopg import errors
 from running_fleet import AUTH, ORDER, RunningFleet, connect, refused
 
+from pgherd.control.up import converge
 from pgherd.decide.parameters import pool_size, sessions
 from pgherd.engine import AccessRole
-from pgherd.engines.local import patroni
+from pgherd.engines.local import patroni, postgres
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Pooling
 
@@ -261,6 +263,17 @@ def test_a_planned_switchover_ends_idle_sessions_and_holds_new_ones(
     assert len(found) <= 1, found
     with connect(auth, connect_timeout=10) as connection:
         assert value(connection, "SELECT 1") == 1
+
+
+def test_new_clients_of_either_wait_for_a_failover(running: RunningFleet) -> None:
+    pid = postgres.postmaster_pid(running.layout.data(AUTH, running.leader(AUTH).number))
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    for pooling in Pooling:
+        with connect(running.through_pooler(AUTH, pooling=pooling)) as connection:
+            assert value(connection, "SELECT pg_is_in_recovery()") is False
+    outcome = running.run(converge(running.fleet, {"local": running.engine}))
+    assert not outcome.troubles
 
 
 def test_a_planned_switchover_waits_for_a_sessions_transaction(

@@ -329,6 +329,8 @@ class Cluster:
         self._held = self._awaits_change = True
         awaited = pooled_name(self.manifest.service, Pooling.TRANSACTION)
         await self._tell_pooler("PAUSE", awaited)
+        if not self._awaits_change:  # released meanwhile
+            return
         # The others wait too, but nobody waits for a session's end or a reader's transaction. A
         # PAUSE ends when all paused names are at rest, hence after the one that is waited for.
         self._holds = [
@@ -356,10 +358,14 @@ class Cluster:
 
     async def release(self) -> None:
         """Let them go on."""
+        self._awaits_change = False
         for hold in self._holds:
             hold.cancel()
+        # No PAUSE is on its way any more when RESUME follows.
+        await asyncio.gather(*self._holds, return_exceptions=True)
+        self._holds = []
         await self._tell_pooler("RESUME", *self._names)
-        self._held = self._awaits_change = False
+        self._held = False
 
     # Losing a primary
 
