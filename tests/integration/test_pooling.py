@@ -229,6 +229,18 @@ def test_a_reader_enters_the_read_only_names_alone(running: RunningFleet) -> Non
         refused({**reader, "dbname": reader["dbname"].replace("-ro", "")}, "cert|login rejected")
 
 
+def test_a_services_certificate_opens_its_read_only_role_too(running: RunningFleet) -> None:
+    """For applications with one section of TLS settings for primary and replicas."""
+    reader = running.through_pooler(AUTH, AccessRole.READ_ONLY)
+    files = {k: v for k, v in running.through_pooler(AUTH).items() if k in ("sslcert", "sslkey")}
+    with connect(reader | files) as connection:
+        assert value(connection, "SELECT current_user") == "auth_ro"
+    own = {k: v for k, v in reader.items() if k in ("sslcert", "sslkey")}
+    refused(running.through_pooler(AUTH) | own, "login rejected|cert")
+    other = {k: v for k, v in running.through_pooler(ORDER).items() if k in ("sslcert", "sslkey")}
+    refused(reader | other, "cert|login rejected")
+
+
 # A planned switchover
 
 

@@ -51,6 +51,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     "initdb-odd-path": lambda: script("initdb", ODD),
     "pgbouncer.ini": lambda: pooler.settings(LAYOUT, AUTH, "postgres"),
     "pgbouncer-hba.conf": lambda: pooler.hba(AUTH, "postgres"),
+    "pgbouncer-ident.conf": lambda: pooler.ident(AUTH),
     "pgbouncer-users.txt": lambda: pooler.users(AUTH, "postgres"),
     "databases-with-replicas.ini": lambda: pooler.databases(
         AUTH, pooler.Route("127.7.0.3", ("127.7.0.4", "127.7.0.5"))

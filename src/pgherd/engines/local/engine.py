@@ -581,6 +581,7 @@ class LocalEngine:
         folder = ensure_directory(layout.pooler(id), owner)
         write(folder / "pgbouncer.ini", pooler.settings(layout, manifest, owner.name), owner)
         write(folder / "hba.conf", pooler.hba(manifest, owner.name), owner)
+        write(folder / "ident.conf", pooler.ident(manifest), owner)
         write(folder / "users.txt", pooler.users(manifest, owner.name), owner)
         for instance in manifest.instances:
             self._write_instance(environment, manifest, instance)

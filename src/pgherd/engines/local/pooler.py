@@ -115,6 +115,7 @@ client_login_timeout = {LOGIN_SECONDS}
 
 auth_type = hba
 auth_hba_file = {folder}/hba.conf
+auth_ident_file = {folder}/ident.conf
 auth_file = {folder}/users.txt
 client_tls_sslmode = verify-full
 client_tls_cert_file = {pki}/server.crt
@@ -148,16 +149,25 @@ idle_transaction_timeout={READER_IDLE_SECONDS}
 
 
 def hba(manifest: DatabaseManifest, operator: str) -> str:
-    """Who may enter: the service and its read-only role, each by its own certificate."""
+    """Who may enter: the service and its read-only role, each by its own certificate.
+
+    The service's opens the read-only role too: it may less.
+    """
     service, read_only_role = manifest.service, manifest.read_only_role
     read_only = ",".join(f'"{door.name}"' for door in doors(service) if door.read_only)
     everything = ",".join(f'"{door.name}"' for door in doors(service))
     return f"""\
 local pgbouncer "{operator}" peer
 hostssl {everything} "{service}" 0.0.0.0/0 cert
-hostssl {read_only} "{read_only_role}" 0.0.0.0/0 cert
+hostssl {read_only} "{read_only_role}" 0.0.0.0/0 cert map=readers
 host all all 0.0.0.0/0 reject
 """
+
+
+def ident(manifest: DatabaseManifest) -> str:
+    """Whose certificates open the read-only role."""
+    reader = manifest.read_only_role
+    return "".join(f'readers "{name}" "{reader}"\n' for name in (manifest.service, reader))
 
 
 def users(manifest: DatabaseManifest, operator: str) -> str:
