@@ -65,8 +65,8 @@ from pgherd.files import ensure_directory, ensure_trusted, write
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 from pgherd.fleet.names import pooled_name
 
-LAYOUT = 2
-"""How the state folder is divided: who writes where. Nothing converts one into another."""
+LAYOUT = 3
+"""How the state folder is divided, and what its poolers serve. Nothing converts one into another."""
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
 AGENT_SECONDS = 120.0
