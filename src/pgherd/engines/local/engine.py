@@ -66,7 +66,7 @@ from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, 
 from pgherd.fleet.names import pooled_name
 
 LAYOUT = 3
-"""How the state folder is divided, and what its poolers serve. Nothing converts one into another."""
+"""How the state folder is divided, and what its poolers serve. Nothing converts another into it."""
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
 AGENT_SECONDS = 120.0
