@@ -79,6 +79,15 @@ def test_a_reader_does_not_enter_the_primarys_name(reader: dict[str, str]) -> No
         connect(reader | {"dbname": "auth"}, connect_timeout=5)
 
 
+@pytest.mark.makes(READER, "keep the pooler busy for ever by a parameter without a name")
+def test_a_parameter_without_a_name_keeps_nobody_busy(
+    reader: dict[str, str], service: dict[str, str]
+) -> None:
+    with contextlib.suppress(psycopg.OperationalError):
+        connect(reader, options="-c =x", connect_timeout=5).close()
+    answers_soon(service)
+
+
 @pytest.mark.makes(READER, "hold a switchover up")
 def test_a_readers_transaction_holds_no_switchover_up(running: RunningFleet) -> None:
     parameters = running.through_pooler(AUTH, AccessRole.READ_ONLY)

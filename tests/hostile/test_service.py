@@ -145,7 +145,7 @@ def test_a_slow_revision_holds_nothing_up(running: RunningFleet) -> None:
     "enter the maintenance database",
     "enter the pooler's console",
     "enter another service's database",
-    "log in as its reader with its own certificate",
+    "log in as another service's reader with its own certificate",
     "pass by the pooler with its own certificate",
 )
 def test_a_service_logs_in_to_its_own_database_as_itself(
@@ -157,6 +157,8 @@ def test_a_service_logs_in_to_its_own_database_as_itself(
     theirs = {key: auth[key] for key in ("sslcert", "sslkey")}
     refused(other | theirs, r"certificate authentication failed|login rejected")
     refused(other | theirs | {"user": "auth"}, r"login rejected|no authentication|no such")
+    reader = running.through_pooler(ORDER, AccessRole.READ_ONLY)
+    refused(reader | theirs, r"certificate authentication failed|login rejected")
     refused(auth | {"user": "auth_ro"}, r"authentication failed|login rejected")
     refused(running.past_pooler(AUTH) | theirs, r"certificate authentication failed")
 

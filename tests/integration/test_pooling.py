@@ -211,16 +211,6 @@ def test_sessions_never_take_the_connections_of_transactions(running: RunningFle
             stack.enter_context(connect(transaction)).execute("BEGIN; SELECT 1")
 
 
-def test_a_parameter_without_a_name_keeps_nobody_busy(
-    running: RunningFleet, auth: dict[str, str]
-) -> None:
-    with contextlib.suppress(psycopg.OperationalError):
-        connect(auth, options="-c =x", connect_timeout=5).close()
-    for parameters in (auth, running.through_pooler(AUTH, AccessRole.READ_ONLY)):
-        with connect(parameters, connect_timeout=5) as connection:
-            assert value(connection, "SELECT 1") == 1
-
-
 def test_a_reader_enters_the_read_only_names_alone(running: RunningFleet) -> None:
     for pooling in Pooling:
         reader = running.through_pooler(AUTH, AccessRole.READ_ONLY, pooling)
