@@ -22,7 +22,7 @@ from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.engine import AccessRole, DatabaseState, Engine, Observation, Unknown
 from pgherd.errors import InputError, NeedsHuman, TryLater
-from pgherd.fleet.desired import Database, DatabaseId, Fleet
+from pgherd.fleet.desired import Database, DatabaseId, Fleet, Pooling
 from pgherd.fleet.summary import Table
 
 _LONGEST_LINE = 1 << 20
@@ -142,9 +142,11 @@ def _unserving(id: DatabaseId, observation: Observation) -> str:
 
 
 async def _target(database: Database, engine: Engine) -> dict[str, Any]:
+    # Customers may be more than sessions, and keep nothing from one transaction to the next.
+    pooling = Pooling.TRANSACTION
     service, readers = await asyncio.gather(
-        engine.access(database.id, AccessRole.SERVICE, database.pooling),
-        engine.access(database.id, AccessRole.READ_ONLY, database.pooling),
+        engine.access(database.id, AccessRole.SERVICE, pooling),
+        engine.access(database.id, AccessRole.READ_ONLY, pooling),
     )
     return {
         "environment": database.id.environment,
