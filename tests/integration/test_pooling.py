@@ -19,7 +19,7 @@ from psycopg import errors
 from running_fleet import AUTH, ORDER, RunningFleet, connect, refused
 
 from pgherd.control.up import converge
-from pgherd.decide.parameters import pool_size, sessions
+from pgherd.decide.parameters import pool_size, session_pool_size
 from pgherd.engine import AccessRole
 from pgherd.engines.local import patroni, postgres
 from pgherd.errors import TryLater
@@ -205,7 +205,7 @@ def test_sessions_never_take_the_connections_of_transactions(running: RunningFle
     session = running.through_pooler(ORDER)
     transaction = running.through_pooler(ORDER, pooling=Pooling.TRANSACTION)
     with ExitStack() as stack:
-        for _ in range(sessions(size)):
+        for _ in range(session_pool_size(size)):
             stack.enter_context(connect(session)).execute("SELECT 1")
         for _ in range(pool_size(size)):
             stack.enter_context(connect(transaction)).execute("BEGIN; SELECT 1")

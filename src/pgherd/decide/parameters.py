@@ -30,7 +30,7 @@ def connections(size: InstanceSize) -> int:
     The service's pools towards primary and replicas, which may be the same server, and the
     reader's. 20 are kept for the agent, Patroni and operators.
     """
-    return _busy(size) + 2 * sessions(size)
+    return _busy(size) + 2 * session_pool_size(size)
 
 
 def _busy(size: InstanceSize) -> int:
@@ -47,7 +47,7 @@ def pool_size(size: InstanceSize) -> int:
     return _clamp(size.max_ocpus, 20, 256) // 2
 
 
-def sessions(size: InstanceSize) -> int:
+def session_pool_size(size: InstanceSize) -> int:
     """How many clients of the service may have a session at once, under one name."""
     return max(50, 2 * pool_size(size))
 
@@ -79,7 +79,7 @@ def cluster_parameters(size: InstanceSize) -> dict[str, Value]:
     """What primary and replicas must agree on; from the largest size, so it never changes."""
     return {
         "max_connections": connections(size),
-        # For each connection, and half of them are of sessions that hold few: half of the default.
+        # Half of the default for each of many more connections, most of which hold few.
         "max_locks_per_transaction": 32,
         "max_worker_processes": 8 + min(size.max_ocpus, 64),
         "max_wal_senders": 12,

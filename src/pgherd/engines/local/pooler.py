@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgherd.decide.parameters import pool_size, readers_pool_size, sessions
+from pgherd.decide.parameters import pool_size, readers_pool_size, session_pool_size
 from pgherd.engines.local import patroni
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
@@ -181,7 +181,7 @@ def databases(manifest: DatabaseManifest, route: Route) -> str:
     primary = route.primary
     replicas = ",".join(route.replicas) or primary
     size = patroni.size(manifest)
-    pools = {Pooling.SESSION: sessions(size), Pooling.TRANSACTION: pool_size(size)}
+    pools = {Pooling.SESSION: session_pool_size(size), Pooling.TRANSACTION: pool_size(size)}
     lines = ["[databases]"]
     for door in doors(manifest.service):
         # With no server known, an address where nothing ever listens: clients wait and retry.

@@ -66,6 +66,7 @@ async def _planned(cluster: Cluster, leader: str, candidate: str) -> None:
         await cluster.release()
         raise TryLater(f"{cluster.manifest.id}: {problem}".strip()) from problem
     except TimeoutError:
+        await cluster.end_session()  # it may have been in the middle of a question
         await cluster.release()
         raise TryLater(
             f"{cluster.manifest.id}: a transaction has been open for more than 5 s",
