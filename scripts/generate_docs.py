@@ -16,6 +16,7 @@ from pgherd.fleet.schema import schema_text, with_reference
 
 FLEET_FILE = Path("docs/fleet-file.md")
 SECURITY = Path("docs/security.md")
+POOLING = Path("docs/pooling.md")
 
 
 def fleet_file_page() -> str:
@@ -58,10 +59,20 @@ def section(context: click.Context) -> str:
 
 def security_page() -> str:
     """Return the page on security with its table of tries as the tests make them."""
-    tries = run_path("tests/hostile/tries.py", run_name="tries")
-    before, begin, rest = SECURITY.read_text().partition("<!-- tries -->")
-    _, end, after = rest.partition("<!-- end of tries -->")
-    return f"{before}{begin}\n\n{tries['table']()}\n\n{end}{after}"
+    return with_table(SECURITY, "tries", "tests/hostile/tries.py")
+
+
+def pooling_page() -> str:
+    """Return the page on pooling with its table of habits as the tests have them."""
+    return with_table(POOLING, "habits", "tests/integration/habits.py")
+
+
+def with_table(page: Path, name: str, module: str) -> str:
+    """Return a page with the table of a module of tests between the marks of that name."""
+    table = run_path(module, run_name=name)["table"]()
+    before, begin, rest = page.read_text().partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- end of {name} -->")
+    return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
 PAGES: dict[Path, Callable[[], str]] = {
@@ -69,6 +80,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     FLEET_FILE: fleet_file_page,
     Path("docs/commands.md"): commands_page,
     SECURITY: security_page,
+    POOLING: pooling_page,
 }
 
 
