@@ -129,7 +129,8 @@ server_tls_ca_file = {pki}/data-authority.crt
 
 server_login_retry = 0.1
 server_connect_timeout = 3
-server_lifetime = 3600
+; What ALTER ROLE or ALTER DATABASE sets holds for server connections that are opened later.
+server_lifetime = 300
 query_wait_timeout = 60
 tcp_keepalive = 1
 tcp_keepidle = 10
