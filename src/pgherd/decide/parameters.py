@@ -79,8 +79,9 @@ def cluster_parameters(size: InstanceSize) -> dict[str, Value]:
     """What primary and replicas must agree on; from the largest size, so it never changes."""
     return {
         "max_connections": connections(size),
-        # Half of the default for each of many more connections, most of which hold few.
+        # Half of the defaults for each of many more connections, most of which hold few.
         "max_locks_per_transaction": 32,
+        "max_pred_locks_per_transaction": 32,
         "max_worker_processes": 8 + min(size.max_ocpus, 64),
         "max_wal_senders": 12,
         "max_replication_slots": 12,
