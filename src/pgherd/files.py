@@ -57,11 +57,13 @@ def ensure_directory(path: Path, reader: Owner | None = None) -> Path:
             ensure_directory(path.parent, reader)
         with _explained(path):
             path.mkdir(mode=0o700, exist_ok=True)
-        if reader and reader.is_another:
+        path.chmod(0o700)
+    if reader and reader.is_another:
+        found = path.stat()
+        # New, or left so by a command that was killed before its next line.
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) == 0o700:
             os.chown(path, -1, reader.gid)
             path.chmod(0o750)
-        else:
-            path.chmod(0o700)
     return path
 
 

@@ -172,10 +172,10 @@ def test_two_commands_at_once(tiny: Place) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "is at work" in tiny.run("up", "--no-wait", exit_code=3)
         waiting = tiny.start("up")
-        time.sleep(1)
+        assert waiting.stdout
+        assert "waiting for" in waiting.stdout.readline()
         assert waiting.poll() is None
-    output, _ = waiting.communicate(timeout=30)
-    assert "waiting for" in output
+    waiting.communicate(timeout=60)
     assert waiting.returncode == 0
 
 

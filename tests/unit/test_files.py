@@ -45,6 +45,15 @@ def test_a_reader_may_enter_read_and_run_and_change_nothing(tmp_path: Path) -> N
 
 
 @only_root
+def test_a_folder_that_was_made_and_not_opened_is_opened(tmp_path: Path) -> None:
+    """As after a kill between the two."""
+    (tmp_path / "a").mkdir(mode=0o700)
+    ensure_directory(tmp_path / "a", OTHER)
+    assert access(tmp_path / "a") == (0, 12345, 0o750)
+    assert access(tmp_path)[2] == 0o700
+
+
+@only_root
 def test_a_folder_is_given_once(tmp_path: Path) -> None:
     folder = OTHER.give(tmp_path / "own")
     assert access(folder) == (12345, 12345, 0o700)

@@ -119,6 +119,7 @@ class Agent:
                 "converge_environment": self.converge_environment,
                 "converge_database": self.converge_database,
                 "mend_environment": self.mend_environment,
+                "wait_for_environment": self.wait_for_environment,
                 "status": self.status,
                 "certificates_due": self.certificates_due,
                 "wait": self.wait,
@@ -245,6 +246,16 @@ class Agent:
             await self._ensure_environment(manifest)
             return
         check_environment(self.layout, manifest, self.supervisor)
+
+    async def wait_for_environment(self, environment: str, seconds: float) -> bool:
+        """Wait until an environment's etcd is watched; whether it is."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while loop.time() < deadline:
+            if environment in self.seen:
+                return True
+            await asyncio.sleep(0.02)
+        return False
 
     async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
         """Stop what an earlier agent started and did not live to stop."""

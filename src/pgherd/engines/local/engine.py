@@ -201,6 +201,10 @@ class LocalEngine:
         except TryLater:
             await self._agent("mend_environment", environment=manifest.name)
             await wait_until_ready(self.layout, manifest, ETCD_SECONDS)
+        # The agent looks again after a moment, and says until then that it sees nothing.
+        await self._agent(
+            "wait_for_environment", environment=manifest.name, seconds=ETCD_HOPE_SECONDS
+        )
 
     async def ensure_environment_stopped(self, environment: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted."""
