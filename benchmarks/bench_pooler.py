@@ -109,6 +109,8 @@ def by_hand(fleet: Sandbox, manifest: DatabaseManifest) -> Iterator[Access]:
         if os.geteuid() == 0:
             for path in (place, *place.rglob("*")):
                 shutil.chown(path, "postgres", "postgres")
+            assert access.key
+            shutil.chown(access.key, "root", "root")
         process = subprocess.Popen(
             [manifest.pooler_program, str(place / "pgbouncer.ini")],
             cwd=place,
