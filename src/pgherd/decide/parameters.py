@@ -30,7 +30,7 @@ def connections(size: InstanceSize) -> int:
     The service's pools towards primary and replicas, which may be the same server, and the
     reader's. 20 are kept for the agent, Patroni and operators.
     """
-    return _busy(size) + 2 * session_pool_size(size)
+    return _busy(size) + session_pool_size(size) + session_pool_size(size, read_only=True)
 
 
 def _busy(size: InstanceSize) -> int:
@@ -47,9 +47,9 @@ def pool_size(size: InstanceSize) -> int:
     return _clamp(size.max_ocpus, 20, 256) // 2
 
 
-def session_pool_size(size: InstanceSize) -> int:
-    """How many clients of the service may have a session at once, under one name."""
-    return max(50, 2 * pool_size(size))
+def session_pool_size(size: InstanceSize, *, read_only: bool = False) -> int:
+    """How many clients of the service may have a session at once; half as many to read only."""
+    return max(50, 2 * pool_size(size)) // (2 if read_only else 1)
 
 
 def readers_pool_size(size: InstanceSize) -> int:

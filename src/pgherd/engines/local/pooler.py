@@ -182,14 +182,16 @@ def databases(manifest: DatabaseManifest, route: Route) -> str:
     primary = route.primary
     replicas = ",".join(route.replicas) or primary
     size = patroni.size(manifest)
-    pools = {Pooling.SESSION: session_pool_size(size), Pooling.TRANSACTION: pool_size(size)}
     lines = ["[databases]"]
     for door in doors(manifest.service):
         # With no server known, an address where nothing ever listens: clients wait and retry.
         hosts = (replicas if door.read_only else primary) or manifest.pooler_address
+        pool = pool_size(size)
+        if door.pooling is Pooling.SESSION:
+            pool = session_pool_size(size, read_only=door.read_only)
         lines.append(
             f"{door.name} = host={hosts} port={manifest.postgresql_port}"
             f" dbname={manifest.service} pool_mode={door.pooling}"
-            f" pool_size={pools[door.pooling]} load_balance_hosts=round-robin"
+            f" pool_size={pool} load_balance_hosts=round-robin"
         )
     return "\n".join(lines) + "\n"
