@@ -112,9 +112,12 @@ def test_a_statement_that_is_freed_by_sql_loses_no_commit(auth: dict[str, str]) 
 
 
 @pytest.mark.usefixtures("kept")
-def test_dumps_and_restores_disturb_nobody(auth: dict[str, str], tmp_path: Path) -> None:
+def test_dumps_and_restores_disturb_nobody(
+    running: RunningFleet, auth: dict[str, str], tmp_path: Path
+) -> None:
     dump = tmp_path / "dump.sql"
-    tools = {**os.environ, **running_variables(auth)}
+    access = running.run(running.engine.access(AUTH, AccessRole.SERVICE))
+    tools = {**os.environ, **access.variables()}
     with connect(auth) as working:
         for _ in range(3):
             subprocess.run([DUMP, "--table=kept", "--file", dump], env=tools, check=True)
@@ -124,11 +127,6 @@ def test_dumps_and_restores_disturb_nobody(auth: dict[str, str], tmp_path: Path)
         subprocess.run(restore, env=tools, check=True, stdout=subprocess.DEVNULL)
         for other in others(auth):
             assert value(other, COUNT) == 3
-
-
-def running_variables(parameters: dict[str, str]) -> dict[str, str]:
-    names = {"dbname": "PGDATABASE"}
-    return {names.get(k, f"PG{k.upper()}"): v for k, v in parameters.items()}
 
 
 # A transaction
