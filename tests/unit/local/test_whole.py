@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -138,9 +142,26 @@ def test_marks_of_a_server_that_runs_stay(
     assert names(*places) == before
 
 
-def test_a_process_whose_session_goes_on_is_no_leftover(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+LEAVES_A_CHILD = "import subprocess as s; print(s.Popen(['sleep', '60'], stdout=s.DEVNULL).pid)"
+
+
+def test_only_what_a_program_left_behind_is_ended(tmp_path: Path) -> None:
+    """A session that goes on is somebody's work."""
+    begin = partial(subprocess.Popen, cwd=tmp_path, start_new_session=True)
+    with begin(["sleep", "60"]) as worker:
+        with begin([sys.executable, "-c", LEAVES_A_CHILD], stdout=subprocess.PIPE) as program:
+            assert program.stdout
+            left = int(program.stdout.read())
+        leftovers.end_helpers(tmp_path)
+        deadline = time.monotonic() + 10
+        while left in processes.working_in(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert processes.working_in(tmp_path) == [worker.pid]
+        worker.kill()
+
+
+def test_a_session_of_outside_of_the_container_is_no_leftover(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    leftovers.end_helpers(tmp_path)
+    monkeypatch.setattr(os, "getsid", lambda pid: 0)
     assert not processes.is_left_alone(os.getpid())

@@ -87,10 +87,15 @@ def works_in(pid: int, folder: os.PathLike[str]) -> bool:
 
 
 def is_left_alone(pid: int) -> bool:
-    """Whether the process that began its session has ended."""
+    """Whether the process that began its session has ended.
+
+    A session that was begun outside of this container has the number 0, and nobody knows.
+    """
     try:
         leader = os.getsid(pid)
     except ProcessLookupError:
+        return False
+    if leader == 0:
         return False
     return not Path(f"/proc/{leader}").exists() or _stat(leader)[:1] == ["Z"]
 
@@ -107,6 +112,14 @@ def executable(pid: int) -> str:
     """The file that it runs; empty when it has ended."""
     try:
         return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+    except OSError:
+        return ""
+
+
+def title(pid: int) -> str:
+    """What it calls itself, which may be anything; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0 ")
     except OSError:
         return ""
 
