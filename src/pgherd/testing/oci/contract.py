@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from pgherd.testing.oci.operations import OPERATIONS
 
@@ -78,6 +79,19 @@ def read(service: str, root: Path) -> Iterator[Operation]:
             yield _operation(service, client, prefix, methods[name])
 
 
+_PARSING = Lock()
+
+
+def parsed(source: str) -> ast.Module:
+    """The syntax tree; one at a time.
+
+    CPython up to 3.11.4 counts the depth of all threads' trees together, and then fails with "AST
+    constructor recursion depth mismatch" (its issue 106905).
+    """
+    with _PARSING:
+        return ast.parse(source)
+
+
 def _methods(text: str) -> dict[str, str]:
     starts = [(found.start(), found[1]) for found in re.finditer(r"^    def (\w+)\(", text, re.M)]
     ends = [*(start for start, _ in starts[1:]), len(text)]
@@ -87,7 +101,7 @@ def _methods(text: str) -> dict[str, str]:
 def _operation(service: str, client: str, prefix: str, source: str) -> Operation:
     function = next(
         node
-        for node in ast.walk(ast.parse(textwrap.dedent(source)))
+        for node in ast.walk(parsed(textwrap.dedent(source)))
         if isinstance(node, ast.FunctionDef)
     )
     known = _assignments(function)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from pgherd.testing.oci.contract import sdk
+from pgherd.testing.oci.contract import parsed, sdk
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def exists(service: str, name: str) -> bool:
 @cache
 def _class(service: str, name: str) -> ast.ClassDef:
     file = sdk() / service / "models" / f"{_files(service)[name]}.py"
-    for node in ast.parse(file.read_text()).body:
+    for node in parsed(file.read_text()).body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             return node
     raise LookupError(f"{file.name} has no class {name}")
