@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 
 import psycopg
@@ -16,7 +16,7 @@ from tries import READER
 
 from pgherd.decide.parameters import readers_pool_size
 from pgherd.engine import AccessRole
-from pgherd.engines.local import patroni, pooler
+from pgherd.engines.local import agent, patroni, pooler
 from pgherd.engines.local.reader import GUARD
 
 pytestmark = pytest.mark.integration
@@ -155,7 +155,7 @@ def note(service: dict[str, str]) -> Iterator[None]:
 @pytest.mark.makes(READER, "wait for a lock, with all others in line behind")
 @pytest.mark.parametrize("what", WAITING)
 def test_a_reader_that_waits_for_a_lock_is_ended(
-    reader: dict[str, str], service: dict[str, str], what: str
+    running: RunningFleet, reader: dict[str, str], service: dict[str, str], what: str
 ) -> None:
     def may_enter() -> bool:
         with contextlib.suppress(psycopg.Error), connect(reader, connect_timeout=5) as connection:
@@ -163,8 +163,11 @@ def test_a_reader_that_waits_for_a_lock_is_ended(
         return False
 
     eventually(may_enter, 45, pause=1)
-    with connect(reader) as holder, connect(reader) as waiter:
+    with closing(connect(reader)) as holder, closing(connect(reader)) as waiter:
         holder.execute("BEGIN; SELECT count(*) FROM note; SELECT count(*) FROM pg_roles")
+        waiter.execute("BEGIN; SET TRANSACTION READ WRITE")
+        # What the agent remembers of the role is out of date from now on.
+        waiter.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine'; COMMIT")
         waiter.execute("BEGIN; SET TRANSACTION READ WRITE")
         thread = threading.Thread(target=ignore_end, args=(waiter, WAITING[what]))
         thread.start()
@@ -173,9 +176,29 @@ def test_a_reader_that_waits_for_a_lock_is_ended(
         with connect(service, connect_timeout=10) as connection:
             connection.execute("INSERT INTO note VALUES ('written')")
             assert connection.execute("SELECT count(*) FROM note").fetchone() == (1,)
-        assert time.monotonic() - began < 5
+        with running.operator(STAGING_AUTH, database="postgres"):
+            assert time.monotonic() - began < 5
         thread.join()
     eventually(may_enter, 45, pause=1)
+
+
+def test_the_agent_keeps_its_session_while_nobody_can_log_in(running: RunningFleet) -> None:
+    """A reader can lock the catalogue of roles: the session that ends it must be there before."""
+
+    def agents() -> set[int]:
+        rows = operator.execute(
+            "SELECT pid FROM pg_catalog.pg_stat_get_activity(NULL)"
+            " WHERE application_name OPERATOR(pg_catalog.=) 'pgherd' AND usesysid = 10::oid"
+        )
+        return {pid for (pid,) in rows}
+
+    with running.operator(STAGING_AUTH, database="postgres") as operator:
+        eventually(lambda: len(agents()) == 1, 45)
+        before = agents()
+        with operator.transaction():
+            operator.execute("LOCK TABLE pg_authid")
+            time.sleep(agent.EXAMINE_SECONDS * agent.EXAMINE_ROUNDS + 5)
+        assert agents() == before
 
 
 def ignore_end(connection: psycopg.Connection[Any], statement: str) -> None:

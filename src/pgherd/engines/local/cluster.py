@@ -13,8 +13,8 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -244,19 +244,14 @@ class Cluster:
         Raises TryLater when there is no primary that answers.
         """
         leader, instance = self._primary()
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                session = await self._superuser(leader, instance)
-                cursor = await session.execute(
-                    "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff("
-                    "pg_catalog.pg_current_wal_lsn(), replay_lsn)::pg_catalog.int8"
-                    " FROM pg_catalog.pg_stat_replication"
-                )
-                rows = await cursor.fetchall()
-                self._reader = await reader.mend(session, self.manifest)
-        except (psycopg.Error, TimeoutError) as error:
-            await self.end_session()
-            raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
+        async with self._look(leader, instance) as session:
+            cursor = await session.execute(
+                "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff("
+                "pg_catalog.pg_current_wal_lsn(), replay_lsn)::pg_catalog.int8"
+                " FROM pg_catalog.pg_stat_replication"
+            )
+            rows = await cursor.fetchall()
+            self._reader = await reader.mend(session, self.manifest)
         if self.leader == leader:
             before = self._healthy_replicas(leader)
             self.replication = {name: Replication(state, lag) for name, state, lag in rows}
@@ -269,18 +264,38 @@ class Cluster:
         leader, instance = self._primary()
         if self._healthy_replicas(leader) or self.routed != leader:
             return
+        try:
+            held_up = await self._end_readers(leader, instance)
+        except TryLater:
+            data = self.layout.data(self.manifest.id, instance.number)
+            held_up = reader.end_all_if_one_waits(self.manifest, data)
+            if not held_up:
+                raise
+        if held_up:
+            async with self._look(leader, instance) as session:
+                await reader.keep_out(session, self.manifest)
+
+    async def _end_readers(self, leader: str, instance: InstanceManifest) -> int:
         if self._reader is None:
             await self.examine()
         if self._reader is None:
-            return
-        session = await self._superuser(leader, instance)
+            return 0
+        async with self._look(leader, instance) as session:
+            return await reader.end_sessions(session, self._reader)
+
+    @asynccontextmanager
+    async def _look(
+        self, leader: str, instance: InstanceManifest
+    ) -> AsyncIterator[sessions.Connection]:
+        """The session with the leader, for a look; TryLater where it does not answer in time.
+
+        One that has only waited for a lock is kept: a reader may have locked what a login needs.
+        """
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                if await reader.end_sessions(session, self._reader):
-                    await reader.keep_out(session, self.manifest)
+                yield await self._superuser(leader, instance)
         except (psycopg.Error, TimeoutError) as error:
-            # One that was only too slow is kept: a reader may have locked what a login needs.
-            if isinstance(error, TimeoutError) or session.broken:
+            if not isinstance(error, psycopg.errors.LockNotAvailable):
                 await self.end_session()
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
 

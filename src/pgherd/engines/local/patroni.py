@@ -227,7 +227,6 @@ def _parameters(
         "ssl_ca_file": str(pki / "data-authority.crt"),
         "ssl_min_protocol_version": "TLSv1.2",
         "password_encryption": "scram-sha-256",
-        "cluster_name": f"{manifest.environment}/{manifest.instance_name(instance.number)}",
         "log_line_prefix": "%m [%p] %q%u@%d ",
         "log_checkpoints": False,
         "log_lock_waits": True,

@@ -14,11 +14,13 @@ transaction too long, is ended, and its role stays out until the next look at it
 from __future__ import annotations
 
 import logging
+import signal
+from pathlib import Path
 
 from psycopg import sql
 
 from pgherd.decide.parameters import readers_pool_size
-from pgherd.engines.local import patroni
+from pgherd.engines.local import patroni, processes
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.postgres import READERS_SETTINGS
 from pgherd.engines.local.sessions import Connection
@@ -50,6 +52,27 @@ async def end_sessions(session: Connection, role: int) -> int:
     cursor = await session.execute(GUARD, (role, role, f"{LONGEST_SECONDS} s"), prepare=True)
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+def end_all_if_one_waits(manifest: DatabaseManifest, data: Path) -> int:
+    """End a reader's sessions without asking PostgreSQL; how many.
+
+    A reader that has the catalogue of roles locked keeps everybody from logging in, and sessions
+    that are there from ending another. PostgreSQL's processes say whose they are and whether they
+    wait for a lock (`update_process_title`). `data` is the instance's data directory.
+    """
+    # Patroni gives the server its scope as `cluster_name`.
+    mine = f"postgres: {manifest.service}: {manifest.read_only_role} "
+    titles = {pid: processes.title(pid) for pid in processes.working_in(data)}
+    readers = {pid: title for pid, title in titles.items() if title.startswith(mine)}
+    if not any(title.endswith(" waiting") for title in readers.values()):
+        return 0
+    for pid in readers:
+        if process := processes.Process.of(pid):
+            if processes.title(pid).startswith(mine):
+                process.signal(signal.SIGTERM)
+            process.close()
+    return len(readers)
 
 
 async def keep_out(session: Connection, manifest: DatabaseManifest) -> None:

@@ -66,12 +66,15 @@ async def console(
 
 
 def pinned(seconds: float) -> str:
-    """What a start packet settles: where names lead, and the longest that a statement takes."""
+    """What a start packet settles: where names lead, and the longest that a statement takes.
+
+    It waits half as long for a lock, and says so, before its statement is given up.
+    """
     milliseconds = round(seconds * 1000)
     settings = {
         "search_path": "pg_catalog",
         "statement_timeout": milliseconds,
-        "lock_timeout": milliseconds,
+        "lock_timeout": milliseconds // 2,
         "idle_in_transaction_session_timeout": milliseconds,
     }
     return " ".join(f"-c {name}={value}" for name, value in settings.items())
