@@ -4,6 +4,15 @@
 # Installing a server's package must not start that server, nor create a cluster on port 5432:
 # both are held back for packages that this run brings in. What was there before is left alone.
 
+SUPPORTED_POSTGRESQL="14 15 16 17 18"
+
+# Those that pgherd supports, of all that are installed.
+postgresql_versions() {
+    for version in $SUPPORTED_POSTGRESQL; do
+        [ ! -x "/usr/lib/postgresql/$version/bin/postgres" ] || printf '%s ' "$version"
+    done
+}
+
 missing_packages() {
     for package in "$@"; do
         dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||

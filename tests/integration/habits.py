@@ -8,79 +8,74 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-WORKS, LOST, ERROR, REFUSED = "works", "forgotten", "error", "refused"
-"""As in a session of PostgreSQL; as if it had not been done; an error later; an error at once."""
+WORKS, ERROR, REFUSED = "works", "error", "refused"
+"""As in a session of PostgreSQL; an error when it is asked for; an error at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """`answer` is what `ask` gives where it works; `{n}` in it is the client's number.
-
-    `forgotten` is what it gives where what was kept is gone.
-    """
+    """`answer` is what `ask` gives where it works; `{n}` in it is the client's number."""
 
     what: str
     keep: str
     ask: str
     answer: str | None
     transaction: str
-    forgotten: str | None = None
     session: str = WORKS
 
 
-def setting(name: str, value: str, default: str, transaction: str = LOST) -> Habit:
+def setting(name: str, value: str) -> Habit:
     """`SET name`."""
     what = f"`SET {name}`"
-    return Habit(what, f"SET {name} = '{value}'", f"SHOW {name}", value, transaction, default)
+    return Habit(what, f"SET {name} = '{value}'", f"SHOW {name}", value, WORKS)
 
 
 HABITS: tuple[Habit, ...] = (
-    setting("DateStyle", "German, DMY", "ISO, MDY", WORKS),
-    setting("IntervalStyle", "iso_8601", "postgres", WORKS),
-    setting("TimeZone", "Asia/Tokyo", "", WORKS),
-    setting("application_name", "shop {n}", "", WORKS),
-    setting("client_encoding", "LATIN1", "UTF8", WORKS),
-    setting("standard_conforming_strings", "off", "on", WORKS),
-    setting("default_transaction_read_only", "on", "off", WORKS),
-    setting("search_path", "pg_catalog", '"$user", public'),
-    setting("statement_timeout", "77s", "0"),
-    setting("lock_timeout", "77s", "0"),
-    setting("idle_in_transaction_session_timeout", "77s", "0"),
-    setting("idle_session_timeout", "77s", "0"),
-    setting("default_transaction_isolation", "serializable", "read committed"),
-    setting("default_transaction_deferrable", "on", "off"),
-    setting("work_mem", "1234kB", ""),
-    setting("synchronous_commit", "off", "on"),
-    setting("extra_float_digits", "0", "1"),
-    setting("bytea_output", "escape", "hex"),
-    setting("enable_seqscan", "off", "on"),
-    setting("jit", "on", "off"),
-    setting("plan_cache_mode", "force_custom_plan", "auto"),
-    setting("row_security", "off", "on"),
-    setting("default_tablespace", "pg_default", ""),
+    setting("DateStyle", "German, DMY"),
+    setting("IntervalStyle", "iso_8601"),
+    setting("TimeZone", "Asia/Tokyo"),
+    setting("application_name", "shop {n}"),
+    setting("client_encoding", "LATIN1"),
+    setting("standard_conforming_strings", "off"),
+    setting("default_transaction_read_only", "on"),
+    setting("search_path", "pg_catalog"),
+    setting("statement_timeout", "77s"),
+    setting("lock_timeout", "77s"),
+    setting("idle_in_transaction_session_timeout", "77s"),
+    setting("idle_session_timeout", "77s"),
+    setting("default_transaction_isolation", "serializable"),
+    setting("default_transaction_deferrable", "on"),
+    setting("work_mem", "1234kB"),
+    setting("synchronous_commit", "off"),
+    setting("extra_float_digits", "0"),
+    setting("bytea_output", "escape"),
+    setting("enable_seqscan", "off"),
+    setting("jit", "on"),
+    setting("plan_cache_mode", "force_custom_plan"),
+    setting("row_security", "off"),
+    setting("default_tablespace", "pg_default"),
     Habit(
         "`SET` of a setting of one's own",
         "SET shop.tenant = 't{n}'",
         "SELECT current_setting('shop.tenant', true)",
         "t{n}",
-        LOST,
-        "",
+        REFUSED,
     ),
     Habit(
         "`set_config(..., false)`",
         "SELECT set_config('shop.user', 'u{n}', false)",
         "SELECT current_setting('shop.user', true)",
         "u{n}",
-        LOST,
-        "",
+        REFUSED,
     ),
+    Habit("`SET temp_buffers`", "SET temp_buffers = '2MB'", "SHOW temp_buffers", "2MB", REFUSED),
+    Habit("`SET ROLE`", "SET ROLE auth", "SELECT current_role", "auth", REFUSED),
     Habit(
         "`SET SESSION CHARACTERISTICS`",
         "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
         "SHOW transaction_isolation",
         "serializable",
-        LOST,
-        "read committed",
+        WORKS,
     ),
     Habit("`SET TIME ZONE`", "SET TIME ZONE 'UTC'", "SHOW TimeZone", "UTC", WORKS),
     Habit("`SET NAMES`", "SET NAMES 'LATIN1'", "SHOW client_encoding", "LATIN1", WORKS),
@@ -98,35 +93,35 @@ HABITS: tuple[Habit, ...] = (
         "CREATE TEMP TABLE own AS SELECT 'row of {n}' AS r",
         "SELECT r FROM own",
         "row of {n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "`SELECT INTO TEMP`",
         "SELECT 'row of {n}' AS r INTO TEMP taken",
         "SELECT r FROM taken",
         "row of {n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "a temporary view",
         "CREATE TEMP VIEW seen AS SELECT 'row of {n}' AS r",
         "SELECT r FROM seen",
         "row of {n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "a temporary sequence",
         "CREATE TEMP SEQUENCE counted START 1{n}",
         "SELECT nextval('counted')::text",
         "1{n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "a temporary function",
         "CREATE FUNCTION pg_temp.mine() RETURNS text RETURN 'row of {n}'",
         "SELECT pg_temp.mine()",
         "row of {n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "a temporary table with `ON COMMIT DROP`",
@@ -141,14 +136,14 @@ HABITS: tuple[Habit, ...] = (
         "DECLARE held CURSOR WITH HOLD FOR SELECT 'row of {n}'",
         "FETCH held",
         "row of {n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "a `SCROLL` cursor `WITH HOLD`",
         "DECLARE scrolled SCROLL CURSOR WITH HOLD FOR SELECT 'row of {n}'",
         "FETCH LAST FROM scrolled",
         "row of {n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "a cursor in a transaction",
@@ -162,7 +157,7 @@ HABITS: tuple[Habit, ...] = (
         "PREPARE planned AS SELECT 'row of {n}'",
         "EXECUTE planned",
         "row of {n}",
-        ERROR,
+        REFUSED,
     ),
     Habit(
         "`PREPARE` and `EXECUTE` in one transaction",
@@ -177,24 +172,21 @@ HABITS: tuple[Habit, ...] = (
         "SELECT pg_advisory_lock({n})",
         "SELECT pg_advisory_unlock({n})::text",
         "true",
-        LOST,
-        "false",
+        REFUSED,
     ),
     Habit(
         "`pg_advisory_lock_shared`",
         "SELECT pg_advisory_lock_shared({n} + 100)",
         "SELECT pg_advisory_unlock_shared({n} + 100)::text",
         "true",
-        LOST,
-        "false",
+        REFUSED,
     ),
     Habit(
         "`pg_try_advisory_lock`",
         "SELECT pg_try_advisory_lock({n} + 200)",
         "SELECT pg_advisory_unlock({n} + 200)::text",
         "true",
-        LOST,
-        "false",
+        REFUSED,
     ),
     Habit(
         "`pg_advisory_xact_lock`",
@@ -203,7 +195,7 @@ HABITS: tuple[Habit, ...] = (
         "held",
         WORKS,
     ),
-    Habit("`LISTEN`", "LISTEN news", "SELECT pg_listening_channels()", "news", LOST),
+    Habit("`LISTEN`", "LISTEN news", "SELECT pg_listening_channels()", "news", REFUSED),
     Habit("`NOTIFY`", "NOTIFY news", "SELECT 'sent'", "sent", WORKS),
     Habit("`UNLISTEN *`", "UNLISTEN *", "SELECT 'x'", "x", WORKS),
     Habit(

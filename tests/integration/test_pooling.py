@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from running_fleet import AUTH, ORDER, RunningFleet, connect, eventually, refuse
 from pgherd.control.up import converge
 from pgherd.decide.parameters import pool_size, session_pool_size
 from pgherd.engine import AccessRole
-from pgherd.engines.local import patroni, postgres
+from pgherd.engines.local import library, patroni, postgres
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Pooling
 
@@ -99,19 +99,6 @@ def test_a_session_leaves_nothing_to_the_next(auth: dict[str, str]) -> None:
 
 
 @pytest.mark.usefixtures("kept")
-def test_a_statement_that_is_freed_by_sql_loses_no_commit(auth: dict[str, str]) -> None:
-    """As PHP's PDO does it: prepared by the protocol, freed by SQL, in one transaction."""
-    with connect(auth) as connection:
-        protocol = connection.pgconn
-        protocol.exec_(b"BEGIN")
-        protocol.prepare(b"one", b"INSERT INTO kept VALUES (99)")
-        protocol.exec_prepared(b"one", [])
-        protocol.exec_(b"DEALLOCATE one")
-        assert protocol.exec_(b"COMMIT").command_status == b"COMMIT"
-        assert value(connection, f"{COUNT} WHERE n = 99") == 1
-
-
-@pytest.mark.usefixtures("kept")
 def test_dumps_and_restores_disturb_nobody(
     running: RunningFleet, auth: dict[str, str], tmp_path: Path
 ) -> None:
@@ -136,7 +123,7 @@ def test_nothing_outlives_a_transaction(transactions: dict[str, str]) -> None:
     with connect(transactions) as ours:
         backend = value(ours, "SELECT pg_backend_pid()")
         for statement in (
-            "SET statement_timeout = '1ms'",
+            "SET statement_timeout = '5s'",
             "SET search_path = ''",
             "SET default_transaction_isolation = 'serializable'",
             "SET default_transaction_read_only = on",
@@ -146,7 +133,7 @@ def test_nothing_outlives_a_transaction(transactions: dict[str, str]) -> None:
             "DECLARE left_behind CURSOR WITH HOLD FOR SELECT 'ours'",
             "LISTEN left_behind",
         ):
-            with contextlib.suppress(errors.ReadOnlySqlTransaction):
+            with contextlib.suppress(errors.ReadOnlySqlTransaction, errors.FeatureNotSupported):
                 ours.execute(statement)
         seen = set()
         for other in others(transactions):
@@ -166,14 +153,14 @@ def test_nothing_outlives_a_transaction(transactions: dict[str, str]) -> None:
 def test_a_cursor_of_another_client_is_never_read(transactions: dict[str, str]) -> None:
     with ExitStack() as stack:
         ours, busy, other = (stack.enter_context(connect(transactions)) for _ in range(3))
-        ours.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 'row of ours'")
+        with pytest.raises(errors.FeatureNotSupported, match="WITH HOLD"):
+            ours.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 'row of ours'")
         busy.execute("BEGIN")
         busy.execute("SELECT 1")
-        other.execute("DECLARE c CURSOR WITH HOLD FOR SELECT 'row of the other'")
+        other.execute("BEGIN; DECLARE c CURSOR FOR SELECT 'row of the other'")
         busy.execute("COMMIT")
-        for client in (ours, other):
-            with pytest.raises(errors.InvalidCursorName):
-                client.execute("FETCH ALL FROM c")
+        with pytest.raises(errors.InvalidCursorName):
+            ours.execute("FETCH ALL FROM c")
 
 
 def test_a_prepared_statement_of_sql_is_gone_after_its_transaction(
@@ -187,6 +174,109 @@ def test_a_prepared_statement_of_sql_is_gone_after_its_transaction(
             ours.execute("EXECUTE ours")
 
 
+def test_settings_go_with_their_client_from_server_to_server(
+    transactions: dict[str, str],
+) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(connect(transactions)) for _ in range(4)]
+        for number, client in enumerate(clients):
+            client.execute(f"SET search_path = own_{number}, public")
+            client.execute(f"SET statement_timeout = '{number + 61}s'")
+        met = set()
+        for _ in range(10):
+            for number, client in enumerate(clients):
+                with client.transaction():
+                    met.add((number, value(client, "SELECT pg_backend_pid()")))
+                    assert value(client, "SHOW search_path") == f"own_{number}, public"
+                    assert value(client, "SHOW statement_timeout") == f"{number + 61}s"
+                if number % 2:
+                    stack.enter_context(connect(transactions)).execute("BEGIN; SELECT 1")
+            if len({server for _, server in met}) > 4:
+                break
+        assert len(met) > len(clients), "nobody came to another server"
+
+
+LEAVES = {
+    "LISTEN": "LISTEN news",
+    "a setting of one's own": "SET shop.tenant = '7'",
+    "a setting by a function": "SELECT set_config('shop.tenant', '7', false)",
+    "a setting in a block of code": "DO $$ BEGIN PERFORM set_config('a.b', 'c', false); END $$",
+    "a setting in a savepoint": "BEGIN; SAVEPOINT s; SET a.b = 'c'; RELEASE s; COMMIT",
+    "a role": "SET ROLE auth",
+    "a lock": "SELECT pg_advisory_lock(1)",
+    "a lock in a block of code": "DO $$ BEGIN PERFORM pg_try_advisory_lock_shared(1, 2); END $$",
+    "a lock for each row": "SELECT count(pg_try_advisory_lock(n)) FROM generate_series(1, 9) n",
+    "a temporary table": "CREATE TEMP TABLE t (n int)",
+    "a temporary table by its schema": "CREATE TABLE pg_temp.t (n int)",
+    "a temporary type": "CREATE TYPE pg_temp.mood AS ENUM ('sad')",
+    "a prepared statement": "PREPARE one AS SELECT 1",
+    "a cursor WITH HOLD": "BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1; COMMIT",
+}
+
+
+@pytest.mark.parametrize("what", LEAVES)
+def test_what_would_have_to_stay_is_refused(transactions: dict[str, str], what: str) -> None:
+    with connect(transactions) as connection:
+        with pytest.raises(errors.FeatureNotSupported, match="outlast a transaction here") as found:
+            connection.execute(LEAVES[what].encode())
+        assert "-transaction" in (found.value.diag.message_hint or "")
+        connection.execute("ROLLBACK")
+        assert value(connection, "SELECT 1") == 1
+
+
+def test_what_is_made_and_used_in_one_transaction_works(transactions: dict[str, str]) -> None:
+    with connect(transactions) as connection:
+        with connection.transaction():
+            connection.execute("CREATE TEMP TABLE brief AS SELECT 42 AS n")
+            connection.execute("CREATE FUNCTION pg_temp.twice(int) RETURNS int RETURN $1 * 2")
+            connection.execute("CREATE TEMP SEQUENCE steps")
+            assert value(connection, "SELECT pg_temp.twice(n) FROM brief") == 84
+            assert value(connection, "SELECT nextval('steps')") == 1
+            connection.execute("SET LOCAL shop.tenant = '7'")
+            assert value(connection, "SELECT current_setting('shop.tenant')") == "7"
+        for gone in ("SELECT n FROM brief", "SELECT pg_temp.twice(1)", "SELECT nextval('steps')"):
+            with pytest.raises(errors.Error):
+                connection.execute(gone)
+        # A function may use one for itself.
+        connection.execute("DO 'BEGIN CREATE TEMP TABLE own (n int); DROP TABLE own; END'")
+        connection.execute("DO 'BEGIN CREATE TEMP TABLE own (n int); END'")
+        assert value(connection, "SELECT to_regclass('pg_temp.own')") is None
+        with pytest.raises(errors.DivisionByZero), connection.transaction():
+            connection.execute("CREATE TEMP TABLE brief (n int); PREPARE two AS SELECT 2")
+            connection.execute("SELECT 1 / 0")
+        assert value(connection, "SELECT count(*) FROM pg_prepared_statements WHERE from_sql") == 0
+
+
+def test_a_sequence_tells_nobody_what_another_client_got(transactions: dict[str, str]) -> None:
+    with connect(transactions) as ours, connect(transactions) as other:
+        ours.execute("CREATE SEQUENCE IF NOT EXISTS told")
+        with ours.transaction():
+            assert value(ours, "SELECT nextval('told')") == value(ours, "SELECT lastval()")
+        for client in (ours, other):
+            for asked in ("SELECT lastval()", "SELECT currval('told')"):
+                with pytest.raises(errors.ObjectNotInPrerequisiteState):
+                    client.execute(asked.encode())
+        ours.execute("DROP SEQUENCE told")
+
+
+@pytest.mark.parametrize("pooling", Pooling)
+def test_nobody_changes_what_the_pooler_has_said(running: RunningFleet, pooling: Pooling) -> None:
+    with connect(running.through_pooler(AUTH, pooling=pooling)) as connection:
+        for other in Pooling:
+            with contextlib.suppress(errors.InvalidParameterValue):
+                connection.execute(f"SET pgherd.pooling = {other}")
+        for undo in ("RESET pgherd.pooling", "RESET ALL", "DISCARD ALL"):
+            connection.execute(undo.encode())
+        refused_now = False
+        try:
+            connection.execute("LISTEN news")
+        except errors.FeatureNotSupported:
+            refused_now = True
+        assert refused_now == (pooling is Pooling.TRANSACTION)
+        with pytest.raises(errors.CantChangeRuntimeParam):
+            connection.execute("SET pgherd.reported = ''")
+
+
 def test_settings_of_a_transaction_stay_in_it(transactions: dict[str, str]) -> None:
     with connect(transactions) as connection:
         with connection.transaction():
@@ -196,6 +286,47 @@ def test_settings_of_a_transaction_stay_in_it(transactions: dict[str, str]) -> N
 
 
 # Both
+
+
+@pytest.mark.parametrize("pooling", Pooling)
+def test_start_up_parameters_hold_as_long_as_the_client_is_there(
+    running: RunningFleet, pooling: Pooling
+) -> None:
+    parameters = running.through_pooler(AUTH, pooling=pooling)
+    options = "-c search_path=shop,public -c statement_timeout=77s -c work_mem=5MB"
+    with ExitStack() as stack:
+        ours = stack.enter_context(connect(parameters, options=options))
+        for other in others(parameters, 8):
+            assert value(other, "SHOW search_path") == '"$user", public'
+            other.execute("BEGIN; SELECT 1")
+            assert value(ours, "SHOW search_path") == "shop, public"
+            assert value(ours, "SHOW statement_timeout") == "77s"
+            assert value(ours, "SHOW work_mem") == "5MB"
+            other.execute("ROLLBACK")
+    refused({**parameters, "options": "-c shop.tenant=7"}, "unsupported startup parameter")
+    wrong = connect(parameters, options="-c statement_timeout=soon")
+    with closing(wrong), pytest.raises(psycopg.OperationalError, match="invalid server parameter"):
+        wrong.execute("SELECT 1")
+    with connect(parameters) as connection:
+        assert value(connection, "SHOW statement_timeout") == "0"
+
+
+@pytest.mark.parametrize("pooling", Pooling)
+@pytest.mark.usefixtures("kept")
+def test_a_statement_that_is_freed_by_sql_loses_no_commit(
+    running: RunningFleet, pooling: Pooling
+) -> None:
+    """As PHP's PDO does it: prepared by the protocol, freed by SQL, in one transaction."""
+    with connect(running.through_pooler(AUTH, pooling=pooling)) as connection:
+        protocol = connection.pgconn
+        for number in range(3):
+            name = f"pdo_{number}".encode()
+            protocol.exec_(b"BEGIN")
+            protocol.prepare(name, b"INSERT INTO kept VALUES (99)")
+            protocol.exec_prepared(name, [])
+            assert protocol.exec_(b"DEALLOCATE " + name).command_status == b"DEALLOCATE"
+            assert protocol.exec_(b"COMMIT").command_status == b"COMMIT"
+        assert value(connection, f"{COUNT} WHERE n = 99") == 3
 
 
 def test_sessions_never_take_the_connections_of_transactions(running: RunningFleet) -> None:
@@ -298,3 +429,18 @@ def test_a_planned_switchover_waits_for_a_sessions_transaction(
         working.execute("COMMIT")
         assert running.leader(AUTH) == leader
         assert value(working, "SELECT 1") == 1
+
+
+# The library
+
+
+@pytest.mark.parametrize("version", postgres.installed())
+def test_every_setting_that_a_role_may_set_is_reported(version: int) -> None:
+    program = postgres.installed()[version] / "postgres"
+    lines = subprocess.run(
+        [program, "--describe-config"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    described = {line.split("\t")[0] for line in lines if line.split("\t")[1] == "user"}
+    followed_anyway = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings"}
+    not_changeable = {"temp_buffers", "local_preload_libraries"}
+    assert set(library.settings(version)) == described - followed_anyway - not_changeable

@@ -23,6 +23,7 @@ AUTH = DatabaseManifest(
     service="auth",
     postgresql=15,
     bin_directory="/usr/lib/postgresql/15/bin",
+    library="/var/lib/pgherd/programs/pgherd-15.so",
     pooler_program="/usr/sbin/pgbouncer",
     postgresql_port=5432,
     patroni_port=8008,

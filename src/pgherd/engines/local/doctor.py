@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from pgherd.engine import Capability
-from pgherd.engines.local import etcd, machine, pooler, postgres
+from pgherd.engines.local import etcd, library, machine, pooler, postgres
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError
 
@@ -29,6 +29,7 @@ def capabilities(layout: Layout) -> Sequence[Capability]:
 
 def _checks(layout: Layout) -> Iterator[Capability]:
     yield _postgresql()
+    yield from _libraries()
     yield _program("PgBouncer", lambda: str(pooler.program()))
     yield _program("etcd", etcd.program)
     yield from _user(layout)
@@ -45,6 +46,11 @@ def _postgresql() -> Capability:
     if versions:
         return Capability("PostgreSQL", True, f"{found} installed")
     return Capability("PostgreSQL", False, "none of 14 to 18 is installed", "run `make setup`")
+
+
+def _libraries() -> Iterator[Capability]:
+    for version in sorted(postgres.installed()):
+        yield _program(f"library for {version}", lambda version=version: str(library.path(version)))
 
 
 def _program(name: str, find: object) -> Capability:

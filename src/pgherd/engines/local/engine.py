@@ -38,6 +38,7 @@ from pgherd.engines.local import (
     doctor,
     etcd,
     identity,
+    library,
     logs,
     lowered,
     machine,
@@ -65,7 +66,7 @@ from pgherd.files import ensure_directory, ensure_trusted, write
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 from pgherd.fleet.names import pooled_name
 
-LAYOUT = 3
+LAYOUT = 4
 """How the state folder is divided, and what its poolers serve. Nothing converts another into it."""
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
@@ -135,7 +136,8 @@ class LocalEngine:
                 f"service {database.id.service} is called like the user that databases run as",
                 "choose another name for the service, or run pgherd as another user",
             )
-        postgres.choose(database.postgresql)
+        version, _ = postgres.choose(database.postgresql)
+        library.path(version)
 
     async def observe(self, *, roles: bool = True) -> Observation:
         """What the manifests want, and what runs of it."""
@@ -483,6 +485,7 @@ class LocalEngine:
             service=id.service,
             postgresql=version,
             bin_directory=str(programs),
+            library=str(library.path(version)),
             pooler_program=str(self._pooler_program),
             postgresql_port=book.ports["postgresql"],
             patroni_port=book.ports["patroni"],

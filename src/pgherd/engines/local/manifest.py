@@ -56,6 +56,7 @@ class DatabaseManifest:
     service: str
     postgresql: int
     bin_directory: str
+    library: str
     pooler_program: str
     postgresql_port: int
     patroni_port: int

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pgherd.decide.parameters import InstanceSize, cluster_parameters, parameters
-from pgherd.engines.local import postgres, template, whole
+from pgherd.engines.local import library, postgres, template, whole
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
 
@@ -220,6 +220,8 @@ def _parameters(
     pki = layout.instance(manifest.id, instance.number) / "pki"
     return {
         **parameters(size(manifest)),
+        "shared_preload_libraries": manifest.library,
+        "pgherd.reported": ", ".join(library.settings(manifest.postgresql)),
         "unix_socket_directories": str(layout.socket_folder(manifest.id, instance.number)),
         "ssl": True,
         "ssl_cert_file": str(pki / "server.crt"),

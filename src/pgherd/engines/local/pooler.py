@@ -7,7 +7,9 @@ session keeps ends with the transaction. Where they go now is in `databases.ini`
 writes; all else is settled when the database is made. The service may use all, its reader the
 read-only ones, with connections, clients and time of its own, so that it never takes its service's.
 
-What clients leave behind, and what each way costs: docs/decisions/0010-sessions-by-default.md
+Nothing stays on a server connection after a transaction: pgherd's library in PostgreSQL, which the
+pooler tells what each connection is for, sees to that. Why, and what it costs:
+docs/decisions/0010-sessions-by-default.md, docs/decisions/0011-a-library-in-the-server.md
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgherd.decide.parameters import pool_size, readers_pool_size, session_pool_size
-from pgherd.engines.local import patroni
+from pgherd.engines.local import library, patroni
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import InputError
@@ -103,11 +105,10 @@ unix_socket_dir = {layout.pooler_socket_folder(manifest.id)}
 unix_socket_mode = 0700
 admin_users = {operator}
 
-; Whatever the mode: nothing of a client is left for the next one.
+; After a session. After a transaction nothing is left: pgherd's library in the server sees to it.
 server_reset_query = DISCARD ALL
-server_reset_query_always = 1
 max_prepared_statements = 200
-track_extra_parameters = IntervalStyle, default_transaction_read_only
+track_extra_parameters = {", ".join(library.settings(manifest.postgresql))}
 ; The comma ends the list: without it, `options=-c =x` keeps PgBouncer 1.20 to 1.26.0 busy for ever.
 ignore_startup_parameters = extra_float_digits,
 max_client_conn = {CLIENTS}
@@ -193,5 +194,6 @@ def databases(manifest: DatabaseManifest, route: Route) -> str:
             f"{door.name} = host={hosts} port={manifest.postgresql_port}"
             f" dbname={manifest.service} pool_mode={door.pooling}"
             f" pool_size={pool} load_balance_hosts=round-robin"
+            f" connect_query='SET pgherd.pooling = {door.pooling}'"
         )
     return "\n".join(lines) + "\n"
