@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import logging
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -19,8 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pgherd.engines.local import whole
+from pgherd.engines.local import timelines, whole
 
+log = logging.getLogger("patroni.pgherd")
 POLL_SECONDS = 0.05
 SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.15}
 LONG_AGO = 1.0
@@ -90,6 +92,7 @@ class Preload:
         _shorten_waits()
         _count_replicas_at_once()
         _unmark_what_is_removed()
+        _tell_timelines_apart()
         gc.collect()
         gc.freeze()
         self.is_done = True
@@ -246,3 +249,56 @@ def _unmark_what_is_removed() -> None:
         remove(self)
 
     _replace(Postgresql, "remove_data_directory", remove_data_directory)
+
+
+def _tell_timelines_apart() -> None:
+    """Make an instance anew that is on another timeline than its leader, of the same number."""
+    from patroni.ha import Ha
+    from patroni.postgresql.connection import get_connection_cursor
+    from patroni.postgresql.rewind import REWIND_STATUS, Rewind
+
+    check = Rewind._check_timeline_and_lsn
+    rewind = Ha._handle_rewind_or_reinitialize
+
+    def is_of_another(self: Any, leader: Any) -> bool:
+        timeline = self._get_local_timeline_lsn()[1]
+        mine = timelines.local_beginning(Path(self._postgresql.wal_dir), timeline or 1)
+        if mine is None:
+            return False
+        place, ours = mine
+        with get_connection_cursor(
+            **self._conn_kwargs(leader, self._postgresql.config.rewind_credentials)
+        ) as cursor:
+            cursor.execute(
+                "SELECT pg_catalog.pg_read_binary_file(%s, %s, %s, true)",
+                (f"pg_wal/{place.file}", place.offset, place.length),
+            )
+            row = cursor.fetchone()
+        return bool(row and row[0] is not None and bytes(row[0]) != ours)
+
+    def check_timeline_and_lsn(self: Any, leader: Any) -> None:
+        check(self, leader)
+        self.is_of_another = False
+        if self._state in (REWIND_STATUS.NEED, REWIND_STATUS.NOT_NEED):
+            try:
+                self.is_of_another = is_of_another(self, leader)
+            except Exception:
+                log.exception("The leader's timeline could not be looked at")
+                self._state = REWIND_STATUS.CHECK
+            if self.is_of_another:
+                self._state = REWIND_STATUS.NEED
+
+    def handle_rewind_or_reinitialize(self: Any) -> str | None:
+        leader = self.cluster.leader
+        if self._rewind.rewind_or_reinitialize_needed_and_possible(leader) and getattr(
+            self._rewind, "is_of_another", False
+        ):
+            message = "reinitializing, since this timeline is not the leader's of the same number"
+            log.warning(message)
+            self._rewind.reset_state()
+            work = self._async_executor.try_run_async
+            return work(message, self._do_reinitialize, args=(self.cluster, True)) or message
+        return rewind(self)
+
+    _replace(Rewind, "_check_timeline_and_lsn", check_timeline_and_lsn)
+    _replace(Ha, "_handle_rewind_or_reinitialize", handle_rewind_or_reinitialize)
