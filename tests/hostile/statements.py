@@ -11,6 +11,7 @@ SUPERUSER = "superuser, in postgres"
 NEW = "superuser, in a cluster that is being made"
 TENANT = "the service, in its database"
 CONSOLE = "the pooler's console"
+REWIND = "the role of pg_rewind, in postgres"
 
 STATEMENTS: dict[str, str] = {
     # cluster.py
@@ -26,6 +27,8 @@ STATEMENTS: dict[str, str] = {
     " LIMIT 1": TENANT,
     "RELOAD": CONSOLE,
     '{} "{}"': CONSOLE,
+    # preload.py
+    "SELECT pg_catalog.pg_read_binary_file(%s, %s, %s, true)": REWIND,
     # settings.py
     "SELECT pg_catalog.current_setting(%s, true), EXISTS (SELECT FROM pg_catalog.pg_settings"
     " WHERE pending_restart)": SUPERUSER,

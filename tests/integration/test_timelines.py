@@ -44,7 +44,9 @@ def test_one_that_was_promoted_unheard_is_made_anew(running: RunningFleet, later
     first = running.leader(AUTH)
     unheard, another = running.replicas(AUTH)
     with connect(auth) as connection:
-        connection.execute("DROP TABLE IF EXISTS told; CREATE TABLE told (n int); INSERT INTO told VALUES (1)")
+        connection.execute(
+            "DROP TABLE IF EXISTS told; CREATE TABLE told (n int); INSERT INTO told VALUES (1)"
+        )
     eventually(lambda: rows(running, unheard) == [1], 10)
     signal_patroni(running, unheard, signal.SIGSTOP)
     with running.operator(AUTH, unheard) as operator:

@@ -8,7 +8,9 @@ import pytest
 
 from pgherd.engines.local.timelines import Beginning, beginning, local_beginning
 
-HISTORY = "1\t0/4032DF0\tno recovery target specified\n\n2\t1F/FF0331D0\tno recovery target specified\n"
+HISTORY = (
+    "1\t0/4032DF0\tno recovery target specified\n\n2\t1F/FF0331D0\tno recovery target specified\n"
+)
 
 
 @pytest.mark.parametrize(

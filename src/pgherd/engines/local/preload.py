@@ -288,7 +288,7 @@ def _tell_timelines_apart() -> None:
             if self.is_of_another:
                 self._state = REWIND_STATUS.NEED
 
-    def handle_rewind_or_reinitialize(self: Any) -> str | None:
+    def handle_rewind_or_reinitialize(self: Any) -> Any:
         leader = self.cluster.leader
         if self._rewind.rewind_or_reinitialize_needed_and_possible(leader) and getattr(
             self._rewind, "is_of_another", False
