@@ -1,9 +1,9 @@
 """Whether every client gets its own answers, whatever the others do, through each way in.
 
 Fifty clients of five kinds send statements that keep something on a server connection (settings,
-temporary tables, cursors, prepared statements, locks) and ask for it again. All that they keep
-carries their name. An answer is right, an error, lost (nothing is there any more), or wrong: it is
-another client's, and nobody would have known.
+temporary tables, cursors, prepared statements, locks, channels) and ask for it again. All that they
+keep carries their name. An answer is right, refused with a hint, an error, lost (nothing is there
+any more), or wrong: it is another client's, and nobody would have known.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ CLIENTS = 50
 """More than there are server connections for transactions, fewer than for sessions."""
 NOTHING = (None, "", "0", "false")
 """What is said where nothing is kept."""
+REFUSED = (psycopg.errors.FeatureNotSupported, asyncpg.FeatureNotSupportedError)
 ERRORS = (psycopg.Error, asyncpg.PostgresError)
 
 
@@ -74,25 +75,15 @@ class Psycopg:
 
 @dataclass(frozen=True)
 class Asyncpg:
-    """asyncpg with its cache of statements."""
+    """asyncpg with its cache of statements; `is_simple` keeps by the simple protocol."""
 
     connection: asyncpg.Connection
+    is_simple: bool = False
 
     async def ask(self, query: str) -> Any:
+        if self.is_simple and not query.startswith(("SELECT", "SHOW", "FETCH", "EXECUTE")):
+            return await self.connection.execute(query)
         return await self.connection.fetchval(query)
-
-
-@dataclass(frozen=True)
-class AsyncpgSimple:
-    """asyncpg by the simple protocol for what it keeps, else as above."""
-
-    connection: asyncpg.Connection
-
-    async def ask(self, query: str) -> Any:
-        if query.startswith(("SELECT", "SHOW", "FETCH", "EXECUTE")):
-            return await self.connection.fetchval(query)
-        await self.connection.execute(query)
-        return None
 
 
 async def opened(kind: int, access: Access, stack: AsyncExitStack) -> Client:
@@ -100,7 +91,7 @@ async def opened(kind: int, access: Access, stack: AsyncExitStack) -> Client:
     if kind > 2:
         connection = await asyncpg.connect(access.uri())
         stack.push_async_callback(connection.close)
-        return Asyncpg(connection) if kind == 3 else AsyncpgSimple(connection)
+        return Asyncpg(connection, is_simple=kind == 4)
     own = await psycopg.AsyncConnection.connect(
         make_conninfo("", **access.parameters()), autocommit=True
     )
@@ -113,7 +104,7 @@ def steps(number: int) -> list[tuple[str, str, str]]:
     name, timeout = f"c{number}", f"{1001 + number}ms"
     return [
         ("", f"SELECT '{name}'", name),
-        (f"SET pgherd.who = '{name}'", "SELECT current_setting('pgherd.who', true)", name),
+        (f"SET shop.who = '{name}'", "SELECT current_setting('shop.who', true)", name),
         (f"SET statement_timeout = '{timeout}'", "SHOW statement_timeout", timeout),
         (
             f"CREATE TEMP TABLE IF NOT EXISTS mine AS SELECT '{name}' AS who",
@@ -127,10 +118,12 @@ def steps(number: int) -> list[tuple[str, str, str]]:
             f"SELECT pg_advisory_unlock({number})::text",
             "true",
         ),
+        (f"LISTEN {name}", "SELECT string_agg(c, ' ') FROM pg_listening_channels() c", name),
     ]
 
 
 AFTER = {"FETCH c": "CLOSE c", "EXECUTE p": "DEALLOCATE p"}
+"""What makes room for the next of its kind."""
 
 
 async def play(client: Client, number: int, count: int, found: Counter[str]) -> None:
@@ -146,6 +139,11 @@ async def play(client: Client, number: int, count: int, found: Counter[str]) -> 
                 await client.ask(keep)
             await client.ask(f"SELECT {number}")
             answer = await client.ask(question)
+            if after := AFTER.get(question):
+                sent += 1
+                await client.ask(after)
+        except REFUSED:
+            found["refused"] += 1
         except ERRORS:
             found["errors"] += 1
         else:
@@ -154,12 +152,6 @@ async def play(client: Client, number: int, count: int, found: Counter[str]) -> 
                 found["right"] += 1
             else:
                 found["lost" if answer in NOTHING else "wrong"] += 1
-        if after := AFTER.get(question):
-            sent += 1
-            try:
-                await client.ask(after)
-            except ERRORS:
-                found["errors"] += 1
 
 
 async def run(access: Access, statements: int) -> Counter[str]:
@@ -193,11 +185,10 @@ def main() -> int:
             say(f"{pooling}: {dict(found)} in {time.monotonic() - began:.0f} s")
             report.samples[pooling] = dict(found)
             report.add(f"{pooling}: answers of another client", found["wrong"], target=0)
-            if pooling is Pooling.SESSION:
-                report.add("session: errors and lost", found["errors"] + found["lost"], target=0)
-            else:
-                report.add("transaction: errors", found["errors"])
-                report.add("transaction: lost", found["lost"])
+            report.add(f"{pooling}: lost in silence", found["lost"], target=0)
+            target = 0 if pooling is Pooling.SESSION else None
+            report.add(f"{pooling}: errors", found["errors"], target=target)
+            report.add(f"{pooling}: refused with a hint", found["refused"])
             report.add(f"{pooling}: right", found["right"])
     return report.finish(options.json)
 
