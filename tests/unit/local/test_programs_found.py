@@ -55,7 +55,7 @@ def test_the_first_pooler_that_is_new_enough(tmp_path: Path) -> None:
     old = pgbouncer(tmp_path / "old", "1.18.0")
     new = pgbouncer(tmp_path / "new", "1.24.1")
     newer = pgbouncer(tmp_path / "newer", "2.0.0")
-    assert pooler.version(old) == (1, 18)
+    assert pooler.version(old) == (1, 18, 0)
     assert pooler.program([tmp_path / "none", old, new, newer]) == new
     assert pooler.program([newer, new]) == newer
 
@@ -71,7 +71,7 @@ def test_a_program_that_says_nothing_is_no_pooler(tmp_path: Path) -> None:
     path = tmp_path / "mute"
     path.write_text("#!/bin/sh\n")
     path.chmod(0o755)
-    assert pooler.version(path) == (0, 0)
+    assert pooler.version(path) == (0,)
 
 
 # Data directories
@@ -147,3 +147,35 @@ def test_without_root_databases_run_as_oneself(monkeypatch: pytest.MonkeyPatch) 
     without = {c.name: c for c in doctor.capabilities(Layout(Path("/nowhere")))}
     assert not without["root"].available
     assert not without["root"].required
+
+
+@pytest.mark.parametrize(
+    ("revision", "wanted"),
+    [
+        ("1.24.1", True),
+        ("1.24.1-1+deb13u1", True),
+        ("1.24.1-1+deb13u2", False),
+        ("1.24.1-1+deb13u10", False),
+        ("1.25.1-1", True),
+        ("1.25.2-1", False),
+        ("1.26.1", False),
+        ("2.0", False),
+        ("beta", True),
+    ],
+)
+def test_known_holes_of_poolers(revision: str, wanted: bool) -> None:
+    assert pooler.has_known_holes(revision) == wanted
+
+
+def test_a_poolers_revision_is_what_it_was_built_from(tmp_path: Path) -> None:
+    built = tmp_path / "pgbouncer-1.24.1-1+deb13u2/bin/pgbouncer"
+    built.parent.mkdir(parents=True)
+    built.write_text("#!/bin/sh\necho PgBouncer 1.24.1\n")
+    built.chmod(0o755)
+    (tmp_path / "pgbouncer").symlink_to(built)
+    assert pooler.revision(tmp_path / "pgbouncer") == "1.24.1-1+deb13u2"
+    other = tmp_path / "other"
+    other.write_text("#!/bin/sh\necho PgBouncer 1.25.2\n")
+    other.chmod(0o755)
+    assert pooler.revision(other) == "1.25.2"
+    assert pooler.version(other) == (1, 25, 2)

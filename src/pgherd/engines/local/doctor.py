@@ -30,7 +30,7 @@ def capabilities(layout: Layout) -> Sequence[Capability]:
 def _checks(layout: Layout) -> Iterator[Capability]:
     yield _postgresql()
     yield from _libraries()
-    yield _program("PgBouncer", lambda: str(pooler.program()))
+    yield from _pooler()
     yield _program("etcd", etcd.program)
     yield from _user(layout)
     yield _disk(layout)
@@ -46,6 +46,19 @@ def _postgresql() -> Capability:
     if versions:
         return Capability("PostgreSQL", True, f"{found} installed")
     return Capability("PostgreSQL", False, "none of 14 to 18 is installed", "run `make setup`")
+
+
+def _pooler() -> Iterator[Capability]:
+    found = _program("PgBouncer", lambda: str(pooler.program()))
+    yield found
+    if found.available and pooler.has_known_holes(revision := pooler.revision(pooler.program())):
+        yield Capability(
+            "PgBouncer's safety",
+            False,
+            f"{revision} has holes that are known and mended in later ones",
+            "run `make setup`, or install 1.25.2 or newer",
+            required=False,
+        )
 
 
 def _libraries() -> Iterator[Capability]:

@@ -14,6 +14,7 @@ docs/decisions/0010-sessions-by-default.md, docs/decisions/0011-a-library-in-the
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -31,6 +32,14 @@ from pgherd.fleet.names import pooled_name
 
 OLDEST = (1, 24)
 """The first PgBouncer that bounds a user's clients, queries and open transactions."""
+MENDED = (1, 25, 2)
+MENDED_IN_DEBIAN_13 = 2
+"""The first without a hole that is open here, and the N of 1.24.1-1+deb13uN that has its mends.
+
+CVE-2025-12819 (a search_path in the start packet), CVE-2026-6664 to 6667 (crashes by a packet or a
+server's answer, before 1.25.2). Not open here: CVE-2026-107348 (needs another `max_packet_size`),
+CVE-2026-107349 (`ignore_startup_parameters`, see `settings`) and CVE-2026-107350 (needs passwords).
+"""
 PLACES = (
     Path("/usr/sbin/pgbouncer"),
     Path("/var/lib/pgherd/programs/pgbouncer"),
@@ -84,11 +93,32 @@ def program(candidates: Sequence[Path] = PLACES) -> Path:
     )
 
 
-def version(path: Path) -> tuple[int, int]:
-    """Its version, as in (1, 24)."""
+def version(path: Path) -> tuple[int, ...]:
+    """Its version, as in (1, 24, 1)."""
     text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    match = re.search(r"PgBouncer (\d+)\.(\d+)", text)
-    return (int(match[1]), int(match[2])) if match else (0, 0)
+    match = re.search(r"PgBouncer (\d+(?:\.\d+)+)", text)
+    return tuple(map(int, match[1].split("."))) if match else (0,)
+
+
+def revision(path: Path) -> str:
+    """What it was built from, or the version of the package that it is of, else its own word."""
+    if built := re.search(r"/pgbouncer-([^/]+)/bin/pgbouncer$", str(path.resolve())):
+        return built[1]
+    if path.resolve() == PLACES[0]:
+        asked = ["dpkg-query", "-W", "-f", "${Version}", "pgbouncer"]
+        with contextlib.suppress(OSError):
+            package = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+            if package:
+                return package
+    return ".".join(map(str, version(path)))
+
+
+def has_known_holes(revision: str) -> bool:
+    """Whether a version, as `revision` gives it, has a hole that is known and open here."""
+    if mended := re.match(r"1\.24\.1-1\+deb13u(\d+)", revision):
+        return int(mended[1]) < MENDED_IN_DEBIAN_13
+    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", revision)
+    return numbers is None or tuple(int(n or 0) for n in numbers.groups()) < MENDED
 
 
 def settings(layout: Layout, manifest: DatabaseManifest, operator: str) -> str:
