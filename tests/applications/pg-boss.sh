@@ -1,5 +1,5 @@
 # npm: pg-boss pg
-# pg-boss makes a schema of its own.
+# pg-boss in schema public, for a service may not make schemas yet.
 migrate() {
     cat >boss.js <<'JS'
 const fs = require("fs");
@@ -8,7 +8,8 @@ const boss = require("pg-boss");
 const PgBoss = boss.PgBoss || boss.default || boss;
 module.exports = () => new PgBoss({ host: e.PGHOST, port: Number(e.PGPORT), user: e.PGUSER,
   database: e.PGDATABASE, ssl: { ca: fs.readFileSync(e.PGSSLROOTCERT),
-  cert: fs.readFileSync(e.PGSSLCERT), key: fs.readFileSync(e.PGSSLKEY) } });
+  cert: fs.readFileSync(e.PGSSLCERT), key: fs.readFileSync(e.PGSSLKEY) },
+  schema: "public", createSchema: false });
 JS
     node -e '
 const boss = require("./boss.js")();

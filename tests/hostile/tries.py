@@ -16,6 +16,7 @@ LOGIN = "another login of the machine"
 DATA_PLANE = "the user that databases run as"
 
 PRIVILEGE = "PostgreSQL: no right"
+LIBRARY = "pgherd's library in PostgreSQL"
 POOLER_ACCESS = "the pooler's access file"
 PAST_POOLER = "PostgreSQL's access file"
 TLS = "TLS: signed by another authority"
@@ -52,6 +53,13 @@ def _service() -> Iterator[Try]:
         ("take the superuser's role", PRIVILEGE, (), "SET ROLE postgres"),
         ("take the superuser's session", PRIVILEGE, (), "SET SESSION AUTHORIZATION postgres"),
         ("take its reader's role", PRIVILEGE, (), "GRANT auth_ro TO auth"),
+        (
+            "turn its sessions into transactions, for whoever comes next",
+            LIBRARY,
+            ("22023",),
+            "SET pgherd.pooling = transaction",
+        ),
+        ("hide its settings from the pooler", LIBRARY, ("55P02",), "SET pgherd.reported = ''"),
         ("read the server's files", PRIVILEGE, (), "GRANT pg_read_server_files TO auth"),
         ("write the server's files", PRIVILEGE, (), "GRANT pg_write_server_files TO auth"),
         ("run programs", PRIVILEGE, (), "GRANT pg_execute_server_program TO auth"),
