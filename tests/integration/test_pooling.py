@@ -237,7 +237,11 @@ def test_what_is_made_and_used_in_one_transaction_works(transactions: dict[str, 
         for gone in ("SELECT n FROM brief", "SELECT pg_temp.twice(1)", "SELECT nextval('steps')"):
             with pytest.raises(errors.Error):
                 connection.execute(gone)
-        # A function may use one for itself.
+        # PostgreSQL may use one for itself, and so may a function.
+        connection.execute("CREATE MATERIALIZED VIEW seen AS SELECT 1 AS n")
+        connection.execute("CREATE UNIQUE INDEX ON seen (n)")
+        connection.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY seen")
+        connection.execute("DROP MATERIALIZED VIEW seen")
         connection.execute("DO 'BEGIN CREATE TEMP TABLE own (n int); DROP TABLE own; END'")
         connection.execute("DO 'BEGIN CREATE TEMP TABLE own (n int); END'")
         assert value(connection, "SELECT to_regclass('pg_temp.own')") is None

@@ -192,6 +192,7 @@ makes_for_itself(Node *statement)
 		case T_CallStmt:
 		case T_DoStmt:
 		case T_ExecuteStmt:
+		case T_RefreshMatViewStmt:	/* CONCURRENTLY compares by a temporary table */
 			return true;
 		default:
 			return false;
