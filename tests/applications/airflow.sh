@@ -25,9 +25,7 @@ use() {
     settings
     until airflow dags trigger shop -r "run-$1" >/dev/null 2>&1; do sleep 2; done
     for _ in $(seq 60); do
-        state=$(airflow dags list-runs -d shop -o json 2>/dev/null | python -c "
-import json, sys
-print({r['run_id']: r['state'] for r in json.load(sys.stdin)}.get('run-$1'))")
+        state=$(psql -X -At -c "SELECT state FROM dag_run WHERE run_id = 'run-$1'")
         [ "$state" != success ] || return 0
         [ "$state" != failed ] || return 1
         sleep 2

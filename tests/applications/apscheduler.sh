@@ -1,4 +1,4 @@
-# packages: apscheduler==4.0.0a6 asyncpg sqlalchemy sniffio
+# packages: apscheduler==4.0.0a6 asyncpg psycopg[binary] sqlalchemy[asyncio] sniffio
 # APScheduler 4 with PostgreSQL as store and broker, which listens.
 migrate() { :; }
 use() {
@@ -6,7 +6,7 @@ use() {
 import asyncio, os, time
 from apscheduler import AsyncScheduler
 from apscheduler.datastores.sqlalchemy import SQLAlchemyDataStore
-from apscheduler.eventbrokers.asyncpg import AsyncpgEventBroker
+from apscheduler.eventbrokers.psycopg import PsycopgEventBroker
 from sqlalchemy.ext.asyncio import create_async_engine
 
 done = []
@@ -17,7 +17,7 @@ async def job(n: int) -> int:
 
 async def main() -> None:
     engine = create_async_engine("postgresql+asyncpg://", connect_args={"dsn": os.environ["URI"]})
-    broker = AsyncpgEventBroker(os.environ["URI"])
+    broker = PsycopgEventBroker(os.environ["URI"])
     async with AsyncScheduler(SQLAlchemyDataStore(engine), broker) as scheduler:
         await scheduler.start_in_background()
         for n in range(5):

@@ -1,4 +1,4 @@
-# packages: dagster dagster-postgres
+# packages: dagster dagster-postgres pendulum<3 pydantic<2 sqlalchemy<2
 # Dagster's runs, events and schedules in PostgreSQL; its event log listens.
 prepare() {
     mkdir -p home
@@ -18,7 +18,11 @@ def orders() -> int:
 definitions = dagster.Definitions(assets=[orders], jobs=[dagster.define_asset_job("all_orders")])
 PY
 }
-migrate() { DAGSTER_HOME=$PWD/home dagster instance migrate >/dev/null 2>&1; }
+migrate() {
+    DAGSTER_HOME=$PWD/home python -c "
+from dagster import DagsterInstance
+DagsterInstance.get().get_runs()"
+}
 work() { DAGSTER_HOME=$PWD/home exec dagster-daemon run -f shop.py; }
 use() {
     export DAGSTER_HOME=$PWD/home

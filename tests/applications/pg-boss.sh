@@ -1,5 +1,5 @@
 # npm: pg-boss pg
-# pg-boss in schema public, for a service may not make schemas yet.
+# pg-boss makes a schema of its own.
 migrate() {
     cat >boss.js <<'JS'
 const fs = require("fs");
@@ -8,8 +8,7 @@ const boss = require("pg-boss");
 const PgBoss = boss.PgBoss || boss.default || boss;
 module.exports = () => new PgBoss({ host: e.PGHOST, port: Number(e.PGPORT), user: e.PGUSER,
   database: e.PGDATABASE, ssl: { ca: fs.readFileSync(e.PGSSLROOTCERT),
-  cert: fs.readFileSync(e.PGSSLCERT), key: fs.readFileSync(e.PGSSLKEY) },
-  schema: "public", createSchema: false });
+  cert: fs.readFileSync(e.PGSSLCERT), key: fs.readFileSync(e.PGSSLKEY) } });
 JS
     node -e '
 const boss = require("./boss.js")();

@@ -281,6 +281,25 @@ def test_nobody_changes_what_the_pooler_has_said(running: RunningFleet, pooling:
             connection.execute("SET pgherd.reported = ''")
 
 
+@pytest.mark.usefixtures("kept")
+def test_a_dump_disturbs_nobody(
+    running: RunningFleet, transactions: dict[str, str], tmp_path: Path
+) -> None:
+    """A session is better for it, since it keeps a transaction open; but it works."""
+    access = running.run(running.engine.access(AUTH, AccessRole.SERVICE, Pooling.TRANSACTION))
+    tools = {**os.environ, **access.variables()}
+    dump = tmp_path / "dump.sql"
+    with connect(transactions) as working:
+        subprocess.run([DUMP, "--table=kept", "--file", dump], env=tools, check=True)
+        assert value(working, COUNT) == 3
+        working.execute("DROP TABLE kept")
+        restore = [DUMP.with_name("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", dump]
+        subprocess.run(restore, env=tools, check=True, stdout=subprocess.DEVNULL)
+        for other in others(transactions):
+            assert value(other, COUNT) == 3
+            assert value(other, "SHOW search_path") == '"$user", public'
+
+
 def test_settings_of_a_transaction_stay_in_it(transactions: dict[str, str]) -> None:
     with connect(transactions) as connection:
         with connection.transaction():
@@ -438,13 +457,19 @@ def test_a_planned_switchover_waits_for_a_sessions_transaction(
 # The library
 
 
-@pytest.mark.parametrize("version", postgres.installed())
-def test_every_setting_that_a_role_may_set_is_reported(version: int) -> None:
-    program = postgres.installed()[version] / "postgres"
-    lines = subprocess.run(
-        [program, "--describe-config"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    described = {line.split("\t")[0] for line in lines if line.split("\t")[1] == "user"}
-    followed_anyway = {"client_encoding", "DateStyle", "TimeZone", "standard_conforming_strings"}
-    not_changeable = {"temp_buffers", "local_preload_libraries"}
-    assert set(library.settings(version)) == described - followed_anyway - not_changeable
+def test_every_setting_that_a_role_may_set_is_reported(running: RunningFleet) -> None:
+    with running.operator(AUTH) as operator:
+        rows = operator.execute("SELECT name FROM pg_settings WHERE context = 'user'").fetchall()
+    followed_anyway = {
+        "application_name",
+        "client_encoding",
+        "DateStyle",
+        "TimeZone",
+        "standard_conforming_strings",
+    }
+    of_a_transaction = {f"transaction_{n}" for n in ("deferrable", "isolation", "read_only")}
+    not_changeable = {"temp_buffers", "local_preload_libraries", "pgherd.pooling"}
+    for_developers = {"force_parallel_mode", "debug_parallel_query", "trace_notify", "trace_sort"}
+    left_out = followed_anyway | of_a_transaction | not_changeable | for_developers
+    wanted = {name for (name,) in rows} - left_out
+    assert set(library.settings(running.manifest(AUTH).postgresql)) == wanted
