@@ -5,7 +5,10 @@ prepare() {
     cat >>shop/settings.py <<'PY'
 import os
 from oscar.defaults import *
-DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": os.environ["PGDATABASE"]}}
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends.postgresql", "NAME": os.environ["PGDATABASE"],
+    "DISABLE_SERVER_SIDE_CURSORS": os.environ["PGDATABASE"].endswith("-transaction"),
+}}
 SITE_ID = 1
 INSTALLED_APPS += [
     "django.contrib.sites", "django.contrib.flatpages", "oscar.config.Shop",

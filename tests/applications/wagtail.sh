@@ -4,7 +4,10 @@ prepare() {
     wagtail start shop . >/dev/null
     cat >>shop/settings/dev.py <<'PY'
 import os
-DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": os.environ["PGDATABASE"]}}
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends.postgresql", "NAME": os.environ["PGDATABASE"],
+    "DISABLE_SERVER_SIDE_CURSORS": os.environ["PGDATABASE"].endswith("-transaction"),
+}}
 INSTALLED_APPS += ["django_q"]
 Q_CLUSTER = {"orm": "default", "workers": 2, "poll": 0.2, "timeout": 60, "retry": 90}
 PY
