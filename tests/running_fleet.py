@@ -29,6 +29,7 @@ from pgherd.engines.local.manifest import (
     read_environment,
     read_environments,
 )
+from pgherd.errors import InputError
 from pgherd.files import Owner
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, LocalSettings, Pooling
 from pgherd.pki.certificate import Place
@@ -97,6 +98,18 @@ class RunningFleet:
     def replicas(self, id: DatabaseId) -> list[InstanceManifest]:
         leader = self.leader(id)
         return [i for i in self.manifest(id).instances if i != leader]
+
+    def switch_over(self, id: DatabaseId) -> None:
+        """Another instance leads, once a replica streams: soon after an earlier change."""
+
+        def is_done() -> bool:
+            try:
+                self.run(self.engine.switchover(id))
+            except InputError:
+                return False
+            return True
+
+        eventually(is_done, 30, pause=0.2)
 
     def through_pooler(
         self,

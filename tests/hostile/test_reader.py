@@ -94,7 +94,7 @@ def test_a_readers_transaction_holds_no_switchover_up(running: RunningFleet) -> 
     with connect(parameters) as connection, connection.transaction():
         connection.execute("SELECT 1")
         began = time.monotonic()
-        running.run(running.engine.switchover(AUTH))
+        running.switch_over(AUTH)
         assert time.monotonic() - began < 10
         # Its server is another one, and the transaction goes on.
         assert connection.execute("SELECT 2").fetchone() == (2,)

@@ -88,6 +88,10 @@ def psql(parameters: dict[str, str], query: str = "SELECT 1") -> subprocess.Comp
     )
 
 
+AS_THE_POOLER = "SET pgherd.pooling = session"
+"""What PostgreSQL wants to hear first of whoever comes by TCP."""
+
+
 def assert_refused(parameters: dict[str, str], *reasons: str) -> None:
     """By psycopg and by psql, each for one of these reasons."""
     with pytest.raises(psycopg.OperationalError) as caught:
@@ -103,6 +107,7 @@ def assert_refused(parameters: dict[str, str], *reasons: str) -> None:
 
 def test_the_right_certificate_opens_its_database(door: Door) -> None:
     with connect(door.parameters) as connection:
+        connection.execute(AS_THE_POOLER)
         row = connection.execute("SELECT current_user, current_database()").fetchone()
     assert row == ("auth", "auth")
 
@@ -159,7 +164,7 @@ def test_a_certificate_that_is_not_valid_yet(door: Door) -> None:
 def test_a_made_certificate_is_refused_for_its_fault_alone(door: Door) -> None:
     now = datetime.now(UTC)
     made = door.with_made(door.authority(), Identity(door.name, is_client=True), now)
-    assert psql(made, "SELECT current_user").stdout == "auth\n"
+    assert psql(made, f"{AS_THE_POOLER}; SELECT current_user").stdout.endswith("auth\n")
 
 
 def test_a_servers_certificate(door: Door) -> None:

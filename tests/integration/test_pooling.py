@@ -201,6 +201,10 @@ LEAVES = {
     "a setting of one's own": "SET shop.tenant = '7'",
     "a setting by a function": "SELECT set_config('shop.tenant', '7', false)",
     "a setting in a block of code": "DO $$ BEGIN PERFORM set_config('a.b', 'c', false); END $$",
+    "a setting that a local one hides": (
+        "BEGIN; SET shop.tenant = '7'; SET LOCAL shop.tenant TO DEFAULT; COMMIT"
+    ),
+    "a setting that would end a connection of others": "SET idle_session_timeout = 1",
     "a setting in a savepoint": "BEGIN; SAVEPOINT s; SET a.b = 'c'; RELEASE s; COMMIT",
     "a role": "SET ROLE auth",
     "a lock": "SELECT pg_advisory_lock(1)",
@@ -248,7 +252,102 @@ def test_what_is_made_and_used_in_one_transaction_works(transactions: dict[str, 
         with pytest.raises(errors.DivisionByZero), connection.transaction():
             connection.execute("CREATE TEMP TABLE brief (n int); PREPARE two AS SELECT 2")
             connection.execute("SELECT 1 / 0")
-        assert value(connection, "SELECT count(*) FROM pg_prepared_statements WHERE from_sql") == 0
+        with pytest.raises(errors.InvalidSqlStatementName):
+            connection.execute("EXECUTE two")
+
+
+def one_server(transactions: dict[str, str], stack: ExitStack) -> tuple[Connection, Connection]:
+    """Two clients, with all servers but one taken by others."""
+    first, second = (stack.enter_context(connect(transactions)) for _ in range(2))
+    backend = value(first, "SELECT pg_backend_pid()")
+    assert value(second, "SELECT pg_backend_pid()") == backend
+    return first, second
+
+
+TRACES = {
+    "a function in a schema of its own": (
+        (
+            "DO 'BEGIN CREATE TEMP TABLE opens (n int); END'",
+            "BEGIN; SET LOCAL search_path = pg_temp;"
+            " CREATE FUNCTION leak() RETURNS text RETURN 'ours'; COMMIT",
+        ),
+        "SELECT pg_temp.leak()",
+    ),
+    "a type of a well-known name": (
+        (
+            "DO 'BEGIN CREATE TEMP TABLE opens (n int); END'",
+            "BEGIN; SET LOCAL search_path = pg_temp; CREATE DOMAIN uuid AS int; COMMIT",
+        ),
+        "SELECT 'x'::pg_temp.uuid",
+    ),
+    "a statement of a driver's, by its other name": (
+        ("SELECT 1",),
+        'EXECUTE "PGBOUNCER_1"',
+    ),
+    "what others have prepared": (("SELECT 1",), "SELECT statement FROM pg_prepared_statements"),
+}
+
+
+@pytest.mark.parametrize("what", TRACES)
+def test_another_client_finds_no_trace(transactions: dict[str, str], what: str) -> None:
+    statements, question = TRACES[what]
+    with ExitStack() as stack:
+        ours, other = one_server(transactions, stack)
+        ours.execute("SELECT %s::int", (1,), prepare=True)
+        for statement in statements:
+            ours.execute(statement.encode())
+        with pytest.raises(errors.Error):
+            other.execute(question.encode())
+
+
+def test_random_numbers_are_nobodys_choice(running: RunningFleet) -> None:
+    for pooling in Pooling:
+        seen = set()
+        for _ in range(3):
+            parameters = running.through_pooler(AUTH, pooling=pooling)
+            with connect(parameters) as ours:
+                ours.execute("SELECT setseed(0.5)")
+            with connect(parameters) as other:
+                seen.add(value(other, "SELECT random()"))
+        assert len(seen) == 3
+
+
+def test_prepared_statements_of_others_outlive_what_one_frees(transactions: dict[str, str]) -> None:
+    with ExitStack() as stack:
+        ours, other = one_server(transactions, stack)
+        for query in ("SELECT 1 + %s::int", "SELECT 2 + %s::int"):
+            other.execute(query.encode(), (1,), prepare=True)
+        for attempt in (
+            "DO 'BEGIN EXECUTE ''DEALLOCATE ALL''; END'",
+            'BEGIN; PREPARE "PGBOUNCER_1" AS SELECT 1; COMMIT',
+            'DEALLOCATE "PGBOUNCER_1"',
+        ):
+            with contextlib.suppress(errors.Error):
+                ours.execute(attempt.encode())
+            ours.execute("ROLLBACK")
+        for query, wanted in (("SELECT 1 + %s::int", 2), ("SELECT 2 + %s::int", 3)):
+            row = other.execute(query.encode(), (1,), prepare=True).fetchone()
+            assert row == (wanted,)
+
+
+def test_an_empty_search_path_goes_from_server_to_server(transactions: dict[str, str]) -> None:
+    """As pg_dump and vacuumdb set it."""
+    with ExitStack() as stack:
+        ours = stack.enter_context(connect(transactions))
+        ours.execute("SELECT set_config('search_path', '', false)")
+        for other in others(transactions, 5):
+            other.execute("BEGIN; SELECT 1")
+            assert value(ours, "SHOW search_path") == '""'
+
+
+@pytest.mark.parametrize("path", ["x" * 2001, "é"], ids=["too long", "not ASCII"])
+def test_a_search_path_that_cannot_be_followed_is_refused(
+    transactions: dict[str, str], path: str
+) -> None:
+    with connect(transactions) as connection:
+        with pytest.raises(errors.InvalidParameterValue, match="cannot follow this search_path"):
+            connection.execute("SELECT set_config('search_path', %s, false)", (path,))
+        assert value(connection, "SELECT 1") == 1
 
 
 def test_a_sequence_tells_nobody_what_another_client_got(transactions: dict[str, str]) -> None:
@@ -279,6 +378,19 @@ def test_nobody_changes_what_the_pooler_has_said(running: RunningFleet, pooling:
         assert refused_now == (pooling is Pooling.TRANSACTION)
         with pytest.raises(errors.CantChangeRuntimeParam):
             connection.execute("SET pgherd.reported = ''")
+        for whose in ("ROLE auth", "DATABASE auth", "ROLE auth IN DATABASE auth"):
+            with pytest.raises(errors.Error):
+                connection.execute(f"ALTER {whose} SET pgherd.pooling = session".encode())
+
+
+def test_a_connection_that_the_pooler_says_nothing_of_ends(running: RunningFleet) -> None:
+    """As where its first statement fails, which PgBouncer passes over."""
+    unsaid = connect(running.past_pooler(AUTH))
+    with closing(unsaid), pytest.raises(psycopg.OperationalError, match="has not said"):
+        unsaid.execute("SELECT 1")
+    with connect(running.past_pooler(AUTH)) as connection:
+        connection.execute("SET pgherd.pooling = session")
+        assert value(connection, "SELECT 1") == 1
 
 
 @pytest.mark.usefixtures("kept")
@@ -402,14 +514,14 @@ def test_a_planned_switchover_ends_idle_sessions_and_holds_new_ones(
 
     with connect(auth) as idle:
         idle.execute("SET application_name = 'idle'")
-        running.run(running.engine.switchover(AUTH))
+        running.switch_over(AUTH)
         with pytest.raises(psycopg.OperationalError):
             idle.execute("SELECT 1")
     thread = threading.Thread(target=clients)
     thread.start()
     try:
         time.sleep(0.2)
-        running.run(running.engine.switchover(AUTH))
+        running.switch_over(AUTH)
     finally:
         stop.set()
         thread.join()
@@ -468,8 +580,9 @@ def test_every_setting_that_a_role_may_set_is_reported(running: RunningFleet) ->
         "standard_conforming_strings",
     }
     of_a_transaction = {f"transaction_{n}" for n in ("deferrable", "isolation", "read_only")}
-    not_changeable = {"temp_buffers", "local_preload_libraries", "pgherd.pooling"}
+    not_followed = {"temp_buffers", "temp_tablespaces", "idle_session_timeout"}
+    not_changeable = {"local_preload_libraries", "pgherd.pooling"}
     for_developers = {"force_parallel_mode", "debug_parallel_query", "trace_notify", "trace_sort"}
-    left_out = followed_anyway | of_a_transaction | not_changeable | for_developers
+    left_out = followed_anyway | of_a_transaction | not_followed | not_changeable | for_developers
     wanted = {name for (name,) in rows} - left_out
     assert set(library.settings(running.manifest(AUTH).postgresql)) == wanted

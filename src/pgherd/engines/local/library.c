@@ -12,22 +12,29 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_proc.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_namespace.h"
+#include "commands/dbcommands.h"
 #include "commands/prepare.h"
 #include "commands/sequence.h"
+#include "executor/executor.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
 #include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 #include "utils/varlena.h"
 
 PG_MODULE_MAGIC;
@@ -54,12 +61,18 @@ static int	setting = UNSAID;
 /* What was said once holds as long as the server process lives. */
 static int	pooling = UNSAID;
 
-/* What this transaction has done: set anything; prepared these statements, as SQL. */
+/* What this transaction has done, or may have: set anything; made anything; prepared as SQL. */
 static bool has_set = false;
+static bool has_created = false;
 static List *prepared = NIL;
 
+/* Whether somebody has chosen the random numbers that come next. */
+static bool has_seeded = false;
+
 static ProcessUtility_hook_type next_utility = NULL;
+static ExecutorStart_hook_type next_start = NULL;
 static object_access_hook_type next_access = NULL;
+static GucStringCheckHook next_check = NULL;
 
 /* --- Settings -------------------------------------------------------------------------------- */
 
@@ -93,12 +106,13 @@ report_settings(void)
 	}
 }
 
+/* By a SET alone, and once: not by a setting of a role or a database, which a tenant may make. */
 static bool
 check_pooling(int *value, void **extra, GucSource source)
 {
-	if (pooling == UNSAID || *value == pooling)
+	if (*value == UNSAID || (source == PGC_S_SESSION && (pooling == UNSAID || *value == pooling)))
 		return true;
-	GUC_check_errmsg("the pooler has said already what a client has here");
+	GUC_check_errmsg("the pooler alone says what a client has here, and says it once");
 	return false;
 }
 
@@ -109,17 +123,82 @@ assign_pooling(int value, void *extra)
 		pooling = value;
 }
 
+/*
+ * The pooler comes by TCP to a service's database, and nobody else does. It goes on where its first
+ * statement fails, as by a timeout that the role has set: then this connection ends.
+ */
+static void
+insist_on_pooling(void)
+{
+	static bool is_exempt = false;
+	LOCAL_FCINFO(call, 0);
+
+	if (pooling != UNSAID || is_exempt)
+		return;
+	InitFunctionCallInfoData(*call, NULL, 0, InvalidOid, NULL, NULL);
+	(void) inet_client_addr(call);
+	is_exempt = call->isnull || strcmp(get_database_name(MyDatabaseId), "postgres") == 0;
+	if (!is_exempt)
+		ereport(FATAL, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+						errmsg("the pooler has not said what a client has here")));
+}
+
+/*
+ * A pooler follows what PostgreSQL reports of it: in one piece of 4 kB, in the encoding of the client
+ * before, and with nothing after the "=" where it is empty.
+ */
+static bool
+check_followable(char **value, void **extra, GucSource source)
+{
+	bool		is_ascii = true;
+
+	for (const char *c = *value; *c; c++)
+		is_ascii = is_ascii && !IS_HIGHBIT_SET(*c);
+	if (strlen(*value) > 2000 || (pooling == TRANSACTION && !is_ascii))
+	{
+		GUC_check_errmsg("the pooler cannot follow this search_path");
+		GUC_check_errhint("Up to 2000 bytes; with transactions, of ASCII.");
+		return false;
+	}
+	if (**value == '\0')
+	{
+#if PG_VERSION_NUM >= 160000
+		char	   *nothing = guc_strdup(LOG, "\"\"");
+
+		if (nothing)
+			guc_free(*value);
+#else
+		char	   *nothing = strdup("\"\"");
+
+		if (nothing)
+			free(*value);
+#endif
+		if (!nothing)
+			return false;
+		*value = nothing;
+	}
+	return !next_check || next_check(value, extra, source);
+}
+
 /* Whether its new value outlasts the transaction and nobody follows it. */
 static bool
 is_left(struct config_generic *conf)
 {
-	if (conf->source != PGC_S_SESSION || conf->flags & GUC_REPORT)
+	if (conf->flags & GUC_REPORT)
 		return false;
+	if (strcmp(conf->name, "role") == 0)
+	{
+		if (strcmp(*((struct config_string *) conf)->variable, "none") == 0)
+			return false;
+	}
+	else if (conf->flags & GUC_NO_RESET_ALL)
+		return false;
+	/* What SET LOCAL hides comes back at commit. */
+	if (conf->stack && conf->stack->state == GUC_SET_LOCAL)
+		return true;
 	if (conf->stack && conf->stack->state == GUC_LOCAL)
 		return false;
-	return !(conf->flags & GUC_NO_RESET_ALL) ||
-		strcmp(conf->name, "role") == 0 ||
-		strcmp(conf->name, "session_authorization") == 0;
+	return conf->source == PGC_S_SESSION;
 }
 
 static void
@@ -136,33 +215,69 @@ refuse_left_settings(void)
 					 errhint("Use SET LOCAL, or connect to the name without \"-transaction\".")));
 }
 
+static void
+watch_search_path(void)
+{
+	int			count;
+	struct config_generic **settings = all_settings(&count);
+
+	for (int i = 0; i < count; i++)
+		if (strcmp(settings[i]->name, "search_path") == 0)
+		{
+			struct config_string *search_path = (struct config_string *) settings[i];
+
+			next_check = search_path->check_hook;
+			search_path->check_hook = check_followable;
+		}
+}
+
 /* --- Statements ------------------------------------------------------------------------------ */
 
 static void
-refuse(const char *what, const char *instead)
+refuse(const char *message, const char *instead)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s would not outlast a transaction here", what),
+			 errmsg("%s", message),
 			 errhint("%s, or connect to the name without \"-transaction\".", instead)));
+}
+
+static bool
+is_a_drivers(const char *name)
+{
+	PreparedStatement *found = FetchPreparedStatement(name, false);
+
+	return found && !found->from_sql;
 }
 
 /* Refuse what cannot work, before it is done. */
 static void
-refuse_at_once(Node *statement)
+refuse_at_once(Node *statement, ProcessUtilityContext context)
 {
+	const char *name;
+
 	switch (nodeTag(statement))
 	{
 		case T_ListenStmt:
-			refuse("LISTEN", "Ask in intervals");
+			refuse("LISTEN cannot outlast a transaction here", "Ask in intervals");
 			break;
 		case T_PrepareStmt:
-			if (!IsTransactionBlock())
-				refuse("A statement that is prepared as SQL", "Use those of your driver");
+			name = castNode(PrepareStmt, statement)->name;
+			if (!IsTransactionBlock() || strncmp(name, "PGBOUNCER_", 10) == 0)
+				refuse("a statement that is prepared as SQL cannot outlast a transaction here", "Use those of your driver");
+			break;
+		case T_ExecuteStmt:
+			if (is_a_drivers(castNode(ExecuteStmt, statement)->name))
+				refuse("this statement may be another client's", "Use those of your driver");
+			break;
+		case T_DeallocateStmt:
+			/* The pooler sees only those that clients send as they are. */
+			if (!castNode(DeallocateStmt, statement)->name && context != PROCESS_UTILITY_TOPLEVEL)
+				refuse("DEALLOCATE ALL has to reach the pooler", "Send it by itself");
 			break;
 		case T_DeclareCursorStmt:
 			if (castNode(DeclareCursorStmt, statement)->options & CURSOR_OPT_HOLD)
-				refuse("A cursor WITH HOLD", "Fetch from one without it, in one transaction");
+				refuse("a cursor WITH HOLD cannot outlast a transaction here", "Fetch from one without it, in one transaction");
 			break;
 		default:
 			break;
@@ -179,26 +294,6 @@ frees_a_drivers(Node *statement)
 	return name && !(found && found->from_sql);
 }
 
-/* Whether temporary objects that it has made are meant to end with it. */
-static bool
-makes_for_itself(Node *statement)
-{
-	switch (nodeTag(statement))
-	{
-		case T_CreateStmt:
-			return castNode(CreateStmt, statement)->oncommit == ONCOMMIT_DROP;
-		case T_CreateTableAsStmt:
-			return castNode(CreateTableAsStmt, statement)->into->onCommit == ONCOMMIT_DROP;
-		case T_CallStmt:
-		case T_DoStmt:
-		case T_ExecuteStmt:
-		case T_RefreshMatViewStmt:	/* CONCURRENTLY compares by a temporary table */
-			return true;
-		default:
-			return false;
-	}
-}
-
 static void
 remember_prepared(const char *name)
 {
@@ -208,6 +303,77 @@ remember_prepared(const char *name)
 	MemoryContextSwitchTo(before);
 }
 
+/* Whether it makes something that is meant to stay. */
+static bool
+makes_to_stay(Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_CreateStmt:
+			return castNode(CreateStmt, statement)->oncommit != ONCOMMIT_DROP;
+		case T_CreateTableAsStmt:
+			return castNode(CreateTableAsStmt, statement)->into->onCommit != ONCOMMIT_DROP;
+		case T_ViewStmt:
+		case T_CreateSeqStmt:
+		case T_CreateFunctionStmt:
+		case T_DefineStmt:
+		case T_CompositeTypeStmt:
+		case T_CreateEnumStmt:
+		case T_CreateRangeStmt:
+		case T_CreateDomainStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Whether anything is in this process's schema for temporary objects. */
+static bool
+has_temporary_objects(void)
+{
+	Oid			schema;
+	Oid			toast;
+	Relation	depend;
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	bool		found;
+
+	GetTempNamespaceState(&schema, &toast);
+	if (!OidIsValid(schema))
+		return false;
+	CommandCounterIncrement();
+	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyInit(&keys[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&keys[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, keys);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+static void
+sow(void)
+{
+	uint32		chance;
+
+	if (!has_seeded || !pg_strong_random(&chance, sizeof chance))
+		return;
+	DirectFunctionCall1(setseed, Float8GetDatum((double) chance / PG_UINT32_MAX));
+	has_seeded = false;
+}
+
+static void
+note_set(VariableSetStmt *statement)
+{
+	has_set = true;
+	has_seeded = has_seeded || (statement->name && strcmp(statement->name, "seed") == 0);
+	/* The pooler's own run under the timeout of the client before: it starts again afterwards. */
+	disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
 static void
 utility(PlannedStmt *planned, const char *text, bool read_only_tree,
 		ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
@@ -215,29 +381,44 @@ utility(PlannedStmt *planned, const char *text, bool read_only_tree,
 {
 	Node	   *statement = planned->utilityStmt;
 
+	if (IsA(statement, VariableSetStmt))
+		note_set(castNode(VariableSetStmt, statement));
+	else if (!IsA(statement, TransactionStmt))
+		insist_on_pooling();
 	if (pooling == TRANSACTION)
 	{
-		refuse_at_once(statement);
+		refuse_at_once(statement, context);
 		if (frees_a_drivers(statement))
 		{
 			if (completion)
 				SetQueryCompletion(completion, CMDTAG_DEALLOCATE, 0);
 			return;
 		}
-		has_set = has_set || IsA(statement, VariableSetStmt);
 	}
 
 	(next_utility ? next_utility : standard_ProcessUtility) (
 		planned, text, read_only_tree, context, params, environment, destination, completion);
 
+	if (IsA(statement, DiscardStmt))
+		sow();
 	if (pooling == TRANSACTION)
 	{
 		if (IsA(statement, PrepareStmt))
 			remember_prepared(castNode(PrepareStmt, statement)->name);
-		if (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE && !IsTransactionBlock() &&
-			context == PROCESS_UTILITY_TOPLEVEL && !makes_for_itself(statement))
-			refuse("What is temporary", "Make and use it in one transaction");
+		if (context == PROCESS_UTILITY_TOPLEVEL && !IsTransactionBlock() &&
+			makes_to_stay(statement) && has_temporary_objects())
+			refuse("what is temporary cannot outlast a transaction here", "Make and use it in one transaction");
 	}
+}
+
+static void
+start(QueryDesc *query, int flags)
+{
+	insist_on_pooling();
+	if (next_start)
+		next_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
 }
 
 static void
@@ -245,10 +426,20 @@ access(ObjectAccessType type, Oid class, Oid object, int column, void *argument)
 {
 	if (next_access)
 		next_access(type, class, object, column, argument);
-	if (pooling != TRANSACTION || type != OAT_FUNCTION_EXECUTE)
+	if (type == OAT_POST_CREATE)
+		has_created = true;
+	if (type != OAT_FUNCTION_EXECUTE)
+		return;
+	/* A function of an extension may set what it likes. */
+	has_set = has_set || object == F_SET_CONFIG || object >= FirstNormalObjectId;
+	has_seeded = has_seeded || object == F_SETSEED;
+	if (pooling != TRANSACTION)
 		return;
 	switch (object)
 	{
+		case F_PG_PREPARED_STATEMENT:
+			refuse("prepared statements may be other clients' here", "Ask your driver");
+			break;
 		case F_PG_ADVISORY_LOCK_INT8:
 		case F_PG_ADVISORY_LOCK_INT4_INT4:
 		case F_PG_ADVISORY_LOCK_SHARED_INT8:
@@ -257,10 +448,7 @@ access(ObjectAccessType type, Oid class, Oid object, int column, void *argument)
 		case F_PG_TRY_ADVISORY_LOCK_INT4_INT4:
 		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT8:
 		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4:
-			refuse("A session's advisory lock", "Use pg_advisory_xact_lock and its like");
-			break;
-		case F_SET_CONFIG:
-			has_set = true;
+			refuse("a session's advisory lock cannot outlast a transaction here", "Use pg_advisory_xact_lock and its like");
 			break;
 	}
 }
@@ -272,7 +460,8 @@ before_commit(void)
 {
 	if (has_set)
 		refuse_left_settings();
-	if (MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)
+	/* What is made in the schema by its name does not set the flag. */
+	if (has_created || MyXactFlags & XACT_FLAGS_ACCESSEDTEMPNAMESPACE)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
 		ResetTempTableNamespace();
@@ -286,10 +475,16 @@ at_end(void)
 	ListCell   *name;
 
 	foreach(name, prepared)
-		DropPreparedStatement(lfirst(name), false);
+	{
+		PreparedStatement *found = FetchPreparedStatement(lfirst(name), false);
+
+		if (found && found->from_sql)
+			DropPreparedStatement(lfirst(name), false);
+	}
 	list_free_deep(prepared);
 	prepared = NIL;
-	has_set = false;
+	has_set = has_created = false;
+	sow();
 	ResetSequenceCaches();		/* what currval() and lastval() know */
 }
 
@@ -297,7 +492,11 @@ static void
 transaction(XactEvent event, void *argument)
 {
 	if (pooling != TRANSACTION)
+	{
+		if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+			has_set = has_created = false;
 		return;
+	}
 	if (event == XACT_EVENT_PRE_COMMIT)
 		before_commit();
 	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
@@ -320,6 +519,9 @@ _PG_init(void)
 							 &setting, UNSAID, POOLINGS, PGC_USERSET, GUC_NO_RESET_ALL,
 							 check_pooling, assign_pooling, NULL);
 	report_settings();
+	watch_search_path();
+	next_start = ExecutorStart_hook;
+	ExecutorStart_hook = start;
 	next_utility = ProcessUtility_hook;
 	ProcessUtility_hook = utility;
 	next_access = object_access_hook;

@@ -30,7 +30,7 @@ enable_presorted_aggregate:16 enable_self_join_elimination:18 enable_seqscan ena
 enable_tidscan escape_string_warning exit_on_error extra_float_digits file_copy_method:18
 from_collapse_limit geqo geqo_effort geqo_generations geqo_pool_size geqo_seed geqo_selection_bias
 geqo_threshold gin_fuzzy_search_limit gin_pending_list_limit hash_mem_multiplier
-icu_validation_level:16 idle_in_transaction_session_timeout idle_session_timeout IntervalStyle
+icu_validation_level:16 idle_in_transaction_session_timeout IntervalStyle
 io_combine_limit:17 jit jit_above_cost jit_expressions jit_inline_above_cost jit_optimize_above_cost
 jit_tuple_deforming join_collapse_limit lc_monetary lc_numeric lc_time lock_timeout
 log_parameter_max_length_on_error logical_decoding_work_mem maintenance_io_concurrency
@@ -40,7 +40,7 @@ parallel_leader_participation parallel_setup_cost parallel_tuple_cost password_e
 plan_cache_mode quote_all_identifiers random_page_cost recursive_worktable_factor:15
 restrict_nonsystem_relation_kind row_security scram_iterations:16 search_path seq_page_cost
 statement_timeout stats_fetch_consistency:15 synchronize_seqscans synchronous_commit
-tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout temp_tablespaces
+tcp_keepalives_count tcp_keepalives_idle tcp_keepalives_interval tcp_user_timeout
 timezone_abbreviations transaction_timeout:17 transform_null_equals vacuum_buffer_usage_limit:16
 vacuum_cost_delay vacuum_cost_limit vacuum_cost_page_dirty vacuum_cost_page_hit
 vacuum_cost_page_miss vacuum_failsafe_age vacuum_freeze_min_age vacuum_freeze_table_age
@@ -50,8 +50,10 @@ vacuum_truncate:18 wal_sender_timeout wal_skip_threshold work_mem xmlbinary xmlo
 """Those that a role may set, with the first version that has them where it is newer than 14.
 
 Without those for PostgreSQL's own developers (`trace_sort`, `force_parallel_mode` and their like).
-Without `temp_buffers`, which cannot be changed on a connection that has had temporary tables, and
-`local_preload_libraries`, which has an effect at the beginning only. A pooler of its own accord
+Without `temp_buffers`, which cannot be changed on a connection that has had temporary tables;
+`temp_tablespaces`, which PgBouncer quotes as if it were one name; `idle_session_timeout`, which
+would end a connection while another client gets it; and `local_preload_libraries`, which has an
+effect at the beginning only. A pooler of its own accord
 follows `client_encoding`, `DateStyle`, `TimeZone`, `standard_conforming_strings` and
 `application_name`.
 """
