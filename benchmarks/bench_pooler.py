@@ -138,7 +138,8 @@ def _configure(place: Path, layout: Layout, manifest: DatabaseManifest) -> Acces
     (place / "pgbouncer.ini").write_text(
         f"""\
 [databases]
-{user} = host={instance.address} port={manifest.postgresql_port} dbname={user}
+{user} = host={instance.address} port={manifest.postgresql_port} dbname={user} \
+connect_query='SET pgherd.pooling = session'
 
 [pgbouncer]
 listen_addr = {HOST}
