@@ -207,6 +207,7 @@ LEAVES = {
     "a setting that would end a connection of others": "SET idle_session_timeout = 1",
     "a setting in a savepoint": "BEGIN; SAVEPOINT s; SET a.b = 'c'; RELEASE s; COMMIT",
     "a role": "SET ROLE auth",
+    "a role that a local one hides": "BEGIN; SET ROLE auth; SET LOCAL ROLE NONE; COMMIT",
     "a lock": "SELECT pg_advisory_lock(1)",
     "a lock in a block of code": "DO $$ BEGIN PERFORM pg_try_advisory_lock_shared(1, 2); END $$",
     "a lock for each row": "SELECT count(pg_try_advisory_lock(n)) FROM generate_series(1, 9) n",
@@ -328,6 +329,18 @@ def test_prepared_statements_of_others_outlive_what_one_frees(transactions: dict
         for query, wanted in (("SELECT 1 + %s::int", 2), ("SELECT 2 + %s::int", 3)):
             row = other.execute(query.encode(), (1,), prepare=True).fetchone()
             assert row == (wanted,)
+
+
+def test_a_timeout_holds_after_a_setting(transactions: dict[str, str]) -> None:
+    """One is taken off while the pooler sets what its next client has."""
+    with connect(transactions, options="-c statement_timeout=200ms") as connection:
+        for statements in (
+            "SELECT pg_sleep(3)",
+            "SET work_mem = '5MB'; SELECT pg_sleep(3)",
+            "DO $$ BEGIN SET LOCAL work_mem = '5MB'; PERFORM pg_sleep(3); END $$",
+        ):
+            with pytest.raises(errors.QueryCanceled):
+                connection.execute(statements.encode())
 
 
 def test_an_empty_search_path_goes_from_server_to_server(transactions: dict[str, str]) -> None:

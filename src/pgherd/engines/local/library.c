@@ -184,19 +184,16 @@ check_followable(char **value, void **extra, GucSource source)
 static bool
 is_left(struct config_generic *conf)
 {
-	if (conf->flags & GUC_REPORT)
-		return false;
-	if (strcmp(conf->name, "role") == 0)
-	{
-		if (strcmp(*((struct config_string *) conf)->variable, "none") == 0)
-			return false;
-	}
-	else if (conf->flags & GUC_NO_RESET_ALL)
+	bool		is_role = strcmp(conf->name, "role") == 0;
+
+	if (conf->flags & GUC_REPORT || (conf->flags & GUC_NO_RESET_ALL && !is_role))
 		return false;
 	/* What SET LOCAL hides comes back at commit. */
 	if (conf->stack && conf->stack->state == GUC_SET_LOCAL)
 		return true;
 	if (conf->stack && conf->stack->state == GUC_LOCAL)
+		return false;
+	if (is_role && strcmp(*((struct config_string *) conf)->variable, "none") == 0)
 		return false;
 	return conf->source == PGC_S_SESSION;
 }
@@ -366,12 +363,13 @@ sow(void)
 }
 
 static void
-note_set(VariableSetStmt *statement)
+note_set(VariableSetStmt *statement, ProcessUtilityContext context)
 {
 	has_set = true;
 	has_seeded = has_seeded || (statement->name && strcmp(statement->name, "seed") == 0);
-	/* The pooler's own run under the timeout of the client before: it starts again afterwards. */
-	disable_timeout(STATEMENT_TIMEOUT, false);
+	/* The pooler's own run under the timeout of the client before; the next statement starts it. */
+	if (context == PROCESS_UTILITY_TOPLEVEL)
+		disable_timeout(STATEMENT_TIMEOUT, false);
 }
 
 static void
@@ -382,7 +380,7 @@ utility(PlannedStmt *planned, const char *text, bool read_only_tree,
 	Node	   *statement = planned->utilityStmt;
 
 	if (IsA(statement, VariableSetStmt))
-		note_set(castNode(VariableSetStmt, statement));
+		note_set(castNode(VariableSetStmt, statement), context);
 	else if (!IsA(statement, TransactionStmt))
 		insist_on_pooling();
 	if (pooling == TRANSACTION)
