@@ -373,7 +373,7 @@ note_set(VariableSetStmt *statement, ProcessUtilityContext context)
 }
 
 static void
-utility(PlannedStmt *planned, const char *text, bool read_only_tree,
+on_utility(PlannedStmt *planned, const char *text, bool read_only_tree,
 		ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
 		DestReceiver *destination, QueryCompletion *completion)
 {
@@ -410,7 +410,7 @@ utility(PlannedStmt *planned, const char *text, bool read_only_tree,
 }
 
 static void
-start(QueryDesc *query, int flags)
+on_start(QueryDesc *query, int flags)
 {
 	insist_on_pooling();
 	if (next_start)
@@ -420,7 +420,7 @@ start(QueryDesc *query, int flags)
 }
 
 static void
-access(ObjectAccessType type, Oid class, Oid object, int column, void *argument)
+on_access(ObjectAccessType type, Oid class, Oid object, int column, void *argument)
 {
 	if (next_access)
 		next_access(type, class, object, column, argument);
@@ -487,7 +487,7 @@ at_end(void)
 }
 
 static void
-transaction(XactEvent event, void *argument)
+on_transaction(XactEvent event, void *argument)
 {
 	if (pooling != TRANSACTION)
 	{
@@ -519,10 +519,10 @@ _PG_init(void)
 	report_settings();
 	watch_search_path();
 	next_start = ExecutorStart_hook;
-	ExecutorStart_hook = start;
+	ExecutorStart_hook = on_start;
 	next_utility = ProcessUtility_hook;
-	ProcessUtility_hook = utility;
+	ProcessUtility_hook = on_utility;
 	next_access = object_access_hook;
-	object_access_hook = access;
-	RegisterXactCallback(transaction, NULL);
+	object_access_hook = on_access;
+	RegisterXactCallback(on_transaction, NULL);
 }
