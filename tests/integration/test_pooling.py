@@ -343,6 +343,27 @@ def test_a_timeout_holds_after_a_setting(transactions: dict[str, str]) -> None:
                 connection.execute(statements.encode())
 
 
+def test_a_migration_makes_prepared_statements_new(
+    running: RunningFleet, transactions: dict[str, str]
+) -> None:
+    """Another client's, of the same text: it would be told of a changed result type."""
+    query = "SELECT * FROM migrated WHERE n = %s::int"
+    with connect(running.through_pooler(AUTH)) as migration:
+        migration.execute("CREATE TABLE migrated (n int); INSERT INTO migrated VALUES (1)")
+        migration.execute("CREATE TABLE alembic_version (version_num text)")
+        migration.execute("INSERT INTO alembic_version VALUES ('before')")
+        running.run(running.engine.observe())
+        with connect(transactions) as earlier:
+            assert earlier.execute(query, (1,), prepare=True).fetchone() == (1,)
+        migration.execute("ALTER TABLE migrated ADD COLUMN more text DEFAULT 'x'")
+        migration.execute("UPDATE alembic_version SET version_num = 'after'")
+        running.run(running.engine.observe())
+        for later in others(transactions):
+            assert later.execute(query, (1,), prepare=True).fetchone() == (1, "x")
+        migration.execute("DROP TABLE migrated, alembic_version")
+        running.run(running.engine.observe())
+
+
 def test_an_empty_search_path_goes_from_server_to_server(transactions: dict[str, str]) -> None:
     """As pg_dump and vacuumdb set it."""
     with ExitStack() as stack:

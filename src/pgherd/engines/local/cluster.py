@@ -76,6 +76,8 @@ class Cluster:
         self.manifest = manifest
         self.replication: dict[str, Replication] = {}
         self.schema_revision: str | None = None
+        self._connected_for: str | None = None
+        """The revision that connections for transactions were last opened anew for."""
         self.routed: str | None = None
         """The leader that the pooler points to, once that takes writes."""
         self._supervisor = supervisor
@@ -311,13 +313,22 @@ class Cluster:
                             await reader.end_sessions(session, self._reader)
 
     async def read_revision(self) -> None:
-        """Ask for the schema's revision, as the service; what was known stays if it is silent."""
+        """Ask for the schema's revision, as the service; what was known stays if it is silent.
+
+        Where it has changed, transactions get new connections: clients share prepared statements
+        there, and what these return may have changed with a table.
+        """
         _, instance = self._primary()
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 connection = await sessions.tenant(self.layout, self.manifest, instance)
                 async with connection:
                     self.schema_revision = await _schema_revision(connection)
+                if self.schema_revision != self._connected_for:
+                    doors = pooler.doors(self.manifest.service)
+                    shared = (d.name for d in doors if d.pooling is Pooling.TRANSACTION)
+                    await self._tell_pooler("RECONNECT", *shared)
+                    self._connected_for = self.schema_revision
         except (psycopg.Error, TimeoutError) as error:
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
 
@@ -470,7 +481,7 @@ class Cluster:
             await console.execute("RELOAD")
 
     async def _tell_pooler(self, command: str, *names: str) -> None:
-        """PAUSE or RESUME some of the database's names."""
+        """PAUSE, RESUME or RECONNECT some of the database's names."""
         async with self._console() as console:
             for name in names:
                 try:
