@@ -207,7 +207,7 @@ def test_the_whole_example_comes_back_after_each_of_three_boots() -> None:
         try:
             for _ in range(3):
                 place.kill_all()
-                # Two files for each of 60 instances; some may just be on their way to a new timeline.
+                # Two files for each of 60 instances; some may be on their way to a new timeline.
                 assert name_others(place.root, [other.pid for other in others]) >= 110
                 assert "30 databases run: 60 instances" in place.run("up", *example)
             assert all(other.poll() is None for other in others), "a bystander was killed"
