@@ -258,7 +258,7 @@ def test_what_is_made_and_used_in_one_transaction_works(transactions: dict[str, 
 
 
 def one_server(transactions: dict[str, str], stack: ExitStack) -> tuple[Connection, Connection]:
-    """Two clients, with all servers but one taken by others."""
+    """Two clients that are given the same server, one after the other."""
     first, second = (stack.enter_context(connect(transactions)) for _ in range(2))
     backend = value(first, "SELECT pg_backend_pid()")
     assert value(second, "SELECT pg_backend_pid()") == backend

@@ -51,7 +51,7 @@ def _postgresql() -> Capability:
 def _pooler() -> Iterator[Capability]:
     found = _program("PgBouncer", lambda: str(pooler.program()))
     yield found
-    if found.available and pooler.has_known_holes(revision := pooler.revision(pooler.program())):
+    if found.available and pooler.has_known_holes(revision := pooler.revision(Path(found.detail))):
         yield Capability(
             "PgBouncer's safety",
             False,

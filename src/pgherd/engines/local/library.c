@@ -61,7 +61,7 @@ static int	setting = UNSAID;
 /* What was said once holds as long as the server process lives. */
 static int	pooling = UNSAID;
 
-/* What this transaction has done, or may have: set anything; made anything; prepared as SQL. */
+/* What this transaction has done, or may have, where that matters: set anything; made anything; prepared as SQL. */
 static bool has_set = false;
 static bool has_created = false;
 static List *prepared = NIL;
@@ -74,6 +74,15 @@ static ExecutorStart_hook_type next_start = NULL;
 static object_access_hook_type next_access = NULL;
 static GucStringCheckHook next_check = NULL;
 
+static void
+refuse(const char *message, const char *instead)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s", message),
+			 errhint("%s, or connect to the name without \"-transaction\".", instead)));
+}
+
 /* --- Settings -------------------------------------------------------------------------------- */
 
 static struct config_generic **
@@ -85,25 +94,6 @@ all_settings(int *count)
 	*count = GetNumConfigOptions();
 	return get_guc_variables();
 #endif
-}
-
-static void
-report_settings(void)
-{
-	List	   *names;
-	ListCell   *cell;
-	int			count;
-	struct config_generic **settings = all_settings(&count);
-
-	if (!SplitIdentifierString(pstrdup(reported), ',', &names))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"pgherd.reported\" is no list of names")));
-	foreach(cell, names)
-	{
-		for (int i = 0; i < count; i++)
-			if (pg_strcasecmp(settings[i]->name, lfirst(cell)) == 0)
-				settings[i]->flags |= GUC_REPORT;
-	}
 }
 
 /* By a SET alone, and once: not by a setting of a role or a database, which a tenant may make. */
@@ -206,38 +196,43 @@ refuse_left_settings(void)
 
 	for (int i = 0; i < count; i++)
 		if (is_left(settings[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("\"%s\" cannot outlast a transaction here", settings[i]->name),
-					 errhint("Use SET LOCAL, or connect to the name without \"-transaction\".")));
+			refuse(psprintf("\"%s\" cannot outlast a transaction here", settings[i]->name),
+				   "Use SET LOCAL");
 }
 
-static void
-watch_search_path(void)
+static struct config_generic *
+named(const char *name, struct config_generic **settings, int count)
 {
+	for (int i = 0; i < count; i++)
+		if (pg_strcasecmp(settings[i]->name, name) == 0)
+			return settings[i];
+	return NULL;
+}
+
+/* Report what `pgherd.reported` names, as far as this version has it, and watch `search_path`. */
+static void
+change_settings(void)
+{
+	List	   *names;
+	ListCell   *cell;
 	int			count;
 	struct config_generic **settings = all_settings(&count);
+	struct config_generic *setting;
+	struct config_string *search_path;
 
-	for (int i = 0; i < count; i++)
-		if (strcmp(settings[i]->name, "search_path") == 0)
-		{
-			struct config_string *search_path = (struct config_string *) settings[i];
+	if (!SplitIdentifierString(pstrdup(reported), ',', &names))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"pgherd.reported\" is no list of names")));
+	foreach(cell, names)
+		if ((setting = named(lfirst(cell), settings, count)))
+			setting->flags |= GUC_REPORT;
 
-			next_check = search_path->check_hook;
-			search_path->check_hook = check_followable;
-		}
+	search_path = (struct config_string *) named("search_path", settings, count);
+	next_check = search_path->check_hook;
+	search_path->check_hook = check_followable;
 }
 
 /* --- Statements ------------------------------------------------------------------------------ */
-
-static void
-refuse(const char *message, const char *instead)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("%s", message),
-			 errhint("%s, or connect to the name without \"-transaction\".", instead)));
-}
 
 static bool
 is_a_drivers(const char *name)
@@ -245,6 +240,14 @@ is_a_drivers(const char *name)
 	PreparedStatement *found = FetchPreparedStatement(name, false);
 
 	return found && !found->from_sql;
+}
+
+static bool
+is_prepared_as_sql(const char *name)
+{
+	PreparedStatement *found = FetchPreparedStatement(name, false);
+
+	return found && found->from_sql;
 }
 
 /* Refuse what cannot work, before it is done. */
@@ -261,7 +264,8 @@ refuse_at_once(Node *statement, ProcessUtilityContext context)
 		case T_PrepareStmt:
 			name = castNode(PrepareStmt, statement)->name;
 			if (!IsTransactionBlock() || strncmp(name, "PGBOUNCER_", 10) == 0)
-				refuse("a statement that is prepared as SQL cannot outlast a transaction here", "Use those of your driver");
+				refuse("a statement that is prepared as SQL cannot outlast a transaction here",
+					   "Use those of your driver");
 			break;
 		case T_ExecuteStmt:
 			if (is_a_drivers(castNode(ExecuteStmt, statement)->name))
@@ -274,7 +278,8 @@ refuse_at_once(Node *statement, ProcessUtilityContext context)
 			break;
 		case T_DeclareCursorStmt:
 			if (castNode(DeclareCursorStmt, statement)->options & CURSOR_OPT_HOLD)
-				refuse("a cursor WITH HOLD cannot outlast a transaction here", "Fetch from one without it, in one transaction");
+				refuse("a cursor WITH HOLD cannot outlast a transaction here",
+					   "Fetch from one without it, in one transaction");
 			break;
 		default:
 			break;
@@ -285,10 +290,9 @@ refuse_at_once(Node *statement, ProcessUtilityContext context)
 static bool
 frees_a_drivers(Node *statement)
 {
-	char	   *name = IsA(statement, DeallocateStmt) ? castNode(DeallocateStmt, statement)->name : NULL;
-	PreparedStatement *found = name ? FetchPreparedStatement(name, false) : NULL;
+	const char *name = IsA(statement, DeallocateStmt) ? castNode(DeallocateStmt, statement)->name : NULL;
 
-	return name && !(found && found->from_sql);
+	return name && !is_prepared_as_sql(name);
 }
 
 static void
@@ -374,8 +378,8 @@ note_set(VariableSetStmt *statement, ProcessUtilityContext context)
 
 static void
 on_utility(PlannedStmt *planned, const char *text, bool read_only_tree,
-		ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
-		DestReceiver *destination, QueryCompletion *completion)
+		   ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *environment,
+		   DestReceiver *destination, QueryCompletion *completion)
 {
 	Node	   *statement = planned->utilityStmt;
 
@@ -405,7 +409,8 @@ on_utility(PlannedStmt *planned, const char *text, bool read_only_tree,
 			remember_prepared(castNode(PrepareStmt, statement)->name);
 		if (context == PROCESS_UTILITY_TOPLEVEL && !IsTransactionBlock() &&
 			makes_to_stay(statement) && has_temporary_objects())
-			refuse("what is temporary cannot outlast a transaction here", "Make and use it in one transaction");
+			refuse("what is temporary cannot outlast a transaction here",
+				   "Make and use it in one transaction");
 	}
 }
 
@@ -446,7 +451,8 @@ on_access(ObjectAccessType type, Oid class, Oid object, int column, void *argume
 		case F_PG_TRY_ADVISORY_LOCK_INT4_INT4:
 		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT8:
 		case F_PG_TRY_ADVISORY_LOCK_SHARED_INT4_INT4:
-			refuse("a session's advisory lock cannot outlast a transaction here", "Use pg_advisory_xact_lock and its like");
+			refuse("a session's advisory lock cannot outlast a transaction here",
+				   "Use pg_advisory_xact_lock and its like");
 			break;
 	}
 }
@@ -473,12 +479,8 @@ at_end(void)
 	ListCell   *name;
 
 	foreach(name, prepared)
-	{
-		PreparedStatement *found = FetchPreparedStatement(lfirst(name), false);
-
-		if (found && found->from_sql)
+		if (is_prepared_as_sql(lfirst(name)))
 			DropPreparedStatement(lfirst(name), false);
-	}
 	list_free_deep(prepared);
 	prepared = NIL;
 	has_set = has_created = false;
@@ -490,11 +492,7 @@ static void
 on_transaction(XactEvent event, void *argument)
 {
 	if (pooling != TRANSACTION)
-	{
-		if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-			has_set = has_created = false;
 		return;
-	}
 	if (event == XACT_EVENT_PRE_COMMIT)
 		before_commit();
 	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
@@ -516,8 +514,7 @@ _PG_init(void)
 							 "The pooler says it first of all, and it cannot be changed.",
 							 &setting, UNSAID, POOLINGS, PGC_USERSET, GUC_NO_RESET_ALL,
 							 check_pooling, assign_pooling, NULL);
-	report_settings();
-	watch_search_path();
+	change_settings();
 	next_start = ExecutorStart_hook;
 	ExecutorStart_hook = on_start;
 	next_utility = ProcessUtility_hook;
