@@ -135,9 +135,13 @@ class Place:
 
     def forkserver(self) -> int:
         """The agent's child that works nowhere."""
-        children = Path(f"/proc/{self.agent()}/task/{self.agent()}/children").read_text().split()
-        (pid,) = (p for p in children if Path(f"/proc/{p}/cwd").readlink() == Path("/"))
-        return int(pid)
+        found = []
+        for pid in Path(f"/proc/{self.agent()}/task/{self.agent()}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/cwd").readlink() == Path("/"):
+                    found.append(int(pid))
+        (one,) = found
+        return one
 
     def processes(self) -> dict[int, Path]:
         """Those that work below the state folder, each with its working directory."""
