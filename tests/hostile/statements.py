@@ -14,7 +14,7 @@ CONSOLE = "the pooler's console"
 REWIND = "the role of pg_rewind, in postgres"
 
 STATEMENTS: dict[str, str] = {
-    # cluster.py
+    # looks.py
     "SELECT pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM pg_catalog.pg_database WHERE"
     " datname = 'postgres' AND pg_catalog.shobj_description(oid, 'pg_database') = %s)": SUPERUSER,
     "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
@@ -25,11 +25,12 @@ STATEMENTS: dict[str, str] = {
     "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL": TENANT,
     "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
     " LIMIT 1": TENANT,
+    # console.py
     "RELOAD": CONSOLE,
     '{} "{}"': CONSOLE,
     # preload.py
     "SELECT pg_catalog.pg_read_binary_file(%s, %s, %s, true)": REWIND,
-    # settings.py
+    # serving.py
     "SELECT pg_catalog.current_setting(%s, true), EXISTS (SELECT FROM pg_catalog.pg_settings"
     " WHERE pending_restart)": SUPERUSER,
     # reader.py

@@ -7,7 +7,6 @@ was root's alone: a file, a tree, a daemon.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -18,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from as_another import (
     LOCK,
@@ -30,6 +30,7 @@ from as_another import (
 from tiny_place import Place, answers, eventually, new_place
 from tries import DATA_PLANE
 
+from pgherd.engines.local import door, rpc
 from pgherd.engines.local.layout import data_plane_owner
 
 pytestmark = [
@@ -232,22 +233,23 @@ while True:
 
 @pytest.mark.makes(DATA_PLANE, "lead root's session to another socket")
 def test_what_an_agent_says_leads_root_nowhere(place: Place) -> None:
-    instances = {"../../../../tmp": {"process": 1, "member": {}, "replication": None}}
-    seen = {
-        "leader": "../../../../tmp",
-        "routed": "x",
-        "schema_revision": "\x1b]0;x\x07",
-        "synchronous": [],
-        "pooler": True,
-        "instances": instances,
-    }
-    status = {"environments": {"lab": True}, "databases": {"lab/order": seen}, "due": []}
+    place.run("status")
+    lie = door.DatabaseStatus(
+        leader="../../../../tmp",
+        serving="x",
+        schema_revision="\x1b]0;x\x07",
+        synchronous=(),
+        has_pooler=True,
+        instances={"../../../../tmp": door.InstanceStatus(True, False, False, None, None)},
+    )
+    status = door.FleetStatus({"lab": True}, {"lab/order": lie}, ())
+    told = rpc.Reply(result=msgspec.Raw(msgspec.json.encode(status)))
     agent = place.root / "run/agent.sock"
     agent.rename(agent.with_suffix(".away"))
-    lies = [json.dumps({"result": status}), "[]", "{", '{"error": {"kind": "x"}}', "9" * 5000]
-    for lie in lies:
+    unreadable = ["[]", "{", '{"error": {"kind": "x"}}', "9" * 5000]
+    for line in (msgspec.json.encode(told).decode(), *unreadable):
         with subprocess.Popen(
-            ["/usr/bin/python3", "-I", "-c", LYING_AGENT, str(agent), lie],
+            ["/usr/bin/python3", "-I", "-c", LYING_AGENT, str(agent), line],
             user=POSTGRES.uid,
             group=POSTGRES.gid,
             extra_groups=[],

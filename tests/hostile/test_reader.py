@@ -16,8 +16,9 @@ from tries import READER
 
 from pgherd.decide.parameters import readers_pool_size
 from pgherd.engine import AccessRole
-from pgherd.engines.local import agent, patroni, pooler
-from pgherd.engines.local.reader import GUARD
+from pgherd.engines.local import patroni, pooler
+from pgherd.engines.local.agent import rounds
+from pgherd.engines.local.agent.reader import GUARD
 
 pytestmark = pytest.mark.integration
 
@@ -197,7 +198,7 @@ def test_the_agent_keeps_its_session_while_nobody_can_log_in(running: RunningFle
         before = agents()
         with operator.transaction():
             operator.execute("LOCK TABLE pg_authid")
-            time.sleep(agent.EXAMINE_SECONDS * agent.EXAMINE_ROUNDS + 5)
+            time.sleep(rounds.SECONDS * rounds.EXAMINE_ROUNDS + 5)
         assert agents() == before
 
 

@@ -22,7 +22,7 @@ ROOMS = ("engines/local", "control", "cli", "decide", "fleet")
 
 def sources() -> Iterator[Path]:
     for room in ROOMS:
-        yield from sorted((SOURCES / room).glob("*.py"))
+        yield from sorted((SOURCES / room).rglob("*.py"))
 
 
 def sent(path: Path) -> Iterator[str]:

@@ -7,49 +7,54 @@ import pytest
 from local_fleet import ALONE, AUTH, LAYOUT, PRODUCTION
 
 from pgherd.engine import DatabaseState, InstanceState, ObservedDatabase, Role, Unknown
+from pgherd.engines.local.door import DatabaseStatus, FleetStatus, InstanceStatus
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.observation import with_agent, without_agent
 from pgherd.fleet.desired import Durability
 
 
-def instance(replication: str | None = None, **more: Any) -> dict[str, Any]:
+def instance(replication: str | None = None, **more: Any) -> InstanceStatus:
     """An instance as the agent sees it."""
-    return {
-        "process": 4711,
-        "member": {"state": "running"},
-        "replication": replication,
-        "lag_bytes": 0 if replication else None,
-    } | more
+    lag = 0 if replication else None
+    return replace(InstanceStatus(True, False, False, replication, lag), **more)
 
 
-def healthy() -> dict[str, Any]:
+def healthy(**more: Any) -> DatabaseStatus:
     """production/auth, all of it well, as the agent sees it."""
-    return {
-        "leader": "auth-1",
-        "routed": "auth-1",
-        "schema_revision": "0003",
-        "synchronous": ["auth-2", "auth-3"],
-        "pooler": True,
-        "instances": {
+    status = DatabaseStatus(
+        leader="auth-1",
+        serving="auth-1",
+        schema_revision="0003",
+        synchronous=("auth-2", "auth-3"),
+        has_pooler=True,
+        instances={
             "auth-1": instance(),
             "auth-2": instance("streaming", lag_bytes=16),
             "auth-3": instance("streaming"),
         },
-    }
+    )
+    return replace(status, **more)
+
+
+def with_instances(**said: InstanceStatus) -> DatabaseStatus:
+    """The same, but for these instances: `auth_2`, ..."""
+    named = {name.replace("_", "-"): status for name, status in said.items()}
+    return healthy(instances={**healthy().instances, **named})
+
+
+def fleet(*, etcd: bool = True, due: tuple[str, ...] = ()) -> FleetStatus:
+    """One of whose databases the agent knows nothing."""
+    return FleetStatus({"production": etcd}, {}, due)
 
 
 def seen(
-    agent: dict[str, Any], manifest: DatabaseManifest = AUTH, etcd: bool = True
+    agent: DatabaseStatus, manifest: DatabaseManifest = AUTH, etcd: bool = True
 ) -> ObservedDatabase | Unknown:
-    status = {
-        "environments": {"production": etcd},
-        "databases": {str(manifest.id): agent},
-        "due": [],
-    }
+    status = FleetStatus({"production": etcd}, {str(manifest.id): agent}, ())
     return with_agent([PRODUCTION], [manifest], status).databases[manifest.id]
 
 
-def database(agent: dict[str, Any], manifest: DatabaseManifest = AUTH) -> ObservedDatabase:
+def database(agent: DatabaseStatus, manifest: DatabaseManifest = AUTH) -> ObservedDatabase:
     found = seen(agent, manifest)
     assert isinstance(found, ObservedDatabase)
     return found
@@ -78,9 +83,7 @@ def test_all_well() -> None:
 
 
 def test_a_replica_that_does_not_stream() -> None:
-    agent = healthy()
-    agent["instances"]["auth-2"] = instance("catchup")
-    found = database(agent)
+    found = database(with_instances(auth_2=instance("catchup")))
     assert found.state is DatabaseState.DEGRADED
     assert states(found)[1] is InstanceState.STARTING
 
@@ -88,22 +91,19 @@ def test_a_replica_that_does_not_stream() -> None:
 @pytest.mark.parametrize(
     ("said", "state"),
     [
-        (instance(process=None), InstanceState.STOPPED),
-        (instance(member={"state": "start failed"}), InstanceState.FAILED),
-        (instance(member={}), InstanceState.STARTING),
-        (instance(member={"state": "starting"}), InstanceState.STARTING),
+        (instance(has_process=False), InstanceState.STOPPED),
+        (instance(has_failed=True), InstanceState.FAILED),
+        (instance(), InstanceState.STARTING),
     ],
 )
-def test_a_replica_that_is_not_there(said: dict[str, Any], state: InstanceState) -> None:
-    agent = healthy()
-    agent["instances"]["auth-3"] = said
-    found = database(agent)
+def test_a_replica_that_is_not_there(said: InstanceStatus, state: InstanceState) -> None:
+    found = database(with_instances(auth_3=said))
     assert states(found)[2] is state
     assert found.state is DatabaseState.DEGRADED
 
 
 def test_a_leader_that_the_pooler_does_not_reach_yet() -> None:
-    for agent in (healthy() | {"routed": None}, healthy() | {"pooler": False}):
+    for agent in (healthy(serving=None), healthy(has_pooler=False)):
         found = database(agent)
         assert found.primary is None
         assert states(found)[0] is InstanceState.STARTING
@@ -111,50 +111,44 @@ def test_a_leader_that_the_pooler_does_not_reach_yet() -> None:
 
 
 def test_no_leader() -> None:
-    agent = healthy() | {"leader": None, "routed": None, "synchronous": []}
-    found = database(agent)
+    found = database(healthy(leader=None, serving=None, synchronous=()))
     assert found.state is DatabaseState.STARTING
     assert found.primary is None
     assert found.durability is Durability.ASYNCHRONOUS
 
 
 def test_settings_that_wait_for_a_restart() -> None:
-    agent = healthy()
-    agent["instances"]["auth-2"]["member"]["pending_restart"] = True
-    assert database(agent).restart_pending == ("auth-2",)
+    found = database(with_instances(auth_2=instance("streaming", waits_for_restart=True)))
+    assert found.restart_pending == ("auth-2",)
 
 
 def test_an_instance_that_the_agent_has_not_heard_of() -> None:
-    agent = healthy()
-    del agent["instances"]["auth-3"]
-    assert states(database(agent))[2] is InstanceState.STOPPED
+    known = {name: said for name, said in healthy().instances.items() if name != "auth-3"}
+    assert states(database(healthy(instances=known)))[2] is InstanceState.STOPPED
 
 
 def test_etcd_that_does_not_answer_leaves_all_unknown() -> None:
     assert seen(healthy(), etcd=False) == Unknown("etcd of production does not answer")
-    status = {"environments": {"production": False}, "databases": {}, "due": []}
-    found = with_agent([PRODUCTION], [], status)
+    found = with_agent([PRODUCTION], [], fleet(etcd=False))
     assert found.impaired == {"production": "etcd of production does not answer"}
 
 
 def test_a_database_that_was_stopped() -> None:
     stopped = replace(AUTH, running=False)
-    status = {"environments": {"production": True}, "databases": {}, "due": []}
-    found = with_agent([PRODUCTION], [stopped], status).databases[AUTH.id]
+    found = with_agent([PRODUCTION], [stopped], fleet()).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.STOPPED
 
 
 def test_a_database_that_should_run_and_does_not() -> None:
-    status = {"environments": {"production": True}, "databases": {}, "due": []}
-    found = with_agent([PRODUCTION], [ALONE], status).databases[ALONE.id]
+    found = with_agent([PRODUCTION], [ALONE], fleet()).databases[ALONE.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.UNAVAILABLE
 
 
 def test_a_stopped_environment() -> None:
     stopped = replace(PRODUCTION, running=False)
-    found = with_agent([stopped], [], {"environments": {}, "databases": {}, "due": []})
+    found = with_agent([stopped], [], FleetStatus({}, {}, ()))
     assert found.environments == found.stopped == frozenset({"production"})
     assert found.impaired == {}
 
@@ -186,6 +180,5 @@ def test_what_was_stopped_and_runs_on_is_not_called_stopped() -> None:
 
 
 def test_due_certificates_impair_an_environment() -> None:
-    status = {"environments": {"production": True}, "databases": {}, "due": ["production"]}
-    found = with_agent([PRODUCTION], [], status)
+    found = with_agent([PRODUCTION], [], fleet(due=("production",)))
     assert dict(found.impaired) == {"production": "its certificates are due"}

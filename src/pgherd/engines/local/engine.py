@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import shutil
-import subprocess
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +35,7 @@ from pgherd.engine import (
 from pgherd.engines.local import (
     addresses,
     doctor,
+    door,
     etcd,
     identity,
     library,
@@ -47,8 +47,9 @@ from pgherd.engines.local import (
     pooler,
     postgres,
     processes,
-    rpc,
 )
+from pgherd.engines.local.agent.seen import Condition
+from pgherd.engines.local.agent_client import AgentClient
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
@@ -70,10 +71,6 @@ LAYOUT = 4
 """How the state folder is divided, and what its poolers serve. Nothing converts another into it."""
 AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
-AGENT_SECONDS = 120.0
-"""An agent starts all programs of its fleet before it answers; a busy machine takes its time."""
-ANSWER_SECONDS = 30.0
-"""How long an agent may take to say how things are."""
 ETCD_SECONDS = 30.0
 ETCD_HOPE_SECONDS = 5.0
 LED_SECONDS = 120.0
@@ -94,7 +91,7 @@ class LocalEngine:
         self.layout = layout
         self.concurrency = concurrency or AT_ONCE_PER_CPU * (os.cpu_count() or 1)
         self._owner = data_plane_owner()
-        self._agent_starting = asyncio.Lock()
+        self._agent = AgentClient(layout, self._owner)
         self._writing: defaultdict[DatabaseId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     # Seeing
@@ -145,7 +142,7 @@ class LocalEngine:
         environments = list(read_environments(self.layout))
         databases = list(read_databases(self.layout))
         try:
-            status = await self._agent("status", patience=ANSWER_SECONDS)
+            status = await self._agent.ask(door.Observe())
         except TryLater:
             running = processes.by_folder(self._owner.uid) if databases else {}
             return observation.without_agent(self.layout, environments, databases, running)
@@ -188,33 +185,26 @@ class LocalEngine:
         ensure_directory(self.layout.etcd(manifest.name), self._owner)
         self._ensure_certificates(manifest.name, identity.of_environment(self.layout, manifest))
         write_environment(self.layout, manifest, self._owner)
-        await self._ensure_agent()
-        await self._agent("converge_environment", environment=manifest.name)
-        await self._wait_for_etcd(manifest)
-        if await self._agent("certificates_due", environment=manifest.name):
+        await self._agent.ask_once_it_runs(door.ConvergeEnvironment(manifest.name))
+        await self._wait_for_etcd(manifest.name)
+        if await self._agent.ask(door.AreCertificatesDue(manifest.name)):
             await self.ensure_certificates(manifest.name)
 
-    async def _wait_for_etcd(self, manifest: EnvironmentManifest) -> None:
-        """It answers; where it does not soon, it is mended, or the reason given early."""
-        from pgherd.engines.local.etcd_client import wait_until_ready
-
-        try:
-            await wait_until_ready(self.layout, manifest, ETCD_HOPE_SECONDS)
-        except TryLater:
-            await self._agent("mend_environment", environment=manifest.name)
-            await wait_until_ready(self.layout, manifest, ETCD_SECONDS)
-        # The agent looks again after a moment, and says until then that it sees nothing.
-        await self._agent(
-            "wait_for_environment", environment=manifest.name, seconds=ETCD_HOPE_SECONDS
-        )
+    async def _wait_for_etcd(self, environment: str) -> None:
+        """The agent watches it; where it does not soon, it is mended, or the reason given early."""
+        if await self._agent.ask(door.AwaitEnvironment(environment, ETCD_HOPE_SECONDS)):
+            return
+        await self._agent.ask(door.MendEnvironment(environment))
+        if not await self._agent.ask(door.AwaitEnvironment(environment, ETCD_SECONDS)):
+            raise TryLater(f"etcd of {environment} does not answer")
 
     async def ensure_environment_stopped(self, environment: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted."""
         manifest = self._existing_environment(environment)
         write_environment(self.layout, replace(manifest, running=False), self._owner)
-        await self._ask_if_running("converge_environment", environment=environment)
+        await self._agent.ask_once_it_runs(door.ConvergeEnvironment(environment))
         if not any(e.running for e in read_environments(self.layout)):
-            await self._stop_agent()
+            await self._agent.stop()
 
     async def ensure_environment_absent(self, environment: str) -> None:
         """Nothing of it is left: no etcd, no authority."""
@@ -279,19 +269,19 @@ class LocalEngine:
         """Patroni's synchronous mode is on, or off."""
         await self._reconfigure(replace(self._existing(database.id), durability=str(durability)))
         if durability is Durability.SYNCHRONOUS:
-            await self._wait(database.id, "durable", DURABLE_SECONDS)
+            await self._wait(database.id, Condition.DURABLE, DURABLE_SECONDS)
 
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """PostgreSQL of one instance was restarted, if its settings waited for it."""
         self._existing(id)
-        await self._agent("restart", database=str(id), instance=instance)
-        await self._wait(id, "complete", COMPLETE_SECONDS)
+        await self._agent.ask(door.Restart(str(id), instance))
+        await self._wait(id, Condition.COMPLETE, COMPLETE_SECONDS)
 
     async def ensure_stopped(self, id: DatabaseId) -> None:
         """Its processes are gone, its files kept."""
         manifest = self._existing(id)
         write_database(self.layout, replace(manifest, running=False), self._owner)
-        await self._ask_if_running("converge_database", database=str(id))
+        await self._agent.ask_once_it_runs(door.ConvergeDatabase(str(id)))
 
     async def ensure_absent(self, id: DatabaseId) -> None:
         """Its processes and all of its files are gone, its manifest last."""
@@ -315,12 +305,12 @@ class LocalEngine:
     async def switchover(self, id: DatabaseId, target: str | None = None) -> str:
         """Another instance leads; clients wait in the pooler meanwhile."""
         self._existing(id)
-        return str(await self._agent("switchover", database=str(id), target=target))
+        return await self._agent.ask(door.SwitchOver(str(id), target))
 
     async def failover(self, id: DatabaseId, target: str | None = None) -> str:
         """Another instance leads, whatever becomes of the old primary."""
         self._existing(id)
-        return str(await self._agent("switchover", database=str(id), target=target, forced=True))
+        return await self._agent.ask(door.SwitchOver(str(id), target, forced=True))
 
     async def access(
         self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
@@ -358,7 +348,7 @@ class LocalEngine:
             environment, identity.of_environment(self.layout, manifest), renew=renew
         )
         if manifest.running:
-            await self._agent("converge_environment", environment=environment)
+            await self._agent.ask(door.ConvergeEnvironment(environment))
         for id in [d.id for d in read_databases(self.layout) if d.environment == environment]:
             async with self._writing[id]:
                 database = read_database(self.layout, id)
@@ -371,7 +361,7 @@ class LocalEngine:
         return made
 
     async def _serve_certificates(self, id: DatabaseId) -> None:
-        if not await self._agent("refresh", database=str(id), seconds=RELOAD_SECONDS):
+        if not await self._agent.ask(door.ServeCertificates(str(id), RELOAD_SECONDS)):
             raise TryLater(f"{id} serves old certificates still", f"see `pgherd logs {id}`")
 
     def logs(
@@ -540,37 +530,28 @@ class LocalEngine:
     async def _make_so(self, manifest: DatabaseManifest) -> None:
         """Write everything down, let the agent carry it out, and wait until all serve."""
         await self._write(manifest)
-        await self._ensure_agent()
-        await self._agent("converge_database", database=str(manifest.id))
+        await self._agent.ask_once_it_runs(door.ConvergeDatabase(str(manifest.id)))
         if not manifest.made or len(manifest.instances) == 1:
-            await self._wait(manifest.id, "led", LED_SECONDS)
+            await self._wait(manifest.id, Condition.LED, LED_SECONDS)
         if not manifest.made:
             manifest = replace(manifest, made=True)
             write_database(self.layout, manifest, self._owner)
         if len(manifest.instances) == 1:
             return
-        await self._wait(manifest.id, "complete", COMPLETE_SECONDS)
+        await self._wait(manifest.id, Condition.COMPLETE, COMPLETE_SECONDS)
         if manifest.is_synchronous:
-            await self._configure(manifest)
-            await self._wait(manifest.id, "durable", DURABLE_SECONDS)
+            await self._agent.ask(door.Configure(str(manifest.id)))
+            await self._wait(manifest.id, Condition.DURABLE, DURABLE_SECONDS)
 
     async def _reconfigure(self, manifest: DatabaseManifest) -> None:
         """Change settings without a restart."""
         await self._write(manifest)
-        await self._agent("converge_database", database=str(manifest.id))
-        await self._configure(manifest)
+        await self._agent.ask(door.ConvergeDatabase(str(manifest.id)))
+        await self._agent.ask(door.Configure(str(manifest.id)))
         await self._reload(manifest.id)
 
-    async def _configure(self, manifest: DatabaseManifest) -> None:
-        """What all instances share is as the manifest says; nothing happens where it is so."""
-        await self._agent(
-            "configure",
-            database=str(manifest.id),
-            configuration=patroni.dynamic_configuration(manifest),
-        )
-
     async def _reload(self, id: DatabaseId) -> None:
-        if not await self._agent("reload", database=str(id), seconds=RELOAD_SECONDS):
+        if not await self._agent.ask(door.Reload(str(id), RELOAD_SECONDS)):
             raise TryLater(f"{id} has not read its new settings yet", f"see `pgherd logs {id}`")
 
     async def _write(self, manifest: DatabaseManifest) -> None:
@@ -611,22 +592,15 @@ class LocalEngine:
 
     async def _remove_instances(self, manifest: DatabaseManifest, count: int) -> None:
         """Take replicas away, those that do not serve first, never the primary."""
-        status = await self._agent("status", patience=ANSWER_SECONDS)
-        leader = status["databases"].get(str(manifest.id), {}).get("leader")
-        if leader is None:
-            raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
-        primary = manifest.numbered(leader)
-        serving = {
-            name
-            for name, i in status["databases"][str(manifest.id)]["instances"].items()
-            if i["replication"] == "streaming"
-        }
+        seen = await self._seen(manifest)
+        primary = manifest.numbered(seen.leader or "")
+        serving = {name for name, instance in seen.instances.items() if instance.streams}
         others = [i for i in manifest.instances if i != primary]
         others.sort(key=lambda i: (manifest.instance_name(i.number) not in serving, i.number))
         going = others[count:]
         kept = tuple(i for i in manifest.instances if i not in going)
         await self._write(replace(manifest, instances=kept))
-        await self._agent("converge_database", database=str(manifest.id))
+        await self._agent.ask(door.ConvergeDatabase(str(manifest.id)))
         for instance in going:
             number = instance.number
             await self._remove(
@@ -644,94 +618,22 @@ class LocalEngine:
         now = datetime.now(UTC)
         return ensure(self.layout, environment, certificates, now, self._owner, renew=renew)
 
-    async def _wait(self, id: DatabaseId, condition: str, seconds: float) -> None:
-        if not await self._agent(
-            "wait",
-            database=str(id),
-            condition=condition,
-            seconds=seconds,
-            patience=seconds + ANSWER_SECONDS,
-        ):
+    async def _wait(self, id: DatabaseId, condition: Condition, seconds: float) -> None:
+        if not await self._agent.ask(door.AwaitDatabase(str(id), condition, seconds)):
             raise TryLater(f"{id} does not serve after {seconds:.0f} s", f"see `pgherd logs {id}`")
 
-    # The agent
-
-    async def _agent(self, method: str, **arguments: Any) -> Any:
-        return await rpc.call(self.layout.agent_socket, self._owner, method, **arguments)
-
-    async def _ask_if_running(self, method: str, **arguments: Any) -> None:
-        """Ask the agent; where none runs, one is started, for there may be processes to stop."""
-        await self._ensure_agent()
-        await self._agent(method, **arguments)
-
-    async def _ensure_agent(self) -> None:
-        """An agent of this version runs."""
-        async with self._agent_starting:
-            try:
-                running = await self._agent("ping", patience=ANSWER_SECONDS)
-            except TryLater:
-                running = None
-            if running and running["version"] == rpc.version():
-                return
-            if running:
-                await self._stop_agent()
-            if not await asyncio.to_thread(self._start_agent) and not await self._agent_comes():
-                raise NeedsHuman(
-                    "the agent of this fleet does not start",
-                    f"see {self.layout.log / 'agent.log'}",
-                )
-
-    async def _agent_comes(self) -> bool:
-        """Whether an agent that a killed command left behind, still starting, answers soon."""
-        for _ in range(50):
-            try:
-                await self._agent("ping", patience=ANSWER_SECONDS)
-            except TryLater:
-                await asyncio.sleep(0.1)
-            else:
-                return True
-        return False
-
-    def _start_agent(self) -> bool:
-        """Start an agent that outlives this process; whether it listens.
-
-        NeedsHuman with its complaint where it could not even open its log.
-        """
-        machine.raise_open_files()
-        try:
-            started = subprocess.run(
-                lowered.python("pgherd.engines.local.agent", str(self.layout.root)),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                check=False,
-                timeout=AGENT_SECONDS,
-                **lowered.options(self._owner, self.layout.root),
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        complaints = started.stderr.decode(errors="replace").strip()
-        if started.returncode != 0 and complaints:
-            raise NeedsHuman(f"the agent of this fleet does not start: {_last_line(complaints)}")
-        return started.returncode == 0
-
-    async def _stop_agent(self) -> None:
-        try:
-            await self._agent("leave")
-        except TryLater:
-            return
-        while True:
-            try:
-                await self._agent("ping", patience=ANSWER_SECONDS)
-            except TryLater:
-                return
-            await asyncio.sleep(0.02)
+    async def _seen(self, manifest: DatabaseManifest) -> door.DatabaseStatus:
+        """How the agent sees one database; TryLater where it has no primary."""
+        status = await self._agent.ask(door.Observe())
+        seen = status.databases.get(str(manifest.id))
+        if seen is None or manifest.numbered(seen.leader or "") is None:
+            raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
+        return seen
 
     async def _operator_access(self, manifest: DatabaseManifest) -> Access:
-        status = await self._agent("status", patience=ANSWER_SECONDS)
-        leader = status["databases"].get(str(manifest.id), {}).get("leader")
-        instance = manifest.numbered(leader or "")
-        if instance is None:
-            raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
+        seen = await self._seen(manifest)
+        instance = manifest.numbered(seen.leader or "")
+        assert instance  # noqa: S101 - `_seen` has looked
         # In the service's database, whatever the service has made there would run as superuser.
         return Access(
             host=str(self.layout.socket_folder(manifest.id, instance.number)),
@@ -745,10 +647,6 @@ class LocalEngine:
     async def _remove(self, *paths: Path) -> None:
         """Nothing is left of what the data plane wrote there."""
         await lowered.remove(self._owner, self.layout.root, paths)
-
-
-def _last_line(text: str) -> str:
-    return text.splitlines()[-1]
 
 
 def _no_backups() -> InputError:

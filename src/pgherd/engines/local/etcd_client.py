@@ -74,9 +74,9 @@ class EtcdClient:
         """No key starts with `prefix` any more."""
         await self._post("kv/deleterange", _prefix(prefix))
 
-    async def delete_if(self, key: str, value: str) -> bool:
-        """Delete `key` if its value is `value`; whether it was."""
-        compare = {"key": _encode(key), "target": "VALUE", "value": _encode(value)}
+    async def delete_unchanged(self, key: str, revision: int) -> bool:
+        """Delete `key` if it was last written with that revision; whether it was."""
+        compare = {"key": _encode(key), "target": "MOD", "mod_revision": str(revision)}
         delete = {"request_delete_range": {"key": _encode(key)}}
         answer = await self._post("kv/txn", {"compare": [compare], "success": [delete]})
         return bool(answer.get("succeeded"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from pgherd.engine import (
     DatabaseState,
@@ -15,6 +14,7 @@ from pgherd.engine import (
     Role,
     Unknown,
 )
+from pgherd.engines.local.door import DatabaseStatus, FleetStatus, InstanceStatus
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
@@ -29,15 +29,15 @@ NO_AGENT = "the agent does not run"
 def with_agent(
     environments: Sequence[EnvironmentManifest],
     databases: Sequence[DatabaseManifest],
-    status: Mapping[str, Any],
+    status: FleetStatus,
 ) -> Observation:
     """All of it, from the agent's status."""
-    unseen = {e.name for e in environments if e.running and not status["environments"].get(e.name)}
+    unseen = {e.name for e in environments if e.running and not status.environments.get(e.name)}
     return Observation(
         environments=frozenset(e.name for e in environments),
         databases={d.id: _seen(d, status, unseen) for d in databases},
         impaired={
-            **dict.fromkeys(status.get("due", ()), "its certificates are due"),
+            **dict.fromkeys(status.due, "its certificates are due"),
             **{name: f"etcd of {name} does not answer" for name in sorted(unseen)},
         },
         stopped=frozenset(e.name for e in environments if not e.running),
@@ -60,21 +60,21 @@ def without_agent(
 
 
 def _seen(
-    manifest: DatabaseManifest, status: Mapping[str, Any], unseen: Collection[str]
+    manifest: DatabaseManifest, status: FleetStatus, unseen: Collection[str]
 ) -> ObservedDatabase | Unknown:
-    seen = status["databases"].get(str(manifest.id))
+    seen = status.databases.get(str(manifest.id))
     if seen is None:
         return _idle(manifest, {i.number: InstanceState.STOPPED for i in manifest.instances})
     if manifest.environment in unseen:
         return Unknown(f"etcd of {manifest.environment} does not answer")
     instances = tuple(_instance(manifest, i, seen) for i in manifest.instances)
-    pending = (n for n, i in seen["instances"].items() if i["member"].get("pending_restart"))
+    pending = (name for name, said in seen.instances.items() if said.waits_for_restart)
     return _observed(
         manifest,
         _state(instances, seen),
         instances,
-        durability=Durability.SYNCHRONOUS if seen["synchronous"] else Durability.ASYNCHRONOUS,
-        schema_revision=seen["schema_revision"],
+        durability=Durability.SYNCHRONOUS if seen.synchronous else Durability.ASYNCHRONOUS,
+        schema_revision=seen.schema_revision,
         restart_pending=tuple(pending),
     )
 
@@ -133,38 +133,40 @@ def _observed(
 
 
 def _instance(
-    manifest: DatabaseManifest, instance: InstanceManifest, seen: Mapping[str, Any]
+    manifest: DatabaseManifest, instance: InstanceManifest, seen: DatabaseStatus
 ) -> ObservedInstance:
     name = manifest.instance_name(instance.number)
-    said = seen["instances"].get(name) or {"process": None, "member": {}, "replication": None}
-    if seen["leader"] == name:
+    said = seen.instances.get(name)
+    if seen.leader == name:
         role = Role.PRIMARY
-        serves = seen["routed"] == name and seen["pooler"]
+        serves = seen.serving == name and seen.has_pooler
         state = InstanceState.RUNNING if serves else InstanceState.STARTING
     else:
         role = Role.REPLICA
-        streams = said["replication"] == "streaming"
-        state = InstanceState.STREAMING if streams else _not_serving(said)
+        state = _replica_state(said)
     return ObservedInstance(
         name=name,
         role=role,
         state=state,
         availability_domain=instance.availability_domain,
-        lag_bytes=said.get("lag_bytes"),
+        lag_bytes=said.lag_bytes if said else None,
         address=instance.address,
     )
 
 
-def _not_serving(said: Mapping[str, Any]) -> InstanceState:
-    if said["process"] is None:
+def _replica_state(said: InstanceStatus | None) -> InstanceState:
+    if said is None:
         return InstanceState.STOPPED
-    failed = "failed" in said["member"].get("state", "")
-    return InstanceState.FAILED if failed else InstanceState.STARTING
+    if said.streams:
+        return InstanceState.STREAMING
+    if not said.has_process:
+        return InstanceState.STOPPED
+    return InstanceState.FAILED if said.has_failed else InstanceState.STARTING
 
 
-def _state(instances: Sequence[ObservedInstance], seen: Mapping[str, Any]) -> DatabaseState:
+def _state(instances: Sequence[ObservedInstance], seen: DatabaseStatus) -> DatabaseState:
     if all(instance.serves for instance in instances):
         return DatabaseState.RUNNING
     if any(i.role is Role.PRIMARY and i.serves for i in instances):
         return DatabaseState.DEGRADED
-    return DatabaseState.STARTING if seen["leader"] is None else DatabaseState.UNAVAILABLE
+    return DatabaseState.STARTING if seen.leader is None else DatabaseState.UNAVAILABLE

@@ -8,29 +8,72 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
 """From Linux' prctl(2)."""
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Clock ticks of a second (proc(5))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which process it is: no other one of this machine's has both, whatever ends and begins.
+
+    `started` is in clock ticks since the machine was.
+    """
+
+    pid: int
+    started: int
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        """That of a process that runs, None where there is none, or a zombie is left of it."""
+        fields = _stat(pid)
+        return cls(pid, int(fields[19])) if len(fields) > 19 and fields[0] != "Z" else None
+
+    @property
+    def age(self) -> float:
+        """Seconds since it began."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / TICKS
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
     """One process, held by a descriptor: signals reach it or nobody."""
 
-    pid: int
+    identity: Identity
     descriptor: int
 
     @classmethod
     def of(cls, pid: int) -> Process | None:
         """The process of that id, None where there is none. `close` it when done."""
         try:
-            return cls(pid, os.pidfd_open(pid))
+            descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             return None
+        # Read once it is held, so that it is of the same process.
+        if (identity := Identity.of(pid)) is None:
+            os.close(descriptor)
+            return None
+        return cls(identity, descriptor)
+
+    @property
+    def pid(self) -> int:
+        """Its number, which another process may have once it has ended."""
+        return self.identity.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """It has not ended (pidfd_open(2): the descriptor is readable once it has)."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLIN)
+        return not poll.poll(0)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; nothing happens where it has ended."""

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 
 from pgherd.engines.local import etcd
+from pgherd.engines.local.agent.supervisor import Program
 from pgherd.engines.local.forkserver import Start
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
-from pgherd.engines.local.supervisor import Program
 from pgherd.fleet.desired import DatabaseId
 
 PATRONI_STOP_SECONDS = 120.0
@@ -31,6 +31,12 @@ def pooler_name(id: DatabaseId) -> str:
 def patroni_name(id: DatabaseId, number: int) -> str:
     """What the program of an instance is called."""
     return f"{id}:{number}"
+
+
+def database_of(name: str) -> DatabaseId | None:
+    """The database that a program belongs to; None for an environment's."""
+    prefix = name.rpartition(":")[0]
+    return DatabaseId.parse(prefix) if "/" in prefix else None
 
 
 def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Program:

@@ -1,7 +1,8 @@
 """Keeps the wanted programs running, and nothing else of the fleet.
 
 Exits are seen within a millisecond (pidfd), a program that ends is started again with a growing
-pause, and one that already runs is adopted. It knows nothing of databases.
+pause, one that is frozen is ended first, and one that already runs is adopted. It knows nothing of
+databases.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ import asyncio
 import logging
 import os
 import signal
-import socket
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from pgherd.engines.local import lowered, processes
+from pgherd.engines.local import processes
+from pgherd.engines.local.agent.forks import Forks
 from pgherd.engines.local.forkserver import Start
-from pgherd.engines.local.processes import Process
+from pgherd.engines.local.processes import Identity, Process
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +25,8 @@ FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 10.0
 STEADY_SECONDS = 30.0
 """A program that ran this long is started again without a pause."""
+FROZEN_LOOKS = 3
+"""A program that is seen stopped this many times in a row is killed and started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +42,41 @@ class Program:
 
 @dataclass(slots=True)
 class _Run:
-    """A program and its process; `process` None while it waits to be started again."""
+    """A program and its process; `process` None while it waits to be started again.
+
+    `is_kept_out`: it is not, until it is hastened.
+    """
 
     program: Program
     process: Process | None = None
+    starting: asyncio.Task[None] | None = None
+    restart: asyncio.TimerHandle | None = None
     pause: float = 0.0
     started_at: float = 0.0
     quick_exits: int = 0
+    stopped_looks: int = 0
     is_killed: bool = False
-    restart: asyncio.TimerHandle | None = None
+    is_kept_out: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Supervisor:
-    """Runs programs."""
+    """Runs programs; `changed` is called with the name of each that began or ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
         self._runs: dict[str, _Run] = {}
-        self._forkserver: socket.socket | None = None
-        self._forkserver_process: subprocess.Popen[bytes] | None = None
+        self._forks = Forks()
 
-    def pid(self, name: str) -> int | None:
-        """The process id of a program that runs."""
+    def process(self, name: str) -> Identity | None:
+        """The process of a program that runs."""
         run = self._runs.get(name)
-        return run.process.pid if run and run.process else None
+        return run.process.identity if run and run.process else None
 
     def quick_exits(self, name: str) -> int:
         """How often in a row it ended soon after its start, though nobody wanted it to."""
         run = self._runs.get(name)
         return run.quick_exits if run else 0
-
-    def names(self) -> set[str]:
-        """All programs that are wanted."""
-        return set(self._runs)
 
     def want(self, wanted: Mapping[str, Program]) -> None:
         """Start, or adopt, those of `wanted` that are not looked after yet.
@@ -111,6 +114,8 @@ class Supervisor:
             return
         if run.restart:
             run.restart.cancel()
+        if run.starting:
+            await asyncio.wait([run.starting])
         if run.process is None:
             return
         run.process.signal(signal.SIGKILL if at_once else run.program.stop_signal)
@@ -121,24 +126,45 @@ class Supervisor:
             run.process.signal(signal.SIGKILL)
             await run.ended.wait()
 
-    def kill(self, name: str, pause: float = 0.0) -> None:
-        """End a program at once; it is started again after `pause` seconds."""
+    def kill(self, name: str, process: Identity | None = None) -> None:
+        """End a program at once, to be started again; where `process` is given, only that one."""
+        run = self._runs.get(name)
+        if run and run.process and process in (None, run.process.identity):
+            run.is_killed = True
+            run.process.signal(signal.SIGKILL)
+
+    async def keep_out(self, name: str) -> None:
+        """End a program at once; it is started again when it is hastened, and not before."""
         if (run := self._runs.get(name)) is None:
             return
-        run.pause = pause
-        run.is_killed = True
-        if run.process:
-            run.process.signal(signal.SIGKILL)
-        elif run.restart:
+        run.is_kept_out = True
+        if run.restart:
             run.restart.cancel()
-            self._start_later(run)
+        if run.starting:
+            await asyncio.wait([run.starting])
+        if run.process:
+            run.is_killed = True
+            run.process.signal(signal.SIGKILL)
+            await run.ended.wait()
 
     def hasten(self, name: str) -> None:
-        """Start a program that waits to be started again now."""
+        """Start a program now that waits to be started again, or was kept out."""
         run = self._runs.get(name)
-        if run and run.restart:
+        if run is None or run.process or run.starting:
+            return
+        run.is_kept_out = False
+        if run.restart:
             run.restart.cancel()
-            self._start(run)
+        self._start(run)
+
+    def end_frozen(self) -> None:
+        """Kill what stands still; to be called once a second, for a look each."""
+        for name, run in self._runs.items():
+            is_frozen = run.process is not None and processes.is_stopped(run.process.pid)
+            run.stopped_looks = run.stopped_looks + 1 if is_frozen else 0
+            if run.stopped_looks >= FROZEN_LOOKS:
+                log.warning("%s is frozen: killed, to be started again", name)
+                self.kill(name)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a program that runs."""
@@ -151,22 +177,24 @@ class Supervisor:
         for run in self._runs.values():
             if run.process:
                 asyncio.get_running_loop().remove_reader(run.process.descriptor)
-        if self._forkserver:
-            self._forkserver.close()
+        self._forks.close()
 
     def _start(self, run: _Run) -> None:
         run.restart = None
+        run.starting = asyncio.get_running_loop().create_task(self._begin(run))
+
+    async def _begin(self, run: _Run) -> None:
         try:
-            pid = self._fork(run.program.start)
-        except OSError as error:
+            process = Process.of(await self._forks.start(run.program.start))
+        except (OSError, ValueError) as error:
             log.error("%s cannot be started: %s", run.program.name, error)
-            self._start_later(run)
-            return
-        process = Process.of(pid)
+            process = None
+        run.starting = None
         if process is None:
-            self._start_later(run)
+            if self._is_wanted(run):
+                self._start_later(run)
             return
-        log.info("%s started as process %d", run.program.name, pid)
+        log.info("%s started as process %d", run.program.name, process.pid)
         self._watch(run, process)
 
     def _watch(self, run: _Run, process: Process) -> None:
@@ -174,7 +202,9 @@ class Supervisor:
         run.process = process
         run.ended = asyncio.Event()
         run.started_at = loop.time()
+        run.stopped_looks = 0
         loop.add_reader(process.descriptor, self._ended, run)
+        self._changed(run.program.name)
 
     def _ended(self, run: _Run) -> None:
         loop = asyncio.get_running_loop()
@@ -186,51 +216,27 @@ class Supervisor:
         processes.reap()
         run.ended.set()
         name = run.program.name
-        if self._runs.get(name) is not run:
-            return
-        log.warning("%s ended (process %d)", name, process.pid)
-        if loop.time() - run.started_at > STEADY_SECONDS:
-            run.pause = 0.0
-            run.quick_exits = 0
-        elif not run.is_killed:
-            run.quick_exits += 1
+        if self._is_wanted(run):
+            log.warning("%s ended (process %d)", name, process.pid)
+            if loop.time() - run.started_at > STEADY_SECONDS or run.is_killed:
+                run.pause = 0.0
+            if loop.time() - run.started_at > STEADY_SECONDS:
+                run.quick_exits = 0
+            elif not run.is_killed:
+                run.quick_exits += 1
+            self._start_later(run)
         run.is_killed = False
-        self._start_later(run)
+        self._changed(name)
 
     def _start_later(self, run: _Run) -> None:
+        if run.is_kept_out:
+            return
         loop = asyncio.get_running_loop()
         run.restart = loop.call_later(run.pause, self._start, run)
         run.pause = min(LONGEST_PAUSE, max(FIRST_PAUSE, run.pause * 2))
 
-    def _fork(self, start: Start) -> int:
-        """Ask the fork server; a new one where it has died."""
-        for _ in range(2):
-            try:
-                return self._ask(start)
-            except (OSError, ValueError) as error:
-                log.warning("the fork server does not answer (%s): a new one", error)
-                self._forkserver = None
-        return self._ask(start)
-
-    def _ask(self, start: Start) -> int:
-        if self._forkserver is None:
-            self._forkserver = self._start_forkserver()
-        self._forkserver.sendall(start.encode())
-        return int(self._forkserver.recv(32))
-
-    def _start_forkserver(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._forkserver_process = subprocess.Popen(  # outlives this block on purpose
-                lowered.python("pgherd.engines.local.forkserver", str(theirs.fileno())),
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-                cwd="/",
-                # One arena for all threads: each Patroni has ten, and uses little memory in any.
-                env={**lowered.environment(Path("/")), "MALLOC_ARENA_MAX": "1"},
-            )
-        ours.settimeout(30)
-        return ours
+    def _is_wanted(self, run: _Run) -> bool:
+        return self._runs.get(run.program.name) is run
 
 
 def _find(program: Program, running: Mapping[str, list[int]]) -> int | None:

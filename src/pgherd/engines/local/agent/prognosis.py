@@ -13,11 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pgherd.engines.local import listeners, logs, postgres, programs, whole
-from pgherd.engines.local.cluster import Cluster
+from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.supervisor import Program, Supervisor
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import EnvironmentManifest, InstanceManifest
-from pgherd.engines.local.patroni_api import ask
-from pgherd.engines.local.supervisor import Program, Supervisor
 from pgherd.errors import NeedsHuman, TryLater
 
 log = logging.getLogger(__name__)
@@ -95,20 +94,21 @@ class Prognosis:
         is_damaged = damaged is not None
         is_made = cluster.manifest.made or whole.is_made(self._layout.kept(id))
         patroni = programs.patroni_name(id, number)
-        if not is_made and (cluster.is_half_made or self._was_killed(patroni, is_damaged)):
+        if not is_made and (cluster.seen.is_half_made or self._was_killed(patroni, is_damaged)):
             raise TryLater(f"{id} was interrupted while it was made", "it is begun anew")
         if is_damaged and is_made and len(cluster.manifest.instances) == 1:
             raise NeedsHuman(
                 f"{id}: {data} is damaged: {damaged} cannot be read",
                 f"restore it from a backup, or give the data up with `pgherd destroy {id}`",
             )
-        is_copyable = cluster.leader not in (None, name) and number not in self._copied
+        leader = cluster.seen.leader
+        is_copyable = leader is not None and leader.name != name and number not in self._copied
         # While it is being copied, it is not whole.
         was_whole = whole.is_whole(self._layout.kept_by(id, number))
         if is_damaged and was_whole and is_copyable:
             await self._copy_again(name, number)
             return
-        if cluster.member(name).get("state") != CANNOT_START:
+        if cluster.keys.member(name).get("state") != CANNOT_START:
             self._failing_since.pop(number, None)
             return
         now = asyncio.get_running_loop().time()
@@ -132,7 +132,7 @@ class Prognosis:
 
     async def _copy_again(self, name: str, number: int) -> None:
         try:
-            await ask(self._cluster, name, "POST", "reinitialize", {"force": True})
+            await self._cluster.patronis.ask(name, "POST", "reinitialize", {"force": True})
         except TryLater as error:
             log.info("%s is not copied again yet: %s", name, error)
             return

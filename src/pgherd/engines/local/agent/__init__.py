@@ -1,0 +1,1 @@
+"""The agent: the one lasting process of the local engine, and what it consists of."""

@@ -1,0 +1,294 @@
+"""The agent: the one process of pgherd that stays. It belongs to the data plane.
+
+It starts what the manifests want and keeps it running (supervisor), watches each environment's
+etcd, lets poolers follow their primaries and fences primaries that died (cluster, core). It decides
+nothing about the fleet. When it dies, everything runs on; a keeper starts the next one, which
+adopts it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from pgherd.engines.local import door, patroni, processes, programs, rpc
+from pgherd.engines.local.agent import serving
+from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.databases import Databases
+from pgherd.engines.local.agent.environments import Environments
+from pgherd.engines.local.agent.prognosis import Prognosis
+from pgherd.engines.local.agent.rounds import look_around
+from pgherd.engines.local.agent.seen import Condition, is_so
+from pgherd.engines.local.agent.supervisor import Supervisor
+from pgherd.engines.local.agent.tasks import Tasks
+from pgherd.engines.local.layout import Layout, data_plane_owner
+from pgherd.engines.local.manifest import read_databases, read_environment, read_environments
+from pgherd.errors import InputError, TryLater
+from pgherd.fleet.desired import DatabaseId
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 30.0
+PROGNOSIS_SECONDS = 1.0
+STATUS_SECONDS = 3.0
+"""How long databases are asked for what is not known of them, before it is said without it."""
+
+
+class Agent:
+    """All of one fleet on this machine."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.clusters: dict[DatabaseId, Cluster] = {}
+        self.supervisor = Supervisor(self._program_changed)
+        self._tasks = Tasks()
+        self._leaving = asyncio.Event()
+        self._stack = AsyncExitStack()
+        self.environments = Environments(
+            layout, self.supervisor, self.clusters, self._tasks, self._stack
+        )
+        self.databases = Databases(
+            layout,
+            data_plane_owner(),
+            self.supervisor,
+            self.environments,
+            self.clusters,
+            self._tasks,
+        )
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Work until asked to leave; `ready` is called once others can ask."""
+        processes.become_subreaper()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leaving.set)
+        loop.add_signal_handler(signal.SIGCHLD, processes.reap)
+        async with self._stack:
+            for environment in list(read_environments(self.layout)):
+                await self._converge_environment(environment.name)
+            for database in list(read_databases(self.layout)):
+                await self.databases.resume(database)
+            server = await rpc.serve(self.layout.agent_socket, self._handlers())
+            look = partial(
+                look_around,
+                self.layout,
+                self.supervisor,
+                self.clusters,
+                self.environments.watched,
+            )
+            self._tasks.keep("rounds", look)
+            log.info("agent %s runs", rpc.version())
+            ready()
+            await self._leaving.wait()
+            server.close()
+            self._tasks.end_all()
+            self.supervisor.close()
+
+    def _program_changed(self, name: str) -> None:
+        id = programs.database_of(name)
+        if id and (cluster := self.clusters.get(id)):
+            cluster.touch()
+
+    # What others ask for
+
+    def _handlers(self) -> dict[type[door.Request[Any]], rpc.Handler]:
+        return {
+            door.Ping: self.ping,
+            door.Leave: self.leave,
+            door.Observe: self.observe,
+            door.AreCertificatesDue: self.are_certificates_due,
+            door.ConvergeEnvironment: self.converge_environment,
+            door.MendEnvironment: self.mend_environment,
+            door.AwaitEnvironment: self.await_environment,
+            door.ConvergeDatabase: self.converge_database,
+            door.AwaitDatabase: self.await_database,
+            door.Configure: self.configure,
+            door.Restart: self.restart,
+            door.Reload: self.reload,
+            door.ServeCertificates: self.serve_certificates,
+            door.SwitchOver: self.switch_over,
+        }
+
+    async def ping(self, _: door.Ping) -> door.AgentInfo:
+        """Say who this is."""
+        return door.AgentInfo(os.getpid(), rpc.version())
+
+    async def leave(self, _: door.Leave) -> None:
+        """End; everything runs on."""
+        self._leaving.set()
+
+    async def observe(self, asked: door.Observe) -> door.FleetStatus:
+        """Say how everything is; who does not answer soon is told of as it was last seen."""
+        clusters = list(self.clusters.values())
+        looks = [cluster.read_revision() for cluster in clusters]
+        looks += [c.examine() for c in clusters if len(c.manifest.instances) > 1]
+        if tasks := [asyncio.create_task(_quietly(look)) for look in looks]:
+            _, late = await asyncio.wait(tasks, timeout=STATUS_SECONDS)
+            for task in late:
+                task.cancel()
+        environments = self.environments
+        return door.FleetStatus(
+            environments={name: name in environments.watched for name in environments.manifests},
+            databases={str(id): _status(cluster) for id, cluster in self.clusters.items()},
+            due=tuple(filter(environments.are_certificates_due, environments.manifests)),
+        )
+
+    async def are_certificates_due(self, asked: door.AreCertificatesDue) -> bool:
+        """Look at those of one environment, at most once a minute."""
+        return self.environments.are_certificates_due(asked.environment)
+
+    async def converge_environment(self, asked: door.ConvergeEnvironment) -> None:
+        """Run an environment's etcd, or stop it."""
+        await self._converge_environment(asked.environment)
+
+    async def _converge_environment(self, name: str) -> None:
+        manifest = read_environment(self.layout, name)
+        if manifest and manifest.running:
+            await self.environments.ensure(manifest)
+        elif name in self.environments.manifests:
+            await self.environments.drop(name)
+        elif manifest:
+            program = programs.of_environment(self.layout, manifest)
+            for left in self.supervisor.adopt({program.name: program}):
+                await self.supervisor.stop(left)
+
+    async def mend_environment(self, asked: door.MendEnvironment) -> None:
+        """Begin its etcd anew, where that loses nothing."""
+        manifests = read_databases(self.layout)
+        is_empty = not any(d.environment == asked.environment for d in manifests)
+        await self.environments.mend(asked.environment, is_empty=is_empty)
+
+    async def await_environment(self, asked: door.AwaitEnvironment) -> bool:
+        """Wait until its etcd is watched."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + asked.seconds
+        while loop.time() < deadline:
+            if asked.environment in self.environments.watched:
+                return True
+            await asyncio.sleep(0.02)
+        return False
+
+    async def converge_database(self, asked: door.ConvergeDatabase) -> None:
+        """Run a database's programs, or stop them."""
+        await self.databases.converge(DatabaseId.parse(asked.database))
+
+    async def await_database(self, asked: door.AwaitDatabase) -> bool:
+        """Wait until it is so, as long as there is hope."""
+        cluster = self.databases.cluster(asked.database)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + asked.seconds
+        prognosis = Prognosis(self.layout, cluster, self.supervisor)
+        next_check = loop.time()
+        while loop.time() < deadline:
+            if loop.time() >= next_check:
+                await prognosis.check()
+                next_check = loop.time() + PROGNOSIS_SECONDS
+            if cluster.seen.serving:
+                if await _is_so(cluster, asked.condition):
+                    return True
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(0.02)
+        return False
+
+    async def switch_over(self, asked: door.SwitchOver) -> str:
+        """Let another instance lead: the target, or the replica that is the least behind."""
+        cluster = self.databases.cluster(asked.database)
+        leader = cluster.seen.leader.name if cluster.seen.leader else None
+        if not asked.forced:
+            if leader is None:
+                raise TryLater(
+                    f"{asked.database} has no primary", "run `pgherd failover` to force one"
+                )
+            await cluster.examine()
+        target = asked.target or cluster.seen.best_replica
+        if target is None:
+            raise InputError(f"{asked.database} has no replica that streams", "see `pgherd status`")
+        _require_instance(cluster, target)
+        if target != leader:
+            await cluster.switch(target, forced=asked.forced)
+        return target
+
+    async def reload(self, asked: door.Reload) -> bool:
+        """Tell all of a database's programs, and look whether they did."""
+        cluster = self.databases.cluster(asked.database)
+        return await serving.reload(cluster, self.supervisor, asked.seconds)
+
+    async def serve_certificates(self, asked: door.ServeCertificates) -> bool:
+        """Tell those that serve old ones, and look whether they did."""
+        cluster = self.databases.cluster(asked.database)
+        self.environments.forget_certificates(cluster.id.environment)
+        return await serving.serve_certificates(cluster, self.supervisor, asked.seconds)
+
+    async def configure(self, asked: door.Configure) -> None:
+        """Change Patroni's dynamic configuration, where it is another."""
+        cluster = self.databases.cluster(asked.database)
+        leader = cluster.manifest.instance_name(cluster.primary.number)
+        wanted = patroni.dynamic_configuration(cluster.manifest)
+        await cluster.patronis.ask(leader, "PATCH", "config", wanted)
+
+    async def restart(self, asked: door.Restart) -> None:
+        """Have Patroni restart PostgreSQL, and wait until it has read everything."""
+        cluster = self.databases.cluster(asked.database)
+        _require_instance(cluster, asked.instance)
+        if cluster.keys.member(asked.instance).get("pending_restart"):
+            body = {"restart_pending": True}
+            await cluster.patronis.ask(asked.instance, "POST", "restart", body)
+            await serving.until_settled(cluster, SETTLE_SECONDS)
+
+
+def _require_instance(cluster: Cluster, name: str) -> None:
+    if name not in cluster.seen.instances:
+        known = ", ".join(sorted(cluster.seen.instances))
+        raise InputError(f"{name} is not an instance of {cluster.id}", f"write one of {known}")
+
+
+async def _is_so(cluster: Cluster, condition: Condition) -> bool:
+    """Whether it is, once its primary has been asked; it is woken where that may help."""
+    if condition is Condition.LED:
+        return True
+    if not cluster.seen.replicas <= cluster.seen.running:
+        return False
+    try:
+        await cluster.examine()
+    except TryLater:
+        return False
+    if is_so(cluster.seen, condition):
+        return True
+    if is_so(cluster.seen, Condition.COMPLETE):
+        cluster.wake_primary()
+    return False
+
+
+def _status(cluster: Cluster) -> door.DatabaseStatus:
+    seen = cluster.seen
+    instances = {}
+    for name, instance in seen.instances.items():
+        said, replication = cluster.keys.member(name), seen.replication.get(name)
+        instances[name] = door.InstanceStatus(
+            has_process=instance.patroni is not None,
+            has_failed="failed" in str(said.get("state", "")),
+            waits_for_restart=bool(said.get("pending_restart")),
+            replication=replication.state if replication else None,
+            lag_bytes=replication.lag_bytes if replication else None,
+        )
+    return door.DatabaseStatus(
+        leader=seen.leader.name if seen.leader else None,
+        serving=seen.serving,
+        schema_revision=cluster.schema_revision,
+        synchronous=tuple(sorted(seen.synchronous)),
+        has_pooler=seen.pooler.process is not None,
+        instances=instances,
+    )
+
+
+async def _quietly(look: Any) -> None:
+    try:
+        await look
+    except Exception as error:
+        log.debug("a look failed: %s", error)

@@ -1,0 +1,118 @@
+"""Telling a database's pooler what to do, over its admin console.
+
+That clients are held is also written beside the pooler's socket, with the process that holds them
+and since when: an agent that begins anew goes on from there, and nobody waits twice as long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+
+import psycopg
+
+from pgherd.engines.local import pooler, sessions
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.engines.local.processes import Identity
+from pgherd.files import write
+from pgherd.fleet.desired import Pooling
+from pgherd.fleet.names import pooled_name
+
+ANSWER_SECONDS = 5.0
+"""A pooler that does not answer by then is not asked any longer."""
+
+
+class Console:
+    """The pooler of one database; `operator` is the login that may use its console."""
+
+    def __init__(self, layout: Layout, manifest: DatabaseManifest, operator: str) -> None:
+        self._layout = layout
+        self._manifest = manifest
+        self._operator = operator
+        self._service = manifest.service
+
+    async def send_to(self, route: pooler.Route, manifest: DatabaseManifest) -> None:
+        """Its names lead there from now on."""
+        write(self._layout.routes(manifest.id), pooler.databases(manifest, route))
+        async with asyncio.timeout(ANSWER_SECONDS), self._open() as console:
+            await console.execute("RELOAD")
+
+    async def pause_transactions(self) -> None:
+        """New transactions of the name for transactions wait; those that are open have ended."""
+        await self._tell("PAUSE", self._awaited)
+
+    async def pause_others(self) -> None:
+        """New ones of all other names wait. Ends when those that are open have ended, if ever.
+
+        A PAUSE ends when all paused names are at rest, so this comes after the one that is
+        waited for: nobody waits for a session's end or a reader's transaction.
+        """
+        names = self._names - {self._awaited}
+        await asyncio.gather(*(self._tell("PAUSE", name) for name in names))
+
+    async def resume(self) -> None:
+        """Let clients of all names go on."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._tell("RESUME", *self._names)
+        with suppress(OSError):
+            self._stamp.unlink(missing_ok=True)
+
+    async def reconnect_transactions(self) -> None:
+        """Let transactions have new connections: prepared statements are shared there."""
+        doors = pooler.doors(self._service)
+        shared = (door.name for door in doors if door.pooling is Pooling.TRANSACTION)
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._tell("RECONNECT", *shared)
+
+    # Since when clients are held
+
+    def note_hold(self, process: Identity) -> None:
+        """That process makes clients wait from now on; what is noted of it already stays."""
+        if self.held_by(process) is None:
+            note = {"pid": process.pid, "started": process.started, "since": _now()}
+            write(self._stamp, json.dumps(note) + "\n")
+
+    def held_by(self, process: Identity) -> float | None:
+        """For how many seconds that process has made clients wait; None where it has not."""
+        try:
+            note = json.loads(self._stamp.read_text())
+            known, since = Identity(note["pid"], note["started"]), float(note["since"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return max(0.0, _now() - since) if known == process else None
+
+    @property
+    def _stamp(self) -> Path:
+        return self._layout.pooler_socket_folder(self._manifest.id) / "held.json"
+
+    # Details
+
+    @property
+    def _awaited(self) -> str:
+        return pooled_name(self._service, Pooling.TRANSACTION)
+
+    @property
+    def _names(self) -> set[str]:
+        return {door.name for door in pooler.doors(self._service)}
+
+    async def _tell(self, command: str, *names: str) -> None:
+        async with self._open() as console:
+            for name in names:
+                try:
+                    await console.execute(f'{command} "{name}"')
+                except psycopg.DatabaseError as error:
+                    # Already paused, or not paused: what was wanted is so.
+                    if "paused" not in str(error):
+                        raise
+
+    def _open(self) -> AbstractAsyncContextManager[sessions.Connection]:
+        return sessions.console(self._layout, self._manifest, self._operator)
+
+
+def _now() -> float:
+    """Seconds since the machine was started, sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,189 @@
+"""The databases of the agent: each runs, or does not, as its manifest wants."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Iterable
+
+from pgherd.engines.local import leftovers, patroni, pooler, postgres, programs, whole
+from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.environments import Environments
+from pgherd.engines.local.agent.servers import end_all
+from pgherd.engines.local.agent.serving import serve_certificates
+from pgherd.engines.local.agent.supervisor import Program, Supervisor
+from pgherd.engines.local.agent.tasks import Tasks
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_database
+from pgherd.errors import InputError, NeedsHuman
+from pgherd.files import Owner, ensure_directory, write
+from pgherd.fleet.desired import DatabaseId
+
+log = logging.getLogger(__name__)
+
+SERVED_SECONDS = 30.0
+WAKE_SECONDS = 0.5
+"""A primary is woken so often while its replicas are stopped."""
+
+
+class Databases:
+    """All that are wanted to run, in `clusters`, which others look at."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        owner: Owner,
+        supervisor: Supervisor,
+        environments: Environments,
+        clusters: dict[DatabaseId, Cluster],
+        tasks: Tasks,
+    ) -> None:
+        self._layout = layout
+        self._owner = owner
+        self._supervisor = supervisor
+        self._environments = environments
+        self._clusters = clusters
+        self._tasks = tasks
+        self._converging: dict[DatabaseId, asyncio.Lock] = {}
+
+    def cluster(self, database: str) -> Cluster:
+        """One that runs; InputError where it does not."""
+        cluster = self._clusters.get(DatabaseId.parse(database))
+        if cluster is None:
+            raise InputError(f"{database} does not run here", "run `pgherd up`")
+        return cluster
+
+    async def converge(self, id: DatabaseId) -> None:
+        """Run it, or stop it, as its manifest wants.
+
+        One that was interrupted while it was made is made anew.
+        """
+        async with self._converging.setdefault(id, asyncio.Lock()):
+            manifest = read_database(self._layout, id)
+            wanted = manifest if manifest and manifest.running else None
+            if cluster := self._clusters.get(id):
+                await self._stop_unwanted(cluster, wanted)
+                # What serves beside a new replica is from now on reached by another list of hosts.
+                if wanted and 1 < len(cluster.manifest.instances) < len(wanted.instances):
+                    self._environments.forget_certificates(id.environment)
+                    await serve_certificates(cluster, self._supervisor, SERVED_SECONDS)
+            elif manifest and not wanted:
+                await self._stop_left_over(programs.of_database(self._layout, manifest))
+            if wanted:
+                if self._is_half_made(wanted):
+                    await self._begin_anew(wanted)
+                elif not whole.has_data(self._layout.kept(id)):
+                    raise self._lost(wanted)
+                self._ensure(wanted)
+
+    async def resume(self, manifest: DatabaseManifest) -> None:
+        """Go on with it as an earlier agent left it; one half made awaits a command."""
+        if not manifest.running:
+            await self._stop_left_over(programs.of_database(self._layout, manifest))
+            return
+        runs = self._supervisor.adopt(_by_name(programs.of_database(self._layout, manifest)))
+        if runs or whole.has_data(self._layout.kept(manifest.id)):
+            self._ensure(manifest)
+
+    def _is_half_made(self, manifest: DatabaseManifest) -> bool:
+        """Whether nothing of it is whole, and nothing that is there may turn out to be."""
+        if manifest.made:
+            return False
+        cluster = self._clusters.get(manifest.id)
+        is_known = cluster is not None and cluster.seen.is_half_made
+        return is_known or not whole.may_be_made(self._layout.kept(manifest.id))
+
+    def _lost(self, manifest: DatabaseManifest) -> NeedsHuman:
+        """It has served, and there is no data that a server can start with."""
+        data = self._layout.data(manifest.id, manifest.instances[0].number)
+        what = f"{postgres.damage(data)} cannot be read" if data.is_dir() else "it is not there"
+        return NeedsHuman(
+            f"{manifest.id}: {data} is damaged: {what}",
+            "bring it back (a disk that is not mounted, a backup), or give the data up with"
+            f" `pgherd destroy {manifest.id}`",
+        )
+
+    async def _begin_anew(self, manifest: DatabaseManifest) -> None:
+        """Nothing is left of a database that was never made to its end, in etcd neither."""
+        id = manifest.id
+        self._supervisor.adopt(_by_name(programs.of_database(self._layout, manifest)))
+        for instance in manifest.instances:
+            await self._stop_instance(id, instance, at_once=True)
+            await end_all(self._layout.data(id, instance.number))
+            leftovers.end_helpers(self._layout.instance(id, instance.number))
+        kept = self._layout.kept(id)
+        if kept.exists():
+            log.warning("%s was interrupted while it was made: begun anew", id)
+            await asyncio.to_thread(shutil.rmtree, kept)
+        await self._environments.client(id.environment).delete(patroni.scope_prefix(id.service))
+        if cluster := self._clusters.get(id):
+            cluster.begin_anew()
+
+    async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
+        """Stop what an earlier agent started and did not live to stop."""
+        left = self._supervisor.adopt(_by_name(unwanted))
+        await asyncio.gather(*(self._supervisor.stop(name) for name in left))
+
+    def _ensure(self, manifest: DatabaseManifest) -> None:
+        id = manifest.id
+        cluster = self._clusters.get(id)
+        self._make_room(manifest)
+        if cluster is None:
+            environments, name = self._environments, id.environment
+            cluster = self._clusters[id] = Cluster(
+                self._layout,
+                manifest,
+                self._supervisor,
+                self._owner,
+                environments.tls(name),
+                environments.client(name),
+            )
+            self._tasks.keep(id, cluster.run)
+            environments.teach(cluster)
+        else:
+            cluster.want(manifest)
+        self._supervisor.want(_by_name(programs.of_database(self._layout, manifest)))
+        cluster.look()
+
+    def _make_room(self, manifest: DatabaseManifest) -> None:
+        """The folders that its programs write to, and a pooler's routes, which lead nowhere yet."""
+        id, layout = manifest.id, self._layout
+        ensure_directory(layout.database_log(id))
+        ensure_directory(layout.pooler_socket_folder(id))
+        for instance in manifest.instances:
+            ensure_directory(layout.kept_by(id, instance.number))
+            ensure_directory(layout.socket_folder(id, instance.number))
+        if not layout.routes(id).exists():
+            write(layout.routes(id), pooler.databases(manifest, pooler.Route(None)))
+
+    async def _stop_unwanted(self, cluster: Cluster, wanted: DatabaseManifest | None) -> None:
+        """Stop the pooler, the replicas, then the primary, so that no replica takes over."""
+        id = cluster.id
+        kept = {i.number for i in wanted.instances} if wanted else set()
+        going = [i for i in cluster.manifest.instances if i.number not in kept]
+        if wanted is None:
+            await self._supervisor.stop(programs.pooler_name(id))
+        leader = cluster.manifest.numbered(cluster.seen.leader.name if cluster.seen.leader else "")
+        stopping = asyncio.gather(*(self._stop_instance(id, i) for i in going if i != leader))
+        while not (await asyncio.wait([stopping], timeout=WAKE_SECONDS))[0]:
+            # A synchronous replica waits until its primary lets it go.
+            cluster.wake_primary()
+        stopping.result()
+        if leader and leader in going:
+            await self._stop_instance(id, leader)
+        if wanted is None:
+            self._tasks.end(id)
+            await cluster.close()
+            del self._clusters[id]
+
+    async def _stop_instance(
+        self, id: DatabaseId, instance: InstanceManifest, *, at_once: bool = False
+    ) -> None:
+        if cluster := self._clusters.get(id):
+            cluster.forget(instance.number)
+        await self._supervisor.stop(programs.patroni_name(id, instance.number), at_once=at_once)
+
+
+def _by_name(found: Iterable[Program]) -> dict[str, Program]:
+    return {program.name: program for program in found}

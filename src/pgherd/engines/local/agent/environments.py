@@ -1,0 +1,168 @@
+"""The agent's environments: their etcd runs and is watched, and clusters learn what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from pgherd.engines.local import certificates, etcd, identity, patroni, programs
+from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.prognosis import check_environment
+from pgherd.engines.local.agent.supervisor import Supervisor
+from pgherd.engines.local.agent.tasks import Tasks
+from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import EnvironmentManifest
+from pgherd.errors import TryLater
+from pgherd.files import ensure_directory
+from pgherd.fleet.desired import DatabaseId
+
+log = logging.getLogger(__name__)
+
+DUE_SECONDS = 60.0
+"""Certificates are read again after so long."""
+
+
+class Environments:
+    """All that are wanted to run; `clusters` are the databases in them."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        supervisor: Supervisor,
+        clusters: Mapping[DatabaseId, Cluster],
+        tasks: Tasks,
+        stack: AsyncExitStack,
+    ) -> None:
+        self.manifests: dict[str, EnvironmentManifest] = {}
+        self.watched: set[str] = set()
+        """Those whose etcd is being watched right now."""
+        self._layout = layout
+        self._supervisor = supervisor
+        self._clusters = clusters
+        self._tasks = tasks
+        self._stack = stack
+        self._clients: dict[str, EtcdClient] = {}
+        self._tls: dict[str, ssl.SSLContext] = {}
+        self._keys: dict[str, dict[str, KeyValue]] = {}
+        self._begun_anew: set[str] = set()
+        self._due: dict[str, tuple[float, bool]] = {}
+
+    async def ensure(self, manifest: EnvironmentManifest) -> None:
+        """Its etcd runs and is watched, with the certificate that lies on disk."""
+        name = manifest.name
+        program = programs.of_environment(self._layout, manifest)
+        ensure_directory(Path(program.start.log).parent)
+        self._supervisor.want({program.name: program})
+        if self.manifests.get(name) == manifest:
+            place = identity.operator_place(self._layout, name)
+            self._tls[name].load_cert_chain(place.certificate, place.key)
+            return
+        self.manifests[name] = manifest
+        self._tls[name] = operator_tls(self._layout, name)
+        client = EtcdClient(etcd.url(manifest), self._tls[name])
+        self._clients[name] = await self._stack.enter_async_context(client)
+        self._tasks.keep(name, partial(self._watch, name))
+
+    async def drop(self, name: str) -> None:
+        """Its etcd does not run."""
+        self._tasks.end(name)
+        await self._clients.pop(name).__aexit__(None, None, None)
+        self.watched.discard(name)
+        self._keys.pop(name, None)
+        del self.manifests[name]
+        await self._supervisor.stop(programs.etcd_name(name))
+
+    async def mend(self, name: str, *, is_empty: bool) -> None:
+        """Begin an etcd anew that has never served; NeedsHuman where it will not run by itself.
+
+        One that was killed while it made its data answers nobody, for ever. `is_empty`: no
+        database has anything in it.
+        """
+        manifest = self.manifests.get(name)
+        if manifest is None:
+            return
+        if is_empty and name not in self.watched | self._begun_anew:
+            self._begun_anew.add(name)
+            log.warning("etcd of %s was interrupted while it was made: begun anew", name)
+            await self._supervisor.stop(programs.etcd_name(name), at_once=True)
+            data = self._layout.etcd_data(name)
+            await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
+            await self.ensure(manifest)
+            return
+        check_environment(self._layout, manifest, self._supervisor)
+
+    def client(self, name: str) -> EtcdClient:
+        """Of a running environment's etcd."""
+        return self._clients[name]
+
+    def tls(self, name: str) -> ssl.SSLContext:
+        """How to speak to a running environment's Patronis."""
+        return self._tls[name]
+
+    def teach(self, cluster: Cluster) -> None:
+        """Let a cluster know what etcd is known to hold of it."""
+        environment = cluster.id.environment
+        prefix = patroni.scope_prefix(cluster.id.service)
+        known = self._keys.get(environment, {}).values()
+        if environment in self.watched:
+            cluster.learn(key for key in known if key.key.startswith(prefix))
+
+    def are_certificates_due(self, name: str) -> bool:
+        """Whether one is to be renewed; looked at once a minute."""
+        now = time.monotonic()
+        known = self._due.get(name)
+        if known is None or now - known[0] > DUE_SECONDS:
+            found = certificates.of_environment(self._layout, self.manifests[name])
+            is_due = any(c.due_at is not None and c.due_at < datetime.now(UTC) for c in found)
+            known = self._due[name] = (now, is_due)
+        return known[1]
+
+    def forget_certificates(self, name: str) -> None:
+        """They are about to be others."""
+        self._due.pop(name, None)
+
+    async def _watch(self, name: str) -> None:
+        client = self._clients[name]
+        prefix = patroni.scope_prefix()
+        while True:
+            try:
+                revision, keys = await client.range(prefix)
+                self._keys[name] = {key.key: key for key in keys}
+                self.watched.add(name)
+                self._each(name, self.teach)
+                async for events in client.watch(prefix, revision + 1):
+                    self._spread(name, events)
+            except TryLater as error:
+                if name in self.watched:
+                    log.warning("%s: %s", name, error)
+                self.watched.discard(name)
+                self._each(name, Cluster.lose_sight)
+                await asyncio.sleep(0.2)
+
+    def _spread(self, name: str, events: list[KeyValue]) -> None:
+        for event in events:
+            if event.value is None:
+                self._keys[name].pop(event.key, None)
+            else:
+                self._keys[name][event.key] = event
+        for service in {_service(event.key) for event in events}:
+            if cluster := self._clusters.get(DatabaseId(name, service)):
+                cluster.update(e for e in events if _service(e.key) == service)
+
+    def _each(self, name: str, act: Callable[[Cluster], None]) -> None:
+        for id, cluster in self._clusters.items():
+            if id.environment == name:
+                act(cluster)
+
+
+def _service(key: str) -> str:
+    return key.removeprefix(patroni.scope_prefix()).partition("/")[0]

@@ -1,0 +1,78 @@
+"""What an environment's etcd holds of one database: Patroni's keys, read with care."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from pgherd.engines.local import patroni
+from pgherd.engines.local.agent.seen import Leader
+from pgherd.engines.local.etcd_client import KeyValue
+
+
+class Keys:
+    """Those of one database, as they were last heard of."""
+
+    def __init__(self, service: str) -> None:
+        self._prefix = patroni.scope_prefix(service)
+        self._keys: dict[str, KeyValue] = {}
+
+    @property
+    def leader_key(self) -> str:
+        """The whole name of the key that the leader holds."""
+        return f"{self._prefix}leader"
+
+    def learn(self, keys: Iterable[KeyValue]) -> None:
+        """These are all that there are."""
+        self._keys = {}
+        self.update(keys)
+
+    def update(self, events: Iterable[KeyValue]) -> None:
+        """These are new, changed or gone."""
+        for event in events:
+            name = event.key.removeprefix(self._prefix)
+            if event.value is None:
+                self._keys.pop(name, None)
+            else:
+                self._keys[name] = event
+
+    @property
+    def leader(self) -> Leader | None:
+        """Who holds the leader key."""
+        key = self._keys.get("leader")
+        return Leader(key.value, key.mod_revision, key.lease) if key and key.value else None
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Somebody has asked Patroni for another leader, and it has not come to the end of it."""
+        asked = self._content("failover")
+        return bool(asked.get("leader") or asked.get("member"))
+
+    @property
+    def synchronous(self) -> frozenset[str]:
+        """The replicas that have every acknowledged commit (one of them, with quorum commit)."""
+        listed = str(self._content("sync").get("sync_standby") or "")
+        return frozenset(filter(None, listed.split(",")))
+
+    @property
+    def members(self) -> frozenset[str]:
+        """The instances that say something of themselves."""
+        names = (name.partition("/") for name in self._keys)
+        return frozenset(member for kind, _, member in names if kind == "members")
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Those that say that they run."""
+        return frozenset(n for n in self.members if self.member(n).get("state") == "running")
+
+    def member(self, name: str) -> Mapping[str, object]:
+        """What an instance says of itself; empty where it says nothing."""
+        return self._content(f"members/{name}")
+
+    def _content(self, name: str) -> Mapping[str, object]:
+        key = self._keys.get(name)
+        try:
+            content = json.loads(key.value) if key and key.value else {}
+        except ValueError:
+            return {}
+        return content if isinstance(content, dict) else {}

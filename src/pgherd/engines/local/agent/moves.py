@@ -1,0 +1,131 @@
+"""What the agent may do for one database. Each move says what it is meant for, and may be repeated.
+
+By the time that a move is made the world may be another: so it names a process by its identity, a
+leader key by its revision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pgherd.engines.local.agent.seen import Leader, Target
+from pgherd.engines.local.processes import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Make clients wait in the pooler; those whose transactions are open go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let them go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Ask the holder of a leader key until it takes writes."""
+
+    leader: Leader
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Let the pooler send its clients there, as long as `leader` is the newest leader key."""
+
+    leader: Leader
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """End an instance's Patroni and all that works in its data directory.
+
+    Not where another server than `postmaster`, or any where that is None, has begun meanwhile.
+    """
+
+    instance: str
+    postmaster: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Delete a leader key, if it is the newest still."""
+
+    leader: Leader
+
+
+@dataclass(frozen=True, slots=True)
+class Hasten:
+    """Start the Patroni of a fenced instance now."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndServer:
+    """End a replica's server; its Patroni starts another."""
+
+    instance: str
+    postmaster: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPatroni:
+    """End a Patroni, to be started again; its server runs on."""
+
+    instance: str
+    patroni: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Write a checkpoint on the primary, so that its last one is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Wait until the transactions have ended that the service's sessions have open now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask Patroni to let another instance lead."""
+
+    target: str
+    leader: Leader | None
+    """Who leads now; None to make the target lead whatever becomes of who leads."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The switch that is wanted does not come to pass."""
+
+    message: str
+    hint: str = "see `pgherd status`"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing changes by itself before that moment."""
+
+    until: float
+
+
+Move: TypeAlias = (
+    Hold
+    | Release
+    | Look
+    | Route
+    | Fence
+    | GiveBack
+    | Hasten
+    | EndServer
+    | RestartPatroni
+    | Checkpoint
+    | Settle
+    | Ask
+    | GiveUp
+    | Wait
+)

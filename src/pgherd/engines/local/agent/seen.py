@@ -1,0 +1,305 @@
+"""What is seen of one database at one moment, and how that changes by what happens to it.
+
+Frozen values: `Seen` is replaced, by one task of the agent, and what is decided from it is decided
+from one moment. What is unknown is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from pgherd.engines.local.postgres import ClusterState
+from pgherd.engines.local.processes import Identity
+
+LAG_LIMIT = 64 * 1024 * 1024
+"""Bytes of WAL by which a replica may be behind and still be read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leader:
+    """The leader key: who holds it, and the revision of etcd that it was written with."""
+
+    name: str
+    revision: int
+    lease: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """What the primary says of one replica."""
+
+    state: str
+    lag_bytes: int | None = None
+
+    @property
+    def streams(self) -> bool:
+        """It receives WAL as it is written."""
+        return self.state == "streaming"
+
+    @property
+    def is_fresh(self) -> bool:
+        """It may be read from."""
+        return self.streams and (self.lag_bytes or 0) <= LAG_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance, as the kernel and its own files show it.
+
+    `postmaster` runs in its data directory; `ended` did, and nothing has been done about its end
+    yet. `control` is what pg_control said then, None where it could not be read. `idle_since` is
+    when it was first seen without one, `stopped_since` when its server was first seen stopped,
+    `patroni_since` when its Patroni began. From `fenced_since` on neither Patroni nor anything in
+    its data directory runs, until it is hastened.
+    """
+
+    postmaster: Identity | None = None
+    ended: Identity | None = None
+    control: ClusterState | None = None
+    idle_since: float = 0.0
+    stopped_since: float | None = None
+    patroni: Identity | None = None
+    patroni_since: float = 0.0
+    fenced_since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a pooler sends its clients: a primary, and the replicas that may be read from."""
+
+    primary: str
+    replicas: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Pooler:
+    """The database's pooler. What it was told ends with its process."""
+
+    process: Identity | None = None
+    loaded: Target | None = None
+    """Where it sends its clients, None where that is unknown."""
+    held_since: float | None = None
+    """Since when it makes them wait."""
+    is_paused: bool = False
+    """No transaction of the pooled names is open any more."""
+    is_settled: bool = False
+    """And none of the service's sessions that was open when it was paused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Another instance is wanted to lead: `target`, in place of who holds the key `revision`.
+
+    One that is `forced` asks nobody but Patroni.
+    """
+
+    target: str
+    revision: int | None
+    begun_at: float
+    forced: bool = False
+    is_checkpointed: bool = False
+    held_at: float | None = None
+    asked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that is known of one database at one moment."""
+
+    instances: Mapping[str, Instance]
+    is_current: bool = False
+    """etcd is being watched: `leader` and what else is etcd's is the newest that there is."""
+    leader: Leader | None = None
+    lease_left: float | None = None
+    """Seconds that the leader's lease had left when it was last asked for."""
+    is_handed_over: bool = False
+    """Patroni has been asked to let another one lead, and has not come to the end of it."""
+    running: frozenset[str] = frozenset()
+    """The instances that say of themselves that they run."""
+    synchronous: frozenset[str] = frozenset()
+    """Those that etcd lists as having every acknowledged commit."""
+    must_be_synchronous: bool = False
+    replication: Mapping[str, Replication] = field(default_factory=dict)
+    writable: int | None = None
+    """The leader key under which its holder was last seen to take writes."""
+    is_half_made: bool = False
+    """It leads without having been made to its end: to be begun anew."""
+    pooler: Pooler = Pooler()
+    lost_since: float | None = None
+    """When the primary was lost; None once clients reach one."""
+    switch: Switch | None = None
+
+    @property
+    def serving(self) -> str | None:
+        """The primary that clients reach: it takes writes, and the pooler leads there."""
+        leader, loaded = self.leader, self.pooler.loaded
+        if leader and self.writable == leader.revision and loaded and loaded.primary == leader.name:
+            return leader.name
+        return None
+
+    @property
+    def replicas(self) -> frozenset[str]:
+        """The instances that do not lead."""
+        return frozenset(self.instances) - {self.leader.name if self.leader else None}
+
+    @property
+    def streaming(self) -> frozenset[str]:
+        """The replicas that streamed when the primary was last asked."""
+        return frozenset(name for name, seen in self.replication.items() if seen.streams)
+
+    @property
+    def target(self) -> Target | None:
+        """Where the pooler is to send its clients; None where there is no such place."""
+        if self.leader is None or self.writable != self.leader.revision:
+            return None
+        fresh = (name for name, seen in self.replication.items() if seen.is_fresh)
+        return Target(self.leader.name, frozenset(fresh) & self.replicas)
+
+    @property
+    def best_replica(self) -> str | None:
+        """The replica that is the least behind."""
+        lags = {n: s.lag_bytes or 0 for n, s in self.replication.items() if s.streams}
+        candidates = self.replicas & lags.keys()
+        return min(candidates, key=lambda name: (lags[name], name), default=None)
+
+    # What has happened to it
+
+    def with_instance(self, name: str, instance: Instance) -> Seen:
+        """One instance is so."""
+        if self.instances.get(name) == instance:
+            return self
+        return replace(self, instances={**self.instances, name: instance})
+
+    def led_by(self, leader: Leader | None) -> Seen:
+        """etcd has this leader key now. What the old primary said of its replicas is forgotten."""
+        if leader == self.leader:
+            return self
+        return replace(self, leader=leader, lease_left=None, replication={}, is_half_made=False)
+
+    def serves(self, name: str, postmaster: Identity) -> Seen:
+        """A server runs there. Whether it takes writes is not known where it is another one."""
+        known = self.instances[name]
+        if known.postmaster == postmaster:
+            return self
+        instance = replace(
+            known,
+            postmaster=postmaster,
+            ended=None,
+            idle_since=0.0,
+            stopped_since=None,
+            fenced_since=None,
+        )
+        seen = self.with_instance(name, instance)
+        is_another = known.postmaster is not None or known.ended is not None
+        return seen._unwritable(name) if is_another else seen
+
+    def without_server(self, name: str, control: ClusterState | None, now: float) -> Seen:
+        """No server runs there; where one did, it has ended. Nobody is sent there to read."""
+        known = self.instances[name]
+        if known.postmaster is None:
+            # Patroni may recover it meanwhile, in a server that takes no connections.
+            said = control if known.ended is None else known.control
+            since = known.idle_since or now
+            return self.with_instance(name, replace(known, control=said, idle_since=since))
+        instance = replace(
+            known,
+            postmaster=None,
+            ended=known.postmaster,
+            control=control,
+            idle_since=now,
+            stopped_since=None,
+        )
+        seen = self.with_instance(name, instance)
+        others = {n: r for n, r in seen.replication.items() if n != name}
+        return replace(seen, replication=others)._unwritable(name)
+
+    def standing_still(self, name: str, now: float, *, is_stopped: bool) -> Seen:
+        """Whether its server is stopped, as by a signal or a debugger."""
+        known = self.instances[name]
+        since = (known.stopped_since or now) if is_stopped else None
+        return self.with_instance(name, replace(known, stopped_since=since))
+
+    def looked_after_by(self, name: str, patroni: Identity | None, since: float) -> Seen:
+        """Its Patroni is that process, begun at `since`; one that runs ends a fence."""
+        known = self.instances[name]
+        if known.patroni == patroni:
+            return self
+        fenced = known.fenced_since if patroni is None else None
+        instance = replace(known, patroni=patroni, patroni_since=since, fenced_since=fenced)
+        return self.with_instance(name, instance)
+
+    def _unwritable(self, name: str) -> Seen:
+        if self.leader and self.leader.name == name:
+            return replace(self, writable=None)
+        return self
+
+    def taking_writes(self, leader: Leader) -> Seen:
+        """The holder of that key takes writes."""
+        return replace(self, writable=leader.revision, is_half_made=False)
+
+    def pooled_by(self, process: Identity | None) -> Seen:
+        """The pooler is that process. Another one has been told nothing."""
+        if process == self.pooler.process:
+            return self
+        return replace(self, pooler=Pooler(process))
+
+    def holding(self, now: float) -> Seen:
+        """Clients wait from now on."""
+        seen = replace(self, pooler=replace(self.pooler, held_since=now))
+        if self.switch and self.switch.held_at is None:
+            seen = replace(seen, switch=replace(self.switch, held_at=now))
+        return seen
+
+    def found_held(self, since: float) -> Seen:
+        """An earlier agent has made clients wait since then, for whatever reason."""
+        return replace(self, pooler=replace(self.pooler, held_since=since), lost_since=since)
+
+    def released(self) -> Seen:
+        """Clients go on."""
+        pooler = replace(self.pooler, held_since=None, is_paused=False, is_settled=False)
+        return replace(self, pooler=pooler)._reached()
+
+    def _reached(self) -> Seen:
+        """A primary that clients reach is not lost, unless it is about to be one no more."""
+        is_reached = self.serving is not None and not self.is_handed_over
+        return replace(self, lost_since=None) if is_reached else self
+
+    def routed(self, target: Target) -> Seen:
+        """The pooler sends its clients there."""
+        return replace(self, pooler=replace(self.pooler, loaded=target))._reached()
+
+    def losing(self, name: str, now: float) -> Seen:
+        """An instance is about to be fenced. Where it was the primary, clients have lost it."""
+        loaded = self.pooler.loaded
+        is_primary = name in {self.leader and self.leader.name, loaded and loaded.primary}
+        if not is_primary or self.lost_since is not None:
+            return self
+        return replace(self, lost_since=now, writable=None)
+
+    def fenced(self, name: str, now: float) -> Seen:
+        """Nothing of an instance runs."""
+        return self.with_instance(name, Instance(fenced_since=now))
+
+
+class Condition(StrEnum):
+    """How a database is, for those who wait for it. Each is more than the one before."""
+
+    LED = "led"
+    """Clients reach a primary that takes writes."""
+    COMPLETE = "complete"
+    """And all replicas stream."""
+    DURABLE = "durable"
+    """And all of them count for synchronous commits."""
+
+
+def is_so(seen: Seen, condition: Condition) -> bool:
+    """Whether a database is so, as far as is known."""
+    if seen.serving is None:
+        return False
+    if condition is Condition.LED:
+        return True
+    if not seen.replicas <= seen.running & seen.streaming:
+        return False
+    return condition is Condition.COMPLETE or seen.replicas <= seen.synchronous

@@ -1,0 +1,41 @@
+"""The agent's lasting tasks, each with a key: one that fails says so and is begun again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
+
+
+class Tasks:
+    """Those that run now."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[object, asyncio.Task[None]] = {}
+
+    def keep(self, key: object, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this work from now on."""
+        self._tasks[key] = asyncio.get_running_loop().create_task(_steadily(work))
+
+    def end(self, key: object) -> None:
+        """Do it no longer."""
+        if task := self._tasks.pop(key, None):
+            task.cancel()
+
+    def end_all(self) -> None:
+        """Do nothing any more."""
+        for key in list(self._tasks):
+            self.end(key)
+
+
+async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            return await work()
+        except Exception:
+            log.exception("a task of the agent failed: it begins again")
+            await asyncio.sleep(AGAIN_SECONDS)
