@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from measure import Report, arguments, median
 
+from pgherd.engines.known import sections
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.fleet.load import load
 from pgherd.testing.oci.server import Call, LocalOci
@@ -138,7 +139,7 @@ def count_calls(cloud: LocalOci, report: Report, calls: list[Call]) -> None:
 
 def measure_usage(cloud: LocalOci, report: Report, state: Path) -> None:
     """What the autopilot asks each minute."""
-    fleet = load(EXAMPLE)
+    fleet = load(EXAMPLE, sections())
     for system in cloud.systems():
         cloud.set_metric(system["id"], "CpuUtilization", 42.0)
     engine = OciEngine(fleet.name, fleet.environments, state)

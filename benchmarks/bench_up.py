@@ -23,6 +23,7 @@ from measure import Measurement, Report, arguments, median, say
 from plain import PlainFleet
 from sandbox import CLONE, CONTROL_PLANE, KINDS, Sandbox, cpu_seconds, folder, memory, sandbox
 
+from pgherd.engines.known import sections
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.load import load
 
@@ -147,7 +148,7 @@ def main() -> int:
         help="seconds to wait at first: ext4 is slow to make files after many were deleted",
     )
     options = parser.parse_args()
-    counts = sizes(load(options.file))
+    counts = sizes(load(options.file, sections()))
     report = Report("up")
     say(f"{len(counts)} databases, {sum(counts)} instances")
     time.sleep(options.settle)

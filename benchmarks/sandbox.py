@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pgherd.engines.known import sections
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.load import load
 
@@ -144,7 +145,7 @@ def sandbox(
             path.write_text(file)
         else:
             path = file
-        fleet = Sandbox(state, path, load(path), logs, program)
+        fleet = Sandbox(state, path, load(path, sections()), logs, program)
         try:
             yield fleet
         finally:

@@ -12,6 +12,7 @@ from runpy import run_path
 
 import click
 
+from pgherd.engines.known import sections
 from pgherd.fleet.schema import schema_text, with_reference
 
 FLEET_FILE = Path("docs/fleet-file.md")
@@ -21,7 +22,12 @@ POOLING = Path("docs/pooling.md")
 
 def fleet_file_page() -> str:
     """Return the fleet file's page with its tables of keys as the models have them now."""
-    return with_reference(FLEET_FILE.read_text())
+    return with_reference(FLEET_FILE.read_text(), sections())
+
+
+def schema_page() -> str:
+    """Return the fleet file's JSON Schema."""
+    return schema_text(sections())
 
 
 def commands_page() -> str:
@@ -76,7 +82,7 @@ def with_table(page: Path, name: str, module: str) -> str:
 
 
 PAGES: dict[Path, Callable[[], str]] = {
-    Path("docs/fleet.schema.json"): schema_text,
+    Path("docs/fleet.schema.json"): schema_page,
     FLEET_FILE: fleet_file_page,
     Path("docs/commands.md"): commands_page,
     SECURITY: security_page,

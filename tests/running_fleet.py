@@ -29,15 +29,16 @@ from pgherd.engines.local.manifest import (
     read_environment,
     read_environments,
 )
+from pgherd.engines.local.section import LocalValues
 from pgherd.errors import InputError
 from pgherd.files import Owner
-from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, LocalSettings, Pooling
+from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, Pooling
 from pgherd.pki.certificate import Place
 from pgherd.testing.fleets import database, environment, fleet
 
 T = TypeVar("T")
 
-LOCAL = LocalSettings(core_per_ocpu=0.1, memory_per_ocpu_bytes=64 * 2**20)
+LOCAL = LocalValues(core_per_ocpu=0.1, memory_per_ocpu_bytes=64 * 2**20)
 PRODUCTION = environment("production", engine="local", availability_domains=3, local=LOCAL)
 STAGING = environment(
     "staging", engine="local", network="10.1.0.0/16", availability_domains=1, local=LOCAL

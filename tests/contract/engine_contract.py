@@ -24,6 +24,7 @@ from pgherd.engine import (
     ObservedDatabase,
     Role,
 )
+from pgherd.engines.local.section import LocalValues
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import (
     Backup,
@@ -31,7 +32,6 @@ from pgherd.fleet.desired import (
     DatabaseId,
     Durability,
     Environment,
-    LocalSettings,
 )
 from pgherd.testing.fleets import GIBIBYTE, database, environment
 
@@ -54,7 +54,7 @@ class EngineContract:
     @pytest.fixture
     def contract(self, engine: Engine) -> Environment:
         """The environment that the tests use."""
-        local = LocalSettings(core_per_ocpu=0.25, memory_per_ocpu_bytes=GIBIBYTE // 16)
+        local = LocalValues(core_per_ocpu=0.25, memory_per_ocpu_bytes=GIBIBYTE // 16)
         return environment("contract", engine=engine.name, network="10.77.0.0/16", local=local)
 
     @pytest.fixture

@@ -11,7 +11,8 @@ from engine_contract import EngineContract
 
 from pgherd.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
-from pgherd.fleet.desired import Concession, DatabaseId, Environment, OciSettings, PoolerTier
+from pgherd.engines.oci.section import Concession, OciValues, PoolerTier
+from pgherd.fleet.desired import DatabaseId, Environment
 from pgherd.testing.fleets import environment
 from pgherd.testing.oci.server import LocalOci
 
@@ -49,7 +50,7 @@ class TestOciEngine(EngineContract):
 
     @pytest.fixture
     def contract(self, cloud: LocalOci) -> Environment:
-        oci = OciSettings(
+        oci = OciValues(
             region=ASHBURN,
             parent=cloud.config["tenancy"],
             pooler=PoolerTier.CREATE,

@@ -33,7 +33,6 @@ from pgherd.fleet.desired import (
     DatabaseId,
     Durability,
     Environment,
-    LocalSettings,
     Ocpus,
     Replicas,
     Storage,
@@ -115,9 +114,7 @@ def make_database(folder: Path, service: str) -> None:
 
 
 def database(service: str, migrations: Path | None = None) -> Database:
-    environment = Environment(
-        "test", "local", "test", IPv4Network("10.0.0.0/16"), 1, LocalSettings(0.1, 1 << 26)
-    )
+    environment = Environment("test", "local", "test", IPv4Network("10.0.0.0/16"), 1)
     return Database(
         id=DatabaseId("test", service),
         name=f"test-{service}",

@@ -19,8 +19,9 @@ from pgherd.control.stop import stop
 from pgherd.control.up import converge
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.engines.oci.routes import METADATA_KEY, read
+from pgherd.engines.oci.section import Concession, OciValues, PoolerTier
 from pgherd.errors import TryLater
-from pgherd.fleet.desired import Backup, Concession, Fleet, OciSettings, Ocpus, PoolerTier, Replicas
+from pgherd.fleet.desired import Backup, Fleet, Ocpus, Replicas
 from pgherd.testing.oci.server import LocalOci
 
 QUICK = Patience(first=0.01, cap=0.05, attempts=12)
@@ -43,13 +44,13 @@ GONE = ("TERMINATED", "TERMINATING", "DELETED", "DELETING", "PENDING_DELETION")
 
 def on_oci(fleet: Fleet, parent: str) -> Fleet:
     """The same fleet with all of its environments on OCI."""
-    oci = OciSettings(
+    oci = OciValues(
         region="us-ashburn-1",
         parent=parent,
         pooler=PoolerTier.CREATE,
         accept=frozenset({Concession.MAX_OCPUS, Concession.STORAGE}),
     )
-    places = {e.name: replace(e, engine="oci", oci=oci) for e in fleet.environments}
+    places = {e.name: replace(e.with_values("oci", oci), engine="oci") for e in fleet.environments}
     databases = tuple(replace(d, environment=places[d.id.environment]) for d in fleet.databases)
     return replace(fleet, environments=tuple(places.values()), databases=databases)
 

@@ -9,6 +9,7 @@ from pgherd.control.outcome import Outcome
 from pgherd.control.up import converge
 from pgherd.decide.actions import subject, summary
 from pgherd.engine import InstanceState
+from pgherd.engines.known import sections
 from pgherd.fleet.desired import DatabaseId
 from pgherd.fleet.load import load, load_text
 from pgherd.testing.clock import FakeClock
@@ -30,7 +31,7 @@ class Company:
 
     async def up(self, *named: str) -> Outcome:
         return await converge(
-            load_text(self.text, EXAMPLE),
+            load_text(self.text, EXAMPLE, sections()),
             {"local": MemoryEngine(self.world, name="local")},
             allow_destroy=named,
             clock=FakeClock(),
@@ -108,4 +109,4 @@ async def test_the_machine_reboots(company: Company) -> None:
 
 
 def test_the_example_is_for_the_local_engine() -> None:
-    assert {e.engine for e in load(EXAMPLE).environments} == {"local"}
+    assert {e.engine for e in load(EXAMPLE, sections()).environments} == {"local"}

@@ -12,6 +12,7 @@ from oci_story import QUICK, Story, insisting
 from pgherd.control.clock import SystemClock
 from pgherd.control.restore import restore, restored
 from pgherd.control.up import preview
+from pgherd.engines.oci.section import OCI
 from pgherd.fleet.desired import Fleet, Ocpus
 from pgherd.testing.fleets import database, environment, fleet
 from pgherd.testing.oci.server import LocalOci
@@ -44,7 +45,7 @@ async def up(story: Story) -> None:
 def without_pooler(found: Fleet) -> Fleet:
     """The same, with nothing stated of poolers."""
     (one,) = found.environments
-    around = replace(one, oci=replace(one.oci, pooler=None))
+    around = one.with_values("oci", replace(OCI.of(one), pooler=None))
     databases = tuple(replace(d, environment=around) for d in found.databases)
     return replace(found, environments=(around,), databases=databases)
 
@@ -89,7 +90,7 @@ async def test_more_than_its_shape_has_is_refused_before_anything_is_done(
     accepting = story.fleet
     (auth,) = accepting.databases
     (around,) = accepting.environments
-    strict = replace(around, oci=replace(around.oci, accept=frozenset()))
+    strict = around.with_values("oci", replace(OCI.of(around), accept=frozenset()))
     larger = replace(auth, ocpus=Ocpus(80, 100))
     story.fleet = replace(
         accepting, environments=(strict,), databases=(replace(larger, environment=strict),)

@@ -19,7 +19,6 @@ from pgherd.fleet.desired import (
     DatabaseId,
     Durability,
     Environment,
-    LocalSettings,
     Ocpus,
     Replicas,
     Storage,
@@ -29,9 +28,7 @@ SERVICES = Path(__file__).parents[2] / "examples" / "ecommerce" / "services"
 
 
 def database(migrations: Path | None) -> Database:
-    environment = Environment(
-        "test", "local", "test", IPv4Network("10.0.0.0/16"), 1, LocalSettings(0.1, 1 << 26)
-    )
+    environment = Environment("test", "local", "test", IPv4Network("10.0.0.0/16"), 1)
     return Database(
         id=DatabaseId("test", "auth"),
         name="test-auth",

@@ -9,7 +9,6 @@ from dataclasses import replace
 import click
 
 from pgherd.cli.cost_tables import cost_json, cost_notes, cost_tables
-from pgherd.cli.engines import OCI
 from pgherd.cli.failures import print_error
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
@@ -21,17 +20,18 @@ from pgherd.decide.cost import FleetCost, Poolers, fleet_cost
 from pgherd.decide.prices import PriceTable
 from pgherd.engine import Engine, Observation, Unknown
 from pgherd.errors import PgherdError
-from pgherd.fleet.desired import Fleet, PoolerTier
+from pgherd.fleet.desired import Fleet
 
 
 def _poolers(fleet: Fleet) -> Mapping[str, Poolers]:
     """The machines in front of databases, where pgherd makes any."""
     from pgherd.engines.oci.blueprint import POOLER_GIB, POOLER_OCPUS, pooler_addresses
+    from pgherd.engines.oci.section import OCI, PoolerTier
 
     return {
         e.name: Poolers(len(pooler_addresses(e)), POOLER_OCPUS, POOLER_GIB)
         for e in fleet.environments
-        if e.engine == OCI and e.oci.pooler is PoolerTier.CREATE
+        if e.engine == OCI.engine and OCI.of(e).pooler is PoolerTier.CREATE
     }
 
 

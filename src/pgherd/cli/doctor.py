@@ -9,18 +9,20 @@ from typing import Any
 
 import click
 
-from pgherd.cli.engines import LOCAL, OCI
 from pgherd.cli.failures import Failed, messages
 from pgherd.cli.fleet_option import FILE_VARIABLE, fleet_file
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.engine import Capability
+from pgherd.engines.known import ENGINES, sections
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.summary import Table
 
 _UNNAMED = "fleet"
+_FIRST = ENGINES[0].name
+_ELSEWHERE = [f"{engine.name} is {engine.doctor}" for engine in ENGINES if engine.doctor]
 
 
 @click.command()
@@ -30,13 +32,14 @@ _UNNAMED = "fleet"
     metavar="FILE",
     envvar=FILE_VARIABLE,
     type=click.Path(path_type=Path),
-    help="The fleet file whose engines are looked at; without a valid one, the local engine is.",
+    help="The fleet file whose engines are looked at; without a valid one, "
+    f"the {_FIRST} engine is.",
 )
 @click.option(
     "--engine",
     "only",
-    type=click.Choice([LOCAL, OCI]),
-    help="Look at this engine alone; oci is the tenancy, region and rights of its environments.",
+    type=click.Choice([engine.name for engine in ENGINES]),
+    help="; ".join(["Look at this engine alone", *_ELSEWHERE]) + ".",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @pass_surroundings
@@ -73,13 +76,13 @@ def _fleet(file: Path | None) -> tuple[Fleet | None, PgherdError | None]:
     from pgherd.fleet.load import load
 
     try:
-        return load(fleet_file(file)), None
+        return load(fleet_file(file), sections()), None
     except PgherdError as error:
         return None, error
 
 
 def _engines(fleet: Fleet | None) -> Sequence[str]:
-    return tuple(dict.fromkeys(e.engine for e in fleet.environments)) if fleet else (LOCAL,)
+    return tuple(dict.fromkeys(e.engine for e in fleet.environments)) if fleet else (_FIRST,)
 
 
 async def _capabilities(

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pgherd.engine import Engine
+from pgherd.engines import known
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Environment, Fleet
-
-LOCAL = "local"
-OCI = "oci"
 
 
 def open_engines(fleet: Fleet) -> Mapping[str, Engine]:
@@ -21,26 +19,27 @@ def open_engines(fleet: Fleet) -> Mapping[str, Engine]:
 
 def open_engine(name: str, fleet: str, environments: Sequence[Environment] = ()) -> Engine:
     """One engine for the fleet of that name and those of its environments that are on it."""
-    from pgherd.engines.local.layout import Layout, default_root
-
-    root = default_root(fleet)
-    match name:
-        case "local":
-            from pgherd.engines.local.engine import LocalEngine
-
-            return LocalEngine(fleet, Layout(root))
-        case "oci":
-            from pgherd.engines.oci.engine import OciEngine
-
+    for engine in known.ENGINES:
+        if engine.name == name:
             mine = [e for e in environments if e.engine == name]
-            return OciEngine(fleet, mine, root.with_name(f"{root.name}.{OCI}"))
-        case _:
-            raise InputError(f"engine {name!r} is not there yet", f"write engine: {LOCAL} or {OCI}")
+            return engine.open(fleet, mine, _folder(fleet, name))
+    names = " or ".join(engine.name for engine in known.ENGINES)
+    raise InputError(f"engine {name!r} is not there yet", f"write engine: {names}")
 
 
 def lock_path(fleet: str) -> Path:
     """The fleet's lock: beside its state, so that it outlives `destroy`."""
+    root = _root(fleet)
+    return root.with_name(f"{root.name}.lock")
+
+
+def _folder(fleet: str, engine: str) -> Path:
+    """The state folder is the first engine's; the others have theirs beside it."""
+    root = _root(fleet)
+    return root if engine == known.ENGINES[0].name else root.with_name(f"{root.name}.{engine}")
+
+
+def _root(fleet: str) -> Path:
     from pgherd.engines.local.layout import default_root
 
-    root = default_root(fleet)
-    return root.with_name(f"{root.name}.lock")
+    return default_root(fleet)

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from pgherd.engines.known import sections
 from pgherd.errors import InputError
 
 DEFAULT_FILE = "fleet.yaml"
@@ -39,7 +40,7 @@ def fleet_option(command: Callable[..., Any]) -> Callable[..., Any]:
         # Reading takes a tenth of a second to import, which `--help` need not wait for.
         from pgherd.fleet.load import load
 
-        return command(*args, fleet=load(fleet_file(file)), **kwargs)
+        return command(*args, fleet=load(fleet_file(file), sections()), **kwargs)
 
     return with_fleet
 

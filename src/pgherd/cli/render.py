@@ -1,4 +1,4 @@
-"""`pgherd render`: what others have to make or allow on OCI, written for them."""
+"""`pgherd render`: what others have to make or allow for an engine, written for them."""
 
 from __future__ import annotations
 
@@ -8,128 +8,133 @@ from pathlib import Path
 
 import click
 
-from pgherd.cli.engines import OCI
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_lines
 from pgherd.cli.words import listed
+from pgherd.engines.declaration import Declaration, Document, Option, OwnFile
+from pgherd.engines.known import ENGINES
 from pgherd.errors import InputError
 from pgherd.files import write
 from pgherd.fleet.desired import Environment, Fleet
 
 
-@click.group()
-def render() -> None:
-    """Write what others make or allow on OCI.
+def group(engines: Sequence[Declaration]) -> click.Group:
+    """A command for each document of these engines."""
 
-    For environments on engine oci; nothing on OCI is changed.
-    """
+    @click.group()
+    def render() -> None:
+        """Write what others make or allow for an engine.
+
+        Each document is for environments on one engine; nothing there is changed.
+        """
+
+    for engine in engines:
+        for document in engine.documents:
+            render.add_command(_command(engine, document))
+    return render
 
 
-@render.command()
-@click.argument("environments", nargs=-1, metavar="[ENVIRONMENT]...")
-@click.option(
-    "--directory",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where to write ENVIRONMENT/main.tf.json; without it, one environment is printed.",
-)
-@click.option("--force", is_flag=True, help="Replace files that pgherd did not write, too.")
-@fleet_option
-def terraform(
-    fleet: Fleet, *, environments: tuple[str, ...], directory: Path | None, force: bool
+def _command(engine: Declaration, document: Document) -> click.Command:
+    parameters = [_environments(document), *map(_option, document.options)]
+    if document.own_file:
+        parameters += _of_files(document.own_file)
+
+    def print_or_write(
+        fleet: Fleet,
+        *,
+        environments: tuple[str, ...],
+        directory: Path | None = None,
+        force: bool = False,
+        **options: str,
+    ) -> None:
+        chosen = _chosen(fleet, engine, environments)
+        if document.own_file is None:
+            say_lines(asyncio.run(document.text(fleet, chosen, options)))
+        else:
+            _of_each(document, document.own_file, fleet, chosen, options, directory, force=force)
+
+    command = click.command(document.name, params=parameters, help=document.help)
+    return command(fleet_option(print_or_write))
+
+
+def _environments(document: Document) -> click.Parameter:
+    def one(context: click.Context, parameter: click.Parameter, name: str) -> tuple[str]:
+        return (name,)
+
+    if document.is_of_one:
+        return click.Argument(["environments"], metavar="ENVIRONMENT", callback=one)
+    return click.Argument(["environments"], nargs=-1, metavar="[ENVIRONMENT]...")
+
+
+def _option(option: Option) -> click.Parameter:
+    return click.Option(
+        [f"--{option.name}"],
+        metavar=option.metavar,
+        default=option.default,
+        show_default=True,
+        help=option.help,
+    )
+
+
+def _of_files(file: OwnFile) -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--directory"],
+            metavar="DIR",
+            type=click.Path(path_type=Path, file_okay=False),
+            help=f"Where to write ENVIRONMENT/{file.name}; without it, one environment is printed.",
+        ),
+        click.Option(
+            ["--force"], is_flag=True, help="Replace files that pgherd did not write, too."
+        ),
+    ]
+
+
+def _of_each(
+    document: Document,
+    file: OwnFile,
+    fleet: Fleet,
+    chosen: Sequence[Environment],
+    options: Mapping[str, str],
+    directory: Path | None,
+    *,
+    force: bool,
 ) -> None:
-    """Write environments as configuration for Terraform.
-
-    For the provider oracle/oci, with what the engine would make. OCI is not asked for anything.
-    """
-    from pgherd.engines.oci.terraform import FILE, configuration, text
-
-    chosen = _on_oci(fleet, environments)
     if directory is None and len(chosen) > 1:
-        names = listed([e.name for e in chosen])
         raise InputError(
-            f"{names} do not go into one file",
+            f"{listed([e.name for e in chosen])} do not go into one file",
             "add --directory DIR for a folder with one of each, or name one environment",
         )
-    texts = {e.name: text(configuration(fleet, e)) for e in chosen}
+    texts = {e.name: asyncio.run(document.text(fleet, [e], options)) for e in chosen}
     if directory is None:
         say_lines("".join(texts.values()))
     else:
-        files = {directory / name / FILE: content for name, content in texts.items()}
-        _write(files, force=force)
+        files = {directory / name / file.name: text for name, text in texts.items()}
+        _write(files, file, force=force)
 
 
-@render.command()
-@click.argument("environments", nargs=-1, metavar="[ENVIRONMENT]...")
-@click.option(
-    "--group", metavar="NAME", default="pgherd", show_default=True, help="Whom to allow it."
-)
-@fleet_option
-def policy(fleet: Fleet, *, environments: tuple[str, ...], group: str) -> None:
-    """Write the least that OCI must allow.
-
-    To a group of users for pgherd, to the poolers, and to the services that use the key.
-    """
-    from pgherd.engines.oci.policy import policy as statements
-
-    say_lines(statements(fleet, _on_oci(fleet, environments), group))
-
-
-@render.command("cloud-init")
-@click.argument("environment")
-@fleet_option
-def cloud_init(fleet: Fleet, *, environment: str) -> None:
-    """Write the user data of an environment's poolers.
-
-    For `oci: {pooler: render}`, with comments on what their instances have to be.
-    """
-    (chosen,) = _on_oci(fleet, (environment,))
-    say_lines(asyncio.run(_cloud_init(fleet, chosen)))
-
-
-async def _cloud_init(fleet: Fleet, environment: Environment) -> str:
-    from concurrent.futures import ThreadPoolExecutor
-
-    from pgherd.engines.oci.names import Owner
-    from pgherd.engines.oci.pooler_guide import pooler_guide
-    from pgherd.engines.oci.sdk import THREADS, Cloud
-
-    oci = environment.oci
-    with ThreadPoolExecutor(THREADS, "oci") as threads:
-        cloud = Cloud(oci.profile, oci.region or "", threads)
-        return await pooler_guide(environment, Owner(fleet.name, environment.name), cloud)
-
-
-def _on_oci(fleet: Fleet, names: Sequence[str]) -> list[Environment]:
-    """The named environments, or all that are on OCI."""
+def _chosen(fleet: Fleet, engine: Declaration, names: Sequence[str]) -> list[Environment]:
+    """The named environments, or all that are on the engine."""
     chosen = [fleet.environment(name) for name in dict.fromkeys(names)]
     for environment in chosen:
-        if environment.engine != OCI:
+        if environment.engine != engine.name:
             raise InputError(
                 f"{environment.name} is on engine {environment.engine}",
-                f"name one on engine {OCI}, or write engine: {OCI} for it",
+                f"name one on engine {engine.name}, or write engine: {engine.name} for it",
             )
-    found = chosen or [e for e in fleet.environments if e.engine == OCI]
+    found = chosen or [e for e in fleet.environments if e.engine == engine.name]
     if not found:
         raise InputError(
-            f"no environment of {fleet.name} is on engine {OCI}",
-            f"write engine: {OCI} and oci: {{region: us-ashburn-1}} for one",
+            f"no environment of {fleet.name} is on engine {engine.name}",
+            f"write engine: {engine.name} and {engine.section().written} for one",
         )
-    for environment in found:
-        if environment.oci.region is None:
-            raise InputError(
-                f"{environment.name} is on engine {OCI} and has no region",
-                "write oci: {region: us-ashburn-1}",
-            )
     return found
 
 
-def _write(files: Mapping[Path, str], *, force: bool) -> None:
+def _write(files: Mapping[Path, str], file: OwnFile, *, force: bool) -> None:
     """All of them, or none where one is somebody else's."""
-    from pgherd.engines.oci.terraform import is_ours
-
     for path in files:
-        if path.exists() and not force and not is_ours(path.read_text(errors="replace")):
+        if path.exists() and not force and not file.is_ours(path.read_text(errors="replace")):
             raise InputError(
                 f"{path} was not written by pgherd",
                 "move it away, choose another --directory, or add --force",
@@ -138,3 +143,6 @@ def _write(files: Mapping[Path, str], *, force: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_new = write(path, content, mode=0o644)
         say(f"{'wrote' if is_new else 'unchanged'} {path}")
+
+
+render = group(ENGINES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -14,6 +13,9 @@ from pgherd.cli.tables import print_table
 from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
 from pgherd.fleet.summary import Table, tables
 from pgherd.fleet.values_table import database_table, origin_tables
+
+_ALWAYS = "local"
+"""Its values are shown of environments on other engines too: keys are only ever added."""
 
 
 @click.command()
@@ -80,18 +82,13 @@ def _database_json(database: Database) -> dict[str, Any]:
         "deletion_protection": database.deletion_protection,
         "pooling": database.pooling.value,
         "postgresql": database.postgresql,
-        "local": {
-            "core_per_ocpu": environment.local.core_per_ocpu,
-            "memory_per_ocpu_bytes": environment.local.memory_per_ocpu_bytes,
-        },
-        **_oci(environment),
+        **_of_engines(environment),
         "migrations": None if database.migrations is None else str(database.migrations),
         "load": None if database.load is None else str(database.load),
         "origins": dict(database.origins),
     }
 
 
-def _oci(environment: Environment) -> dict[str, Any]:
-    if environment.engine != "oci":
-        return {}
-    return {"oci": {**asdict(environment.oci), "accept": sorted(environment.oci.accept)}}
+def _of_engines(environment: Environment) -> dict[str, Any]:
+    shown = (_ALWAYS, environment.engine)
+    return {e: values.as_json() for e, values in environment.values.items() if e in shown}

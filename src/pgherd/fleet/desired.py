@@ -6,10 +6,11 @@ Nothing here knows YAML. Sizes are bytes, OCPUs whole numbers, retention days.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any, Protocol
 
 from pgherd.errors import InputError
 
@@ -92,67 +93,39 @@ class Backup:
     copy_to: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LocalSettings:
-    """The scale model's scale: what one OCPU is on this machine."""
+class EngineValues(Protocol):
+    """What an engine's section of the fleet file means for one environment, resolved.
 
-    core_per_ocpu: float
-    memory_per_ocpu_bytes: int
-
-
-class Concession(StrEnum):
-    """What an environment on OCI may have less of than the fleet file asks for."""
-
-    MAX_OCPUS = "max-ocpus"
-    """The largest shape instead of the stated OCPUs."""
-    STORAGE = "storage"
-    """The service's own storage, which grows to 32 TB and cannot be bounded."""
-    AVAILABILITY_DOMAINS = "availability-domains"
-    """As many availability domains as the region has."""
-    RETENTION = "retention"
-    """Backups for 35 days."""
-
-
-class PoolerTier(StrEnum):
-    """Who makes the instances of the pooler tier of an environment on OCI."""
-
-    CREATE = "create"
-    """pgherd does."""
-    RENDER = "render"
-    """The user does, with the cloud-init that `pgherd render cloud-init` writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class OciSettings:
-    """Where on OCI an environment is. `region` is stated where the engine is oci.
-
-    `profile` is one of the SDK's configuration file. `parent` is the compartment in which
-    `Environment.compartment` is made, None for the tenancy's root. `vcn`, `vault` and `key` are
-    those of the user, None where pgherd makes its own. `pooler` is None where nothing is said.
+    Each engine has its own, frozen; it reads them with `EngineSection.of`.
     """
 
-    profile: str = "DEFAULT"
-    region: str | None = None
-    parent: str | None = None
-    vcn: str | None = None
-    vault: str | None = None
-    key: str | None = None
-    iops: int = 75_000
-    pooler: PoolerTier | None = None
-    accept: frozenset[Concession] = frozenset()
+    def texts(self) -> Mapping[str, str]:
+        """Each key of the section, with its value for people."""
+        ...
+
+    def as_json(self) -> Mapping[str, Any]:
+        """The same for programs: what `pgherd show --json` prints. Keys are only ever added."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What all databases of one environment share."""
+    """What all databases of one environment share.
+
+    `values` has what the section of each engine means for it, by engine: of its own, and of the
+    others too, which it would have on them.
+    """
 
     name: str
     engine: str
     compartment: str
     network: IPv4Network
     availability_domains: int
-    local: LocalSettings
-    oci: OciSettings = OciSettings()
+    values: Mapping[str, EngineValues] = field(default_factory=dict, hash=False)
+
+    def with_values(self, engine: str, values: EngineValues) -> Environment:
+        """The same with other values of that engine."""
+        return replace(self, values={**self.values, engine: values})
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,15 @@ class _Reader:
         return is_alias
 
 
+def in_one_line(value: Any) -> str:
+    """A value as one writes it in YAML on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {in_one_line(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(in_one_line, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def shown(key: str) -> str:
     """A key as it may stand at the head of a message."""
     return key if key.isascii() and key.isprintable() and len(key) <= 70 else quoted(key)

@@ -17,18 +17,6 @@ from pgherd.fleet.document import Document, Path
 from pgherd.fleet.models import FleetFile, Profile, Section
 from pgherd.fleet.problem import Problem
 
-BUILT_IN: dict[str, Any] = {
-    "engine": "local",
-    "availability_domains": "1",
-    "replicas": "0",
-    "autoscale": {"cpu": "80%", "memory": "80%"},
-    "backup": {"retention": "7d", "copy_to": []},
-    "pooling": "session",
-    "local": {"core_per_ocpu": "0.1", "memory_per_ocpu": "64MiB"},
-    "oci": {"profile": "DEFAULT", "iops": "75000", "accept": []},
-}
-"""What holds where the file says nothing, written as the file would."""
-
 PRODUCTION = "production"
 """The environment that is synchronous and protected unless the file says otherwise."""
 
@@ -83,6 +71,18 @@ class Draft:
     def databases(self) -> Iterator[DatabaseId]:
         """One for each service in each environment."""
         for environment in self.environments:
+            for service in self.services:
+                yield DatabaseId(environment, service)
+
+    def environments_on(self, engine: str) -> Iterator[str]:
+        """Those on one engine."""
+        for environment in self.environments:
+            if self.environment_setting(environment, "engine").value == engine:
+                yield environment
+
+    def databases_on(self, engine: str) -> Iterator[DatabaseId]:
+        """One for each service in each environment on that engine."""
+        for environment in self.environments_on(engine):
             for service in self.services:
                 yield DatabaseId(environment, service)
 

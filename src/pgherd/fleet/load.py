@@ -9,39 +9,43 @@ from pathlib import Path
 
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.document import parse
-from pgherd.fleet.draft import BUILT_IN, Draft
-from pgherd.fleet.models import Profile
+from pgherd.fleet.draft import Draft
+from pgherd.fleet.grammar import Grammar, grammar
 from pgherd.fleet.problem import FleetFileError, Problem
 from pgherd.fleet.resolve import resolve
 from pgherd.fleet.rules import RULES
+from pgherd.fleet.section import Sections
 from pgherd.fleet.shape import shape
 
 _MAX_BYTES = 2_000_000
 
 
-def load(path: Path) -> Fleet:
-    """The fleet that the file at `path` describes. FleetFileError with every problem."""
-    return load_text(_read(path), path)
+def load(path: Path, sections: Sections) -> Fleet:
+    """The fleet that the file at `path` describes. FleetFileError with every problem.
+
+    `sections` has one for each engine that there is, as `pgherd.engines.known` has them.
+    """
+    return load_text(_read(path), path, sections)
 
 
-def load_text(text: str, path: Path) -> Fleet:
+def load_text(text: str, path: Path, sections: Sections) -> Fleet:
     """The same for a text that is, or will be, the file at `path`."""
-    draft, problems = _draft(text, path)
-    problems += [problem for rule in RULES for problem in rule(draft)]
+    draft, problems = _draft(text, path, grammar(sections))
+    rules = (*RULES, *(rule for section in sections for rule in section.rules))
+    problems += [problem for rule in rules for problem in rule(draft)]
     if problems:
         raise FleetFileError(problems)
-    return resolve(draft, draft.folder / path.name)
+    return resolve(draft, draft.folder / path.name, sections)
 
 
-def _draft(text: str, path: Path) -> tuple[Draft, list[Problem]]:
+def _draft(text: str, path: Path, grammar: Grammar) -> tuple[Draft, list[Problem]]:
     file = str(path)
     document = parse(text, file)
     if not document.places:
         raise FleetFileError(document.problems)
-    content, problems = shape(document, file)
-    built_in = Profile.model_validate(BUILT_IN)
-    folder = path.absolute().parent
-    return Draft(file, folder, document, content, built_in), [*document.problems, *problems]
+    content, problems = shape(document, file, grammar)
+    draft = Draft(file, path.absolute().parent, document, content, grammar.built_in)
+    return draft, [*document.problems, *problems]
 
 
 def _read(path: Path) -> str:

@@ -1,8 +1,8 @@
 """The shape of the fleet file, and the text that describes each key of it.
 
 Everything is optional here: whether a value is needed is known only once all layers (override,
-service, environment, defaults) are laid over each other, so `rules` says it. The reference and
-the JSON Schema are generated from this file.
+service, environment, defaults) are laid over each other, so `rules` says it. `grammar` adds the
+engines, each with a section of its own. The reference and the JSON Schema are generated from both.
 """
 
 from __future__ import annotations
@@ -13,28 +13,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from pgherd.fleet.values import (
     OFF,
-    Accepted,
     CommitDurability,
-    CompartmentOcid,
-    CoreShare,
     Domains,
-    EngineName,
     Flag,
-    Iops,
-    KeyOcid,
     Name,
     Network,
     OcpuRange,
     Percent,
-    PoolerMaker,
     PoolingMode,
-    Region,
     ReplicaRange,
     Retention,
-    Size,
     StorageRange,
-    VaultOcid,
-    VcnOcid,
     Version,
     Word,
 )
@@ -65,67 +54,6 @@ class BackupProfile(Section):
     )
     copy_to: tuple[Word | None, ...] | None = Field(
         None, description="Other regions that get a copy.", examples=[["us-phoenix-1"]]
-    )
-
-
-class LocalProfile(Section):
-    """The scale of the scale model: what one OCPU is where the engine is local."""
-
-    core_per_ocpu: CoreShare | None = Field(
-        None, description="Cores of this machine that one OCPU is.", examples=[0.1]
-    )
-    memory_per_ocpu: Size | None = Field(
-        None, description="Memory of this machine that one OCPU has.", examples=["64MiB"]
-    )
-
-
-class OciProfile(Section):
-    """Where on OCI an environment is, and what it takes from there."""
-
-    profile: Word | None = Field(
-        None,
-        description="Profile of the SDK's configuration file to sign in with.",
-        examples=["DEFAULT"],
-    )
-    region: Region | None = Field(
-        None, description="Region, needed where the engine is oci.", examples=["us-ashburn-1"]
-    )
-    parent: CompartmentOcid | None = Field(
-        None,
-        description="Compartment in which the environment's own compartment is made. Without it: "
-        "the tenancy's root.",
-        examples=["ocid1.compartment.oc1..aaaa"],
-    )
-    vcn: VcnOcid | None = Field(
-        None,
-        description="A VCN of yours that holds the environment's network. Without it: one of its "
-        "own is made.",
-        examples=["ocid1.vcn.oc1.iad.aaaa"],
-    )
-    vault: VaultOcid | None = Field(
-        None,
-        description="A vault of yours. Without it: one of its own is made.",
-        examples=["ocid1.vault.oc1.iad.aaaa"],
-    )
-    key: KeyOcid | None = Field(
-        None,
-        description="A key of yours in that vault. Without it: one of its own is made.",
-        examples=["ocid1.key.oc1.iad.aaaa"],
-    )
-    iops: Iops | None = Field(
-        None, description="Performance tier of each database's storage.", examples=[75000]
-    )
-    pooler: PoolerMaker | None = Field(
-        None,
-        description="Who makes the PgBouncer tier that asks for client certificates, which the "
-        "service itself does not: pgherd (create), or you with its cloud-init (render). Needed.",
-        examples=["create"],
-    )
-    accept: tuple[Accepted | None, ...] | None = Field(
-        None,
-        description="Where less than the file asks for is accepted: max-ocpus, storage, "
-        "availability-domains, retention.",
-        examples=[["max-ocpus", "storage"]],
     )
 
 
@@ -208,9 +136,7 @@ class Override(Section):
 class Profile(Override):
     """What an environment states once for all of its databases."""
 
-    engine: EngineName | None = Field(
-        None, description="Where the databases run: local or oci.", examples=["local"]
-    )
+    engine: Word | None = Field(None, description="Where the databases run.")
     network: Network | None = Field(
         None,
         description="The environment's own IPv4 network, needed; no two may overlap.",
@@ -225,16 +151,6 @@ class Profile(Override):
         None,
         description="Compartment that holds the environment. Without it: FLEET-ENVIRONMENT.",
         examples=["ecommerce-production"],
-    )
-    local: LocalProfile | None = Field(
-        None,
-        description="The scale of the scale model, for the local engine.",
-        examples=[{"core_per_ocpu": 0.1, "memory_per_ocpu": "64MiB"}],
-    )
-    oci: OciProfile | None = Field(
-        None,
-        description="Where on OCI it is, for the oci engine.",
-        examples=[{"region": "us-ashburn-1", "pooler": "create"}],
     )
 
 

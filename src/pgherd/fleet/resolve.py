@@ -9,35 +9,19 @@ from pgherd.fleet.desired import (
     Backup,
     Database,
     DatabaseId,
+    EngineValues,
     Environment,
     Fleet,
-    LocalSettings,
-    OciSettings,
 )
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
 from pgherd.fleet.names import resource_name
 from pgherd.fleet.rules import for_service
+from pgherd.fleet.section import EngineSection, Sections
 
 DEFAULT = "default"
 """The origin of a value that the file does not state."""
 
-ENVIRONMENT_VALUES = (
-    "engine",
-    "compartment",
-    "network",
-    "availability_domains",
-    "local.core_per_ocpu",
-    "local.memory_per_ocpu",
-    "oci.profile",
-    "oci.region",
-    "oci.parent",
-    "oci.vcn",
-    "oci.vault",
-    "oci.key",
-    "oci.iops",
-    "oci.pooler",
-    "oci.accept",
-)
+ENVIRONMENT_VALUES = ("engine", "compartment", "network", "availability_domains")
 DATABASE_VALUES = (
     "ocpus",
     "storage",
@@ -54,14 +38,14 @@ DATABASE_VALUES = (
     "migrations",
     "load",
 )
-"""The names of values in `Database.origins`, as the file nests them."""
+"""The names of values in `Database.origins`, as the file nests them; sections of engines beside."""
 
 
-def resolve(draft: Draft, path: Path) -> Fleet:
+def resolve(draft: Draft, path: Path, sections: Sections) -> Fleet:
     """The fleet of a draft in which no rule found a problem. `path` is the file's own place."""
     fleet = draft.content.fleet or ""
-    settings = {name: _environment_settings(draft, name) for name in draft.environments}
-    environments = {name: _environment(fleet, name, s) for name, s in settings.items()}
+    settings = {name: _environment_settings(draft, name, sections) for name in draft.environments}
+    environments = {name: _environment(fleet, name, s, sections) for name, s in settings.items()}
     databases = tuple(
         _database(draft, id, fleet, environments[id.environment], shared=settings[id.environment])
         for id in draft.databases()
@@ -75,11 +59,17 @@ def resolve(draft: Draft, path: Path) -> Fleet:
     )
 
 
-def _environment_settings(draft: Draft, environment: str) -> dict[str, Setting]:
+def _environment_settings(draft: Draft, environment: str, sections: Sections) -> dict[str, Setting]:
+    of_engines = [name for section in sections for name in _keys(section).values()]
     return {
         name: draft.environment_setting(environment, *name.split("."))
-        for name in ENVIRONMENT_VALUES
+        for name in (*ENVIRONMENT_VALUES, *of_engines)
     }
+
+
+def _keys(section: EngineSection[EngineValues]) -> dict[str, str]:
+    """The keys of a section, each with its name in `Database.origins`."""
+    return {key: f"{section.engine}.{key}" for key in section.keys.model_fields}
 
 
 def _database_settings(draft: Draft, id: DatabaseId) -> dict[str, Setting]:
@@ -87,28 +77,21 @@ def _database_settings(draft: Draft, id: DatabaseId) -> dict[str, Setting]:
     return settings | {"durability": draft.durability(id)}
 
 
-def _environment(fleet: str, name: str, settings: dict[str, Setting]) -> Environment:
+def _environment(
+    fleet: str, name: str, settings: dict[str, Setting], sections: Sections
+) -> Environment:
     return Environment(
         name=name,
         engine=settings["engine"].value,
         compartment=settings["compartment"].value or f"{fleet}-{name}",
         network=settings["network"].value,
         availability_domains=settings["availability_domains"].value,
-        local=LocalSettings(
-            core_per_ocpu=settings["local.core_per_ocpu"].value,
-            memory_per_ocpu_bytes=settings["local.memory_per_ocpu"].value,
-        ),
-        oci=OciSettings(
-            profile=settings["oci.profile"].value,
-            region=settings["oci.region"].value,
-            parent=settings["oci.parent"].value,
-            vcn=settings["oci.vcn"].value,
-            vault=settings["oci.vault"].value,
-            key=settings["oci.key"].value,
-            iops=settings["oci.iops"].value,
-            pooler=settings["oci.pooler"].value,
-            accept=frozenset(settings["oci.accept"].value),
-        ),
+        values={
+            section.engine: section.resolve(
+                {key: settings[name].value for key, name in _keys(section).items()}
+            )
+            for section in sections
+        },
     )
 
 
@@ -141,7 +124,7 @@ def _database(
         postgresql=settings["postgresql"].value,
         migrations=draft.folder / for_service(migrations, id.service) if migrations else None,
         load=draft.folder / load if load else None,
-        origins=_origins(draft, shared | settings),
+        origins=_origins(draft, environment, shared | settings),
     )
 
 
@@ -154,9 +137,11 @@ def _autoscale(settings: dict[str, Setting]) -> Autoscale | None:
     )
 
 
-def _origins(draft: Draft, settings: dict[str, Setting]) -> dict[str, str]:
+def _origins(
+    draft: Draft, environment: Environment, settings: dict[str, Setting]
+) -> dict[str, str]:
     """Of the values that mean something: those of another engine do not."""
-    meaningless = {"local.", "oci."} - {f"{settings['engine'].value}."}
+    meaningless = {f"{engine}." for engine in environment.values if engine != environment.engine}
     if settings["autoscale"].value is False:
         meaningless.add("autoscale.")
     return {

@@ -1,7 +1,8 @@
 """What must hold between the values of a fleet file: a list of small rules, all of them run.
 
 A rule sees the whole draft and yields a problem for each thing to mend. It says nothing about
-values that could not be read: those are problems already.
+values that could not be read: those are problems already. An engine has rules of its own, beside
+its section.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from ipaddress import IPv4Network
 from pathlib import Path as FilePath
 
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Concession, DatabaseId, Durability, Replicas
+from pgherd.fleet.desired import DatabaseId, Durability, Replicas
 from pgherd.fleet.document import Path, shown
 from pgherd.fleet.draft import Draft, Setting
 from pgherd.fleet.names import MAX_RESOURCE_NAME, check_name, resource_name
 from pgherd.fleet.problem import Problem
-from pgherd.fleet.values import is_region
-from pgherd.units import format_days, format_range, quoted
+from pgherd.units import format_range, quoted
 
 Rule = Callable[[Draft], Iterator[Problem]]
 
@@ -29,11 +29,6 @@ _NEEDED = {
 }
 _NEEDED_OF_AN_ENVIRONMENT = {"network": "network: 10.0.0.0/16"}
 _NEEDED_OF_A_DATABASE = {"ocpus": "ocpus: 2..4", "storage": "storage: 1TB"}
-OCI_MAX_RETENTION_DAYS = 35
-"""Of automatic backups (Oracle's page on backups)."""
-OCI_MAX_REPLICAS = 7
-OCI_NETWORK_PREFIXES = (16, 25)
-"""OCI's VCNs have /16 to /30; a sixteenth of less than a /25 holds no database."""
 
 
 def something_is_described(draft: Draft) -> Iterator[Problem]:
@@ -154,59 +149,6 @@ def synchronous_has_a_replica(draft: Draft) -> Iterator[Problem]:
             )
 
 
-def oci_can_do_it(draft: Draft) -> Iterator[Problem]:
-    """OCI Database with PostgreSQL has limits of its own."""
-    for id in draft.databases():
-        if draft.environment_setting(id.environment, "engine").value != "oci":
-            continue
-        accept = draft.environment_setting(id.environment, "oci", "accept").value or ()
-        retention = draft.setting(id, "backup", "retention")
-        if (
-            retention.path
-            and retention.value
-            and retention.value > OCI_MAX_RETENTION_DAYS
-            and Concession.RETENTION not in accept
-        ):
-            longest = format_days(OCI_MAX_RETENTION_DAYS)
-            message = f"oci keeps backups for at most {longest}"
-            hint = f"write {longest} or less, or oci: {{accept: [{Concession.RETENTION}]}}"
-            yield draft.problem(retention.path, "retention", message, hint)
-        replicas = draft.setting(id, "replicas")
-        if replicas.path and replicas.value and replicas.value.max > OCI_MAX_REPLICAS:
-            message = f"oci has at most {OCI_MAX_REPLICAS} replicas"
-            hint = f"write {OCI_MAX_REPLICAS} or less"
-            yield draft.problem(replicas.path, "replicas", message, hint)
-
-
-def oci_copies_go_to_other_regions(draft: Draft) -> Iterator[Problem]:
-    """A copy in the database's own region is lost with it."""
-    for id in draft.databases():
-        if draft.environment_setting(id.environment, "engine").value != "oci":
-            continue
-        own = draft.environment_setting(id.environment, "oci", "region").value
-        copies = draft.setting(id, "backup", "copy_to")
-        for index, region in enumerate(copies.value or () if copies.path else ()):
-            path = (*copies.path, index) if copies.path else ()
-            if region is not None and region == own:
-                message = f"{quoted(region)} is the region of the database itself"
-                yield draft.problem(path, "copy_to", message, "write another region")
-            elif region is not None and not is_region(region):
-                message = f"{quoted(region)} is not a region of oci"
-                yield draft.problem(path, "copy_to", message, "write one as in us-phoenix-1")
-
-
-def oci_networks_fit(draft: Draft) -> Iterator[Problem]:
-    """A VCN of OCI has /16 to /30, and a sixteenth of less than a /25 holds no database."""
-    low, high = OCI_NETWORK_PREFIXES
-    for environment in draft.environments:
-        setting = draft.environment_setting(environment, "network")
-        if draft.environment_setting(environment, "engine").value != "oci" or not setting.path:
-            continue
-        if setting.value is not None and not low <= setting.value.prefixlen <= high:
-            message = f"{setting.value} does not fit a VCN of oci"
-            yield draft.problem(setting.path, "network", message, f"write a /{low} to /{high}")
-
-
 def overrides_have_a_database(draft: Draft) -> Iterator[Problem]:
     """An override of nothing is a mistyped one."""
     databases = [str(id) for id in draft.databases()]
@@ -242,9 +184,6 @@ RULES: tuple[Rule, ...] = (
     networks_do_not_overlap,
     replicas_have_room,
     synchronous_has_a_replica,
-    oci_can_do_it,
-    oci_copies_go_to_other_regions,
-    oci_networks_fit,
     overrides_have_a_database,
     files_exist,
 )

@@ -14,14 +14,12 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pgherd.fleet.document import Document, Path, shown
+from pgherd.fleet.grammar import Grammar
 from pgherd.fleet.models import (
     AutoscaleProfile,
     BackupProfile,
     FleetFile,
-    LocalProfile,
-    OciProfile,
     Override,
-    Profile,
     Section,
     Service,
 )
@@ -29,28 +27,23 @@ from pgherd.fleet.problem import Problem
 
 _MAY_BE_EMPTY: dict[str | int, int] = {"defaults": 1, "environments": 2, "overrides": 2}
 """Down to which depth these mean a mapping of nothing when they are empty."""
-_NESTED: dict[str, type[Section]] = {
-    "autoscale": AutoscaleProfile,
-    "backup": BackupProfile,
-    "local": LocalProfile,
-    "oci": OciProfile,
-}
+_NESTED: dict[str, type[Section]] = {"autoscale": AutoscaleProfile, "backup": BackupProfile}
 _KINDS = {"model_type": "mapping", "dict_type": "mapping", "tuple_type": "list"}
 _KIND_HINTS = {"mapping": "write KEY: VALUE below it", "list": "write [ONE, TWO]"}
 
 
-def shape(document: Document, file: str) -> tuple[FleetFile, list[Problem]]:
+def shape(document: Document, file: str, grammar: Grammar) -> tuple[FleetFile, list[Problem]]:
     """The model of all that can be read, and a problem for each value that cannot."""
     data = deepcopy(document.data)
     found = list(_take_out_empty(data, ()))
     while True:
         try:
-            content = FleetFile.model_validate(data)
+            content = grammar.file.model_validate(data)
             break
         except ValidationError as error:
             for details in error.errors(include_url=False, include_input=False):
                 path = _path(details["loc"], data)
-                found.append((path, *_words(details, path)))
+                found.append((path, *_words(details, path, grammar)))
                 _take_out(data, path)
     return content, [_problem(document, file, *problem) for problem in found]
 
@@ -99,30 +92,33 @@ def _take_out(data: Any, path: Path) -> None:
         data.pop(path[-1], None)
 
 
-def _words(details: ErrorDetails, path: Path) -> tuple[str, str]:
+def _words(details: ErrorDetails, path: Path, grammar: Grammar) -> tuple[str, str]:
     """What is wrong and what to write."""
     context = details.get("ctx", {})
     if details["type"] == "extra_forbidden":
-        return "unknown key", _better_key(str(path[-1]), path[:-1])
+        return "unknown key", _better_key(str(path[-1]), path[:-1], grammar)
     if kind := _KINDS.get(details["type"]):
         return f"this is not a {kind}", _KIND_HINTS[kind]
     return context["message"], context["hint"]
 
 
-def _better_key(key: str, parent: Path) -> str:
-    known = list(_model(parent).model_fields)
-    if parent and parent[0] == "overrides" and key in Profile.model_fields:
+def _better_key(key: str, parent: Path, grammar: Grammar) -> str:
+    known = list(_model(parent, grammar).model_fields)
+    if parent and parent[0] == "overrides" and key in grammar.profile.model_fields:
         return "write it under the environment, it holds for all of its databases"
-    if not parent and key in Profile.model_fields:
+    if not parent and key in grammar.profile.model_fields:
         return "write it under defaults or under an environment"
     near = get_close_matches(key.lower(), known, n=1, cutoff=0.5)
     near = near or [k for k in known if k.startswith(key)]
     return f"write {near[0]}" if near else f"write one of {', '.join(known)}"
 
 
-def _model(path: Path) -> type[Section]:
+def _model(path: Path, grammar: Grammar) -> type[Section]:
     """The model of the mapping at `path`."""
-    if path and path[-1] in _NESTED:
-        return _NESTED[str(path[-1])]
+    if not path:
+        return grammar.file
+    if len(path) > (1 if path[0] == "defaults" else 2):
+        engines = {section.engine: section.keys for section in grammar.sections}
+        return _NESTED.get(str(path[-1])) or engines[str(path[-1])]
     sections: dict[str | int, type[Section]] = {"services": Service, "overrides": Override}
-    return sections.get(path[0], Profile) if path else FleetFile
+    return sections.get(path[0], grammar.profile)

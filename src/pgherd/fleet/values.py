@@ -6,9 +6,9 @@ together with the JSON Schema of what it accepts.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -17,15 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pgherd.errors import InputError
-from pgherd.fleet.desired import (
-    Concession,
-    Durability,
-    Ocpus,
-    PoolerTier,
-    Pooling,
-    Replicas,
-    Storage,
-)
+from pgherd.fleet.desired import Durability, Ocpus, Pooling, Replicas, Storage
 from pgherd.fleet.names import NAME_PATTERN
 from pgherd.units import (
     format_days,
@@ -39,12 +31,15 @@ from pgherd.units import (
 )
 
 T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
 
 _SIZE = r"[0-9]+(\.[0-9]+)? ?([kKMGTPEmgtpe][iI]?)?[bB]"
 _MAX_OCPUS = 1024
 _MAX_REPLICAS = 15
 _MAX_RETENTION_DAYS = 3650
 _MAX_AVAILABILITY_DOMAINS = 9
+_RESERVED = ("kubernetes",)
+"""Names of engines to come."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +81,7 @@ def _whole(what: str, low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
-def _choice(choices: dict[str, T]) -> Callable[[str], T]:
+def _choice(choices: Mapping[str, T]) -> Callable[[str], T]:
     def parse(text: str) -> T:
         if text not in choices:
             raise InputError(f"{quoted(text)} is unknown", f"write {' or '.join(choices)}")
@@ -95,10 +90,23 @@ def _choice(choices: dict[str, T]) -> Callable[[str], T]:
     return parse
 
 
-def _engine(text: str) -> str:
-    if text == "kubernetes":
-        raise InputError("kubernetes is reserved for a later version", "write local or oci")
-    return _choice({"local": "local", "oci": "oci"})(text)
+def one_of(kind: type[E]) -> Reads[E]:
+    """Reads one of the values of an enumeration."""
+    members = {member.value: member for member in kind}
+    return Reads(_choice(members), {"enum": list(members)})
+
+
+def engine_name(names: Sequence[str]) -> Reads[str]:
+    """Reads the name of one of these engines."""
+    known = _choice({name: name for name in names})
+
+    def parse(text: str) -> str:
+        if text in _RESERVED and text not in names:
+            hint = f"write {' or '.join(names)}"
+            raise InputError(f"{text} is reserved for a later version", hint)
+        return known(text)
+
+    return Reads(parse, {"enum": list(names)})
 
 
 def _network(text: str) -> IPv4Network:
@@ -147,54 +155,10 @@ def _retention(text: str) -> int:
     return days
 
 
-def _core_share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0.001 <= share <= 64:
-        raise InputError(
-            f"{quoted(text)} is not a share of a core", "write one from 0.001 to 64, as in 0.1"
-        )
-    return share
-
-
 def _one_word(text: str) -> str:
     if not text.strip() or text != text.strip() or not text.isprintable():
         raise InputError(f"{quoted(text)} is not a name", "write one word")
     return text
-
-
-def is_region(text: str) -> bool:
-    """It has the form of a region of OCI, as in us-ashburn-1."""
-    return re.fullmatch(r"[a-z]{2,3}(-[a-z]+)+-[0-9]+", text) is not None
-
-
-def _region(text: str) -> str:
-    if not is_region(text):
-        raise InputError(f"{quoted(text)} is not a region", "write one as in us-ashburn-1")
-    return text
-
-
-def _ocid(kind: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        kinds = (kind, "tenancy") if kind == "compartment" else (kind,)
-        if not re.fullmatch(rf"ocid1\.({'|'.join(kinds)})\.[a-z0-9-]+\.[a-z0-9-]*\.\S+", text):
-            raise InputError(
-                f"{quoted(text)} is not the OCID of a {kind}",
-                f"write one as in ocid1.{kind}.oc1..aaaa",
-            )
-        return text
-
-    return parse
-
-
-def _iops(text: str) -> int:
-    iops = parse_whole(text)
-    if iops not in IOPS_TIERS:
-        tiers = ", ".join(str(tier) for tier in IOPS_TIERS)
-        raise InputError(f"{iops} is not a performance tier", f"write one of {tiers}")
-    return iops
 
 
 def _off(text: str) -> Literal[False]:
@@ -209,18 +173,13 @@ def _number_or(pattern: str) -> dict[str, Any]:
     return {"type": ["integer", "string"], "pattern": f"^{pattern}$"}
 
 
-IOPS_TIERS = (75_000, 150_000, 225_000, 300_000)
-
-_TEXT = {"type": "string", "minLength": 1}
+TEXT = {"type": "string", "minLength": 1}
+"""The JSON Schema of what is read from any text but an empty one."""
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
 _FLAG = {"true": True, "false": False}
-_DURABILITIES = {d.value: d for d in Durability}
-_POOLINGS = {p.value: p for p in Pooling}
-_CONCESSIONS = {c.value: c for c in Concession}
-_POOLER_TIERS = {p.value: p for p in PoolerTier}
 
 OFF = Reads(_off, {"const": False})
-Word = Annotated[str, Reads(_one_word, _TEXT)]
+Word = Annotated[str, Reads(_one_word, TEXT)]
 Name = Annotated[str, Reads(str, _NAME)]
 Size = Annotated[int, Reads(_positive_bytes, {"type": "string", "pattern": f"^{_SIZE}$"})]
 Percent = Annotated[int, Reads(_threshold, {"type": "string", "pattern": "^[1-9][0-9]? ?%$"})]
@@ -237,12 +196,9 @@ Retention = Annotated[int, Reads(_retention, {"type": "string", "pattern": "^[0-
 Network = Annotated[
     IPv4Network, Reads(_network, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+){3}/[0-9]+$"})
 ]
-EngineName = Annotated[str, Reads(_engine, {"enum": ["local", "oci"]})]
 Flag = Annotated[bool, Reads(_choice(_FLAG), {"type": "boolean"})]
-CommitDurability = Annotated[
-    Durability, Reads(_choice(_DURABILITIES), {"enum": list(_DURABILITIES)})
-]
-PoolingMode = Annotated[Pooling, Reads(_choice(_POOLINGS), {"enum": list(_POOLINGS)})]
+CommitDurability = Annotated[Durability, one_of(Durability)]
+PoolingMode = Annotated[Pooling, one_of(Pooling)]
 Domains = Annotated[
     int,
     Reads(
@@ -254,14 +210,3 @@ Version = Annotated[
     int,
     Reads(_whole("a major version", 14, 18), {"type": "integer", "minimum": 14, "maximum": 18}),
 ]
-CoreShare = Annotated[
-    float, Reads(_core_share, {"type": "number", "minimum": 0.001, "maximum": 64})
-]
-Region = Annotated[str, Reads(_region, {"type": "string", "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$"})]
-CompartmentOcid = Annotated[str, Reads(_ocid("compartment"), _TEXT)]
-VcnOcid = Annotated[str, Reads(_ocid("vcn"), _TEXT)]
-VaultOcid = Annotated[str, Reads(_ocid("vault"), _TEXT)]
-KeyOcid = Annotated[str, Reads(_ocid("key"), _TEXT)]
-Iops = Annotated[int, Reads(_iops, {"enum": list(IOPS_TIERS)})]
-PoolerMaker = Annotated[PoolerTier, Reads(_choice(_POOLER_TIERS), {"enum": list(_POOLER_TIERS)})]
-Accepted = Annotated[Concession, Reads(_choice(_CONCESSIONS), {"enum": list(_CONCESSIONS)})]

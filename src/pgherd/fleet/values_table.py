@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from pgherd.fleet.desired import Autoscale, Database, Fleet, OciSettings
+from pgherd.fleet.desired import Autoscale, Database, Environment, Fleet
 from pgherd.fleet.summary import Table
 from pgherd.units import format_bytes, format_days, format_percent, format_range
 
@@ -14,7 +14,6 @@ Row = tuple[str, str, str]
 
 HEADER = ("Value", "Is", "From")
 _NONE = "none"
-_OWN = "its own"
 _OF_ONE_SERVICE = ("migrations",)
 
 
@@ -48,9 +47,7 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "compartment": environment.compartment,
         "network": str(environment.network),
         "availability_domains": str(environment.availability_domains),
-        "local.core_per_ocpu": f"{environment.local.core_per_ocpu:g}",
-        "local.memory_per_ocpu": format_bytes(environment.local.memory_per_ocpu_bytes),
-        **_oci(environment.oci),
+        **_engines(environment),
         "ocpus": format_range(ocpus.initial, ocpus.max),
         "storage": format_range(storage.initial_bytes, storage.max_bytes, format_bytes),
         "replicas": format_range(replicas.min, replicas.max),
@@ -66,17 +63,11 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
     }
 
 
-def _oci(oci: OciSettings) -> dict[str, str]:
+def _engines(environment: Environment) -> dict[str, str]:
     return {
-        "oci.profile": oci.profile,
-        "oci.region": oci.region or _NONE,
-        "oci.parent": oci.parent or _NONE,
-        "oci.vcn": oci.vcn or _OWN,
-        "oci.vault": oci.vault or _OWN,
-        "oci.key": oci.key or _OWN,
-        "oci.iops": str(oci.iops),
-        "oci.pooler": oci.pooler.value if oci.pooler else _NONE,
-        "oci.accept": ", ".join(sorted(oci.accept)) or _NONE,
+        f"{engine}.{key}": text
+        for engine, values in environment.values.items()
+        for key, text in values.texts().items()
     }
 
 

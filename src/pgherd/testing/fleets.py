@@ -5,16 +5,17 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from pgherd.engines.local.section import LocalValues
+from pgherd.engines.oci.section import OciValues
 from pgherd.fleet.desired import (
     Autoscale,
     Backup,
     Database,
     DatabaseId,
     Durability,
+    EngineValues,
     Environment,
     Fleet,
-    LocalSettings,
-    OciSettings,
     Ocpus,
     Replicas,
     Storage,
@@ -34,6 +35,10 @@ SERVICES = (
 )
 
 GIBIBYTE = 2**30
+_VALUES: dict[str, EngineValues] = {
+    "local": LocalValues(core_per_ocpu=0.05, memory_per_ocpu_bytes=GIBIBYTE // 16),
+    "oci": OciValues(),
+}
 
 
 def environment(
@@ -42,18 +47,16 @@ def environment(
     engine: str = "memory",
     network: str = "10.0.0.0/16",
     availability_domains: int = 3,
-    local: LocalSettings | None = None,
-    oci: OciSettings | None = None,
+    **values: EngineValues,
 ) -> Environment:
-    """An environment, production's by default."""
+    """An environment, production's by default, with values of engines by name."""
     return Environment(
         name=name,
         engine=engine,
         compartment=f"ecommerce-{name}",
         network=IPv4Network(network),
         availability_domains=availability_domains,
-        local=local or LocalSettings(core_per_ocpu=0.05, memory_per_ocpu_bytes=GIBIBYTE // 16),
-        oci=oci or OciSettings(),
+        values={**_VALUES, **values},
     )
 
 

@@ -33,6 +33,7 @@ from pgherd.engine import (
     Role,
     Unknown,
 )
+from pgherd.engines.known import sections
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, Replicas, Storage
 from pgherd.fleet.load import load
@@ -85,7 +86,7 @@ STORAGE_COST = Decimal("73.73")
 
 
 def test_the_example_costs_what_was_worked_out_by_hand() -> None:
-    found = fleet_cost(load(EXAMPLE), PRICES)
+    found = fleet_cost(load(EXAMPLE, sections()), PRICES)
     # 3 x 2 x 0.16 x 730 + 2048 x 0.072 = 848.256, ten times, and likewise the others.
     assert found.initial.environments == {
         "production": Decimal("8482.60"),

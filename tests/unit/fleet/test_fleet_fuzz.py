@@ -7,6 +7,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pgherd.engines.known import sections
 from pgherd.fleet.load import load_text
 from pgherd.fleet.problem import FleetFileError
 
@@ -48,7 +49,7 @@ LINES = TEXT.splitlines(keepends=True)
 
 def only_fleet_file_errors(text: str) -> None:
     try:
-        load_text(text, EXAMPLE)
+        load_text(text, EXAMPLE, sections())
     except FleetFileError as error:
         assert error.problems
         lines = len(text.splitlines()) + 1

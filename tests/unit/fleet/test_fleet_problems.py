@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pgherd.engines.known import sections
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.load import load, load_text
 from pgherd.fleet.problem import FleetFileError, Problem
@@ -593,7 +594,7 @@ def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text(VALID, "utf-8-sig")
-    assert load(tmp_path / "fleet.yaml").name == "shop"
+    assert load(tmp_path / "fleet.yaml", sections()).name == "shop"
 
 
 def test_a_problem_without_a_hint_ends_with_its_message() -> None:
@@ -602,13 +603,13 @@ def test_a_problem_without_a_hint_ends_with_its_message() -> None:
 
 def test_the_error_is_one_of_input() -> None:
     with pytest.raises(FleetFileError) as caught:
-        load_text("", Path("fleet.yaml"))
+        load_text("", Path("fleet.yaml"), sections())
     assert caught.value.exit_code == 2
     assert caught.value.message == str(caught.value.problems[0])
 
 
 def _only_problem(path: Path) -> Problem:
     with pytest.raises(FleetFileError) as caught:
-        load(path)
+        load(path, sections())
     (problem,) = caught.value.problems
     return problem

@@ -12,18 +12,17 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pgherd.engines.known import sections
+from pgherd.engines.local.section import LOCAL, LocalValues
+from pgherd.engines.oci.section import OCI, Concession, OciValues, PoolerTier
 from pgherd.fleet.desired import (
     Autoscale,
     Backup,
-    Concession,
     Database,
     DatabaseId,
     Durability,
     Fleet,
-    LocalSettings,
-    OciSettings,
     Ocpus,
-    PoolerTier,
     Replicas,
     Storage,
 )
@@ -46,14 +45,14 @@ def only(fleet: Fleet) -> Database:
 
 
 def test_the_example_has_thirty_databases_on_one_screen() -> None:
-    fleet = load(EXAMPLE)
+    fleet = load(EXAMPLE, sections())
     assert len(fleet.databases) == 30
     assert len(EXAMPLE.read_text().splitlines()) <= 40
     assert fleet.path == EXAMPLE
 
 
 def test_the_example_is_what_the_architecture_says() -> None:
-    fleet = load(EXAMPLE)
+    fleet = load(EXAMPLE, sections())
     networks = {e.name: (e.compartment, str(e.network)) for e in fleet.environments}
     assert networks == {
         "production": ("ecommerce-production", "10.0.0.0/16"),
@@ -82,7 +81,7 @@ def test_defaults(read: Read) -> None:
     assert database.environment.compartment == "shop-dev"
     assert database.environment.network == IPv4Network("10.0.0.0/16")
     assert database.environment.availability_domains == 1
-    assert database.environment.local == LocalSettings(0.1, 64 * 2**20)
+    assert LOCAL.of(database.environment) == LocalValues(0.1, 64 * 2**20)
     assert database.ocpus == Ocpus(2, 2)
     assert database.storage == Storage(10**12, 10**12)
     assert database.replicas == Replicas(0, 0)
@@ -139,7 +138,7 @@ defaults:
     )
     assert database.environment.engine == "oci"
     assert database.environment.compartment == "elsewhere"
-    assert database.environment.local == LocalSettings(0.05, 32_000_000)
+    assert LOCAL.of(database.environment) == LocalValues(0.05, 32_000_000)
     assert database.replicas == Replicas(1, 3)
     assert database.autoscale == Autoscale(70, 60)
     assert database.backup == Backup(14, ("us-phoenix-1", "us-chicago-1"))
@@ -211,7 +210,7 @@ def test_numbers_are_what_is_written(read: Read) -> None:
 def test_relative_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "m").mkdir()
     monkeypatch.chdir(tmp_path)
-    fleet = load_text(SMALL + "migrations: m", Path("fleet.yaml"))
+    fleet = load_text(SMALL + "migrations: m", Path("fleet.yaml"), sections())
     assert fleet.path == tmp_path / "fleet.yaml"
     assert only(fleet).migrations == tmp_path / "m"
 
@@ -224,9 +223,9 @@ def test_relative_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_order_of_keys_changes_nothing(data: st.DataObject) -> None:
     written: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
     written["overrides"] = {"production/order": {"ocpus": "8..128", "replicas": "3..5"}}
-    expected = load_text(yaml.safe_dump(written, sort_keys=False), EXAMPLE)
+    expected = load_text(yaml.safe_dump(written, sort_keys=False), EXAMPLE, sections())
     text = yaml.safe_dump(_shuffled(written, data), sort_keys=False)
-    fleet = load_text(text, EXAMPLE)
+    fleet = load_text(text, EXAMPLE, sections())
     assert set(fleet.databases) == set(expected.databases)
     assert set(fleet.environments) == set(expected.environments)
 
@@ -238,7 +237,7 @@ def _shuffled(value: Any, data: st.DataObject) -> Any:
     return {key: _shuffled(value[key], data) for key in keys}
 
 
-OCI = """\
+ON_OCI = """\
 fleet: shop
 services: [auth]
 environments:
@@ -257,8 +256,8 @@ environments:
 
 
 def test_an_environment_on_oci_says_where(read: Read) -> None:
-    database = only(read(OCI))
-    assert database.environment.oci == OciSettings(
+    database = only(read(ON_OCI))
+    assert OCI.of(database.environment) == OciValues(
         region="us-ashburn-1",
         parent="ocid1.tenancy.oc1..aaaa",
         pooler=PoolerTier.CREATE,

@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
+from pgherd.engines.known import sections
 from pgherd.fleet.load import load_text
 from pgherd.fleet.schema import schema, schema_text, with_reference
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
-STALE = "run: python -m pgherd.fleet.schema docs"
+STALE = "run: make docs"
 
 
 def test_the_schema_is_up_to_date() -> None:
-    assert (DOCS / "fleet.schema.json").read_text("utf-8") == schema_text(), STALE
+    assert (DOCS / "fleet.schema.json").read_text("utf-8") == schema_text(sections()), STALE
 
 
 def test_the_reference_is_up_to_date() -> None:
     page = (DOCS / "fleet-file.md").read_text("utf-8")
-    assert page == with_reference(page), STALE
+    assert page == with_reference(page, sections()), STALE
 
 
-def test_the_module_makes_both_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_are_made_anew() -> None:
     page = (DOCS / "fleet-file.md").read_text("utf-8")
     stale = re.sub(r"\| `ocpus` .*\n", "", page)
     assert stale != page
-    (tmp_path / "fleet-file.md").write_text(stale, "utf-8")
-    monkeypatch.setattr("sys.argv", ["schema", str(tmp_path)])
-    runpy.run_path(str(ROOT / "src/pgherd/fleet/schema.py"), run_name="__main__")
-    assert (tmp_path / "fleet-file.md").read_text("utf-8") == page
-    assert json.loads((tmp_path / "fleet.schema.json").read_text("utf-8")) == schema()
+    assert with_reference(stale, sections()) == page
+    assert json.loads(schema_text(sections())) == schema(sections())
 
 
 def test_every_key_is_described() -> None:
     undescribed = [
         key
-        for section in [schema(), *schema()["$defs"].values()]
+        for section in [schema(sections()), *schema(sections())["$defs"].values()]
         for key, value in section["properties"].items()
         if not value.get("description")
     ]
@@ -50,15 +46,15 @@ def test_every_key_is_described() -> None:
 
 
 def test_nothing_may_be_null_or_unknown() -> None:
-    assert "null" not in schema_text()
-    for section in [schema(), *schema()["$defs"].values()]:
+    assert "null" not in schema_text(sections())
+    for section in [schema(sections()), *schema(sections())["$defs"].values()]:
         assert section["additionalProperties"] is False
 
 
 def test_patterns_take_the_examples_and_the_example_file() -> None:
     """The schema and the reader agree on every value of the example fleet."""
     written: dict[str, Any] = yaml.safe_load((ROOT / "examples/ecommerce/fleet.yaml").read_text())
-    profile = schema()["$defs"]["Profile"]["properties"]
+    profile = schema(sections())["$defs"]["Profile"]["properties"]
     for environment in [written["defaults"], *written["environments"].values()]:
         for key, value in environment.items():
             if isinstance(value, str) and "pattern" in profile[key]:
@@ -79,5 +75,5 @@ def test_the_example_names_its_schema() -> None:
 def test_the_fleet_in_the_reference_is_valid(tmp_path: Path) -> None:
     page = (DOCS / "fleet-file.md").read_text("utf-8")
     text = page.split("```yaml\n", 1)[1].split("```", 1)[0]
-    fleet = load_text(text, tmp_path / "fleet.yaml")
+    fleet = load_text(text, tmp_path / "fleet.yaml", sections())
     assert len(fleet.databases) == 4

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pgherd.engines.known import sections
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.load import load
 from pgherd.fleet.summary import environment_comparison, tables
@@ -29,7 +30,9 @@ def seed_tables() -> dict[str, Grid]:
 
 
 def test_every_table_and_cell_is_as_in_the_architecture() -> None:
-    shown = {table.title: [table.header, *table.rows] for table in tables(load(EXAMPLE))}
+    shown = {
+        table.title: [table.header, *table.rows] for table in tables(load(EXAMPLE, sections()))
+    }
     expected = seed_tables()
     assert list(shown) == list(expected)
     assert sum(len(grid) for grid in expected.values()) == 3 * 11 + 11 + 11
@@ -105,7 +108,7 @@ def test_titles_are_made_from_names(read: Callable[[str], Fleet]) -> None:
 
 
 def test_a_fleet_of_nothing_has_empty_tables() -> None:
-    fleet = replace(load(EXAMPLE), services=(), environments=(), databases=())
+    fleet = replace(load(EXAMPLE, sections()), services=(), environments=(), databases=())
     assert [table.rows for table in tables(fleet)] == [(), ()]
 
 

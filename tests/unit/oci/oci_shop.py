@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pgherd.engines.known import sections
 from pgherd.engines.oci.terraform import configuration
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.load import load_text
@@ -41,7 +42,7 @@ OWN_KEY = SHOP.replace("pooler: create", f"pooler: render, vault: {VAULT}, key: 
 
 
 def fleet(text: str = SHOP) -> Fleet:
-    return load_text(text, Path("fleet.yaml"))
+    return load_text(text, Path("fleet.yaml"), sections())
 
 
 def document(name: str = "production", text: str = SHOP) -> dict[str, Any]:

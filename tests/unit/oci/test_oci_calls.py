@@ -14,6 +14,7 @@ from oci_shop import PARENT, fleet
 
 from pgherd.engines.oci.sdk import ATTEMPTS, FIRST_DELAY, PAGE, Answer, NotFound, Stale
 from pgherd.engines.oci.sdk import _of_service as translated
+from pgherd.engines.oci.section import OCI
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 
 
@@ -69,7 +70,7 @@ def test_an_environments_compartment_is_below_its_parent_or_the_root(
     found = cloud(threads, Client())
     environment = fleet().environment("production")
     assert found.parent(environment) == PARENT
-    root = replace(environment, oci=replace(environment.oci, parent=None))
+    root = environment.with_values("oci", replace(OCI.of(environment), parent=None))
     assert found.parent(root) == found.tenancy == "ocid1.tenancy.oc1..own"
 
 

@@ -21,17 +21,16 @@ from pgherd.engine import (
     Role,
 )
 from pgherd.engines.oci.offers import MAX_STORAGE_BYTES, Place, offers
+from pgherd.engines.oci.section import MAX_RETENTION_DAYS, OCI, Concession
 from pgherd.engines.oci.shapes import Shape
 from pgherd.fleet.desired import (
     Backup,
-    Concession,
     Database,
     DatabaseId,
     Ocpus,
     Replicas,
     Storage,
 )
-from pgherd.fleet.rules import OCI_MAX_RETENTION_DAYS
 
 (BASE,) = fleet().in_environment("production")
 TB = 10**12
@@ -48,9 +47,10 @@ def wanted(accept: Collection[Concession] = (), **changes: Any) -> Database:
     oci = {"pooler", "region"} & set(changes)
     around = {"network", "availability_domains"} & set(changes)
     settings = replace(
-        BASE.environment.oci, accept=frozenset(accept), **{k: changes.pop(k) for k in oci}
+        OCI.of(BASE.environment), accept=frozenset(accept), **{k: changes.pop(k) for k in oci}
     )
-    environment = replace(BASE.environment, oci=settings, **{k: changes.pop(k) for k in around})
+    placed = BASE.environment.with_values("oci", settings)
+    environment = replace(placed, **{k: changes.pop(k) for k in around})
     return replace(
         BASE,
         environment=environment,
@@ -247,7 +247,7 @@ def test_the_services_retention_is_made_where_that_is_accepted() -> None:
 
 
 def test_the_longest_retention_fits() -> None:
-    database = wanted(backup=Backup(OCI_MAX_RETENTION_DAYS))
+    database = wanted(backup=Backup(MAX_RETENTION_DAYS))
     assert one(database) == Offer(database, (GROWS,))
 
 
@@ -273,7 +273,7 @@ def test_fewer_domains_are_used_where_that_is_accepted() -> None:
     offer = one(database, replace(PLACE, domains=THREE[:1]))
     assert offer.objections == ()
     assert offer.database.environment.availability_domains == 1
-    assert offer.database.environment.oci == database.environment.oci
+    assert OCI.of(offer.database.environment) == OCI.of(database.environment)
     less = "1 of 3 availability domains, instances in different fault domains"
     assert offer.concessions == (GROWS, less)
 
@@ -392,8 +392,8 @@ def many(
     count: int, environment: str = "production", profile: str = "DEFAULT", region: str = REGION
 ) -> list[Database]:
     base = wanted()
-    oci = replace(base.environment.oci, profile=profile, region=region)
-    around = replace(base.environment, name=environment, oci=oci)
+    oci = replace(OCI.of(base.environment), profile=profile, region=region)
+    around = replace(base.environment.with_values("oci", oci), name=environment)
     return [
         replace(base, id=DatabaseId(environment, f"s{n}"), environment=around) for n in range(count)
     ]

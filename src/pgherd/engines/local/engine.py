@@ -62,6 +62,7 @@ from pgherd.engines.local.manifest import (
     write_database,
     write_environment,
 )
+from pgherd.engines.local.section import LOCAL
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.files import ensure_directory, ensure_trusted, write
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
@@ -256,7 +257,7 @@ class LocalEngine:
 
     async def ensure_ocpus(self, database: Database, ocpus: int) -> None:
         """PostgreSQL's settings follow the size, as far as they can without a restart."""
-        memory = ocpus * database.environment.local.memory_per_ocpu_bytes
+        memory = ocpus * LOCAL.of(database.environment).memory_per_ocpu_bytes
         manifest = replace(
             self._existing(database.id),
             ocpus=ocpus,
@@ -469,7 +470,7 @@ class LocalEngine:
         id = database.id
         version, programs = postgres.choose(database.postgresql)
         book = self._addresses(f"{id}/pooler")
-        local = database.environment.local
+        local = LOCAL.of(database.environment)
         manifest = DatabaseManifest(
             environment=id.environment,
             service=id.service,

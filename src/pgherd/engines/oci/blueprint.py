@@ -18,6 +18,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from pgherd.engines.oci.names import KEY, SERVICE, Owner, distinct, label
+from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.shapes import Shape
 from pgherd.fleet.desired import Database, Environment
 
@@ -130,15 +131,16 @@ def pooler_addresses(environment: Environment) -> tuple[IPv4Address, ...]:
 def things(environment: Environment, owner: Owner) -> Iterator[Thing]:
     """All of an environment's own but its poolers and secrets, each after what it refers to."""
     yield from _network(environment, owner)
-    if environment.oci.vault is None:
+    oci = OCI.of(environment)
+    if oci.vault is None:
         yield _thing(Kind.VAULT, "vault", owner, {"vault_type": "DEFAULT"})
-    if environment.oci.key is None:
+    if oci.key is None:
         shape = {"algorithm": "AES", "length": 32}
         yield _thing(Kind.KEY, "key", owner, {"key_shape": shape, "protection_mode": "SOFTWARE"})
 
 
 def _network(environment: Environment, owner: Owner) -> Iterator[Thing]:
-    if environment.oci.vcn is None:
+    if OCI.of(environment).vcn is None:
         cidr = {"cidr_blocks": [str(environment.network)], "dns_label": label(environment.name)}
         yield _thing(Kind.VCN, "vcn", owner, cidr)
     vcn = {"vcn_id": Reference("vcn")}
@@ -244,7 +246,7 @@ def system(
             "is_regionally_durable": domain is None,
             "availability_domain": domain,
             "kms_key_id": Reference("key"),
-            "iops": database.environment.oci.iops,
+            "iops": OCI.of(database.environment).iops,
         },
         "network_details": {
             "subnet_id": Reference("databases"),

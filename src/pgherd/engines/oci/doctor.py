@@ -11,6 +11,7 @@ from pgherd.engine import Capability
 from pgherd.engines.oci import compartments, limits, sdk, shapes
 from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud, NotFound
+from pgherd.engines.oci.section import OCI
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Environment
 
@@ -42,7 +43,8 @@ async def capabilities(
     if not environments:
         found += await _default_profile(open_cloud)
     for environment in environments:
-        cloud = open_cloud(environment.oci.profile, environment.oci.region or "")
+        values = OCI.of(environment)
+        cloud = open_cloud(values.profile, values.region or "")
         found += [check async for check in _checks(environment, cloud)]
     found += _service(environments)
     return sorted(dict.fromkeys(found), key=lambda c: not c.required)
@@ -144,7 +146,7 @@ def _no_right(what: str, error: PgherdError) -> Capability:
 
 def _service(environments: Sequence[Environment]) -> list[Capability]:
     """What the service itself is like, so that nobody finds out half-way."""
-    has_poolers = bool(environments) and all(e.oci.pooler for e in environments)
+    has_poolers = bool(environments) and all(OCI.of(e).pooler for e in environments)
     return [
         Capability(
             "client certificates",

@@ -40,6 +40,7 @@ from pgherd.engines.oci.making import copied_elsewhere, make, reach
 from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud, Sleep
+from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.seeing import Eye
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Tenancy, in_region
@@ -213,7 +214,7 @@ class OciEngine:
             policy = blueprint.resolved(blueprint.management_policy(database), ocids)
             await site.systems.update(database.id, system.id, {"management_policy": policy})
         if observation.IOPS in changed:
-            tier = {"storage_details": {"iops": database.environment.oci.iops}}
+            tier = {"storage_details": {"iops": OCI.of(database.environment).iops}}
             await site.systems.update(database.id, system.id, tier)
         if observation.READER in changed:
             reader = {"network_details": {"is_reader_endpoint_enabled": database.replicas.max > 0}}

@@ -13,6 +13,7 @@ from pgherd.engine import (
     ObservedInstance,
     Role,
 )
+from pgherd.engines.oci.section import OCI
 from pgherd.fleet.desired import Database, DatabaseId
 
 READER = "reader endpoint"
@@ -106,7 +107,7 @@ def settings_wanted(database: Database) -> dict[str, str]:
     return {
         RETENTION: f"{backup.retention_days}d",
         COPIES: ", ".join(sorted(backup.copy_to)) or "none",
-        IOPS: str(database.environment.oci.iops),
+        IOPS: str(OCI.of(database.environment).iops),
         READER: "yes" if database.replicas.max > 0 else "no",
     }
 

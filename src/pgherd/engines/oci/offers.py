@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from pgherd.engine import Offer
 from pgherd.engines.oci.blueprint import NEWEST, addresses_in, addresses_needed, subnets
+from pgherd.engines.oci.section import MAX_RETENTION_DAYS, NETWORK_PREFIXES, OCI, Concession
 from pgherd.engines.oci.shapes import Shape, bare, choose, of_name
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Backup, Concession, Database, DatabaseId, Environment, Ocpus
-from pgherd.fleet.rules import OCI_MAX_RETENTION_DAYS, OCI_NETWORK_PREFIXES
+from pgherd.fleet.desired import Backup, Database, DatabaseId, Environment, Ocpus
 from pgherd.units import format_bytes, format_days
 
 MAX_STORAGE_BYTES = 32 * 10**12
@@ -49,7 +49,7 @@ class Findings:
 
     def concede(self, concession: Concession, less: str, message: str, hint: str) -> bool:
         """Less than asked for: a concession where it is accepted, else an objection."""
-        if concession in self.database.environment.oci.accept:
+        if concession in OCI.of(self.database.environment).accept:
             self.concessions.append(less)
             return True
         accept = f"or accept it with oci: {{accept: [{concession}]}}"
@@ -59,7 +59,8 @@ class Findings:
 
 def whereabouts(environment: Environment) -> tuple[str, str]:
     """The profile and the region: two profiles may be two tenancies."""
-    return environment.oci.profile, environment.oci.region or ""
+    oci = OCI.of(environment)
+    return oci.profile, oci.region or ""
 
 
 def offers(
@@ -76,7 +77,7 @@ def offers(
         place = places[whereabouts(environment)]
         of_old = [*_network(environment, [d for d in group if d.id in existing])]
         of_new = [*_pooler(environment), *_network(environment, group)]
-        if (error := crowded.get((place.tenancy, environment.oci.region or ""))) is not None:
+        if (error := crowded.get((place.tenancy, OCI.of(environment).region or ""))) is not None:
             of_new.append(error)
         for database in group:
             shape = existing.get(database.id)
@@ -96,7 +97,7 @@ def _by_environment(
 
 def _pooler(environment: Environment) -> Iterator[InputError]:
     """Asked of new databases: one that exists keeps the poolers that it is reached through."""
-    if environment.oci.pooler is None:
+    if OCI.of(environment).pooler is None:
         yield InputError(
             "oci asks no client for a certificate",
             "write oci: {pooler: create} for a PgBouncer tier that does, "
@@ -110,7 +111,7 @@ def _network(environment: Environment, group: Collection[Database]) -> Iterator[
     That a new database is one too many in it is no fault of those that exist.
     """
     network = environment.network
-    low, high = OCI_NETWORK_PREFIXES
+    low, high = NETWORK_PREFIXES
     if not low <= network.prefixlen <= high:
         yield InputError(
             f"network {network} does not fit a VCN of oci", f"write a /{low} to /{high}"
@@ -191,7 +192,7 @@ def _migrations(database: Database, found: Findings) -> None:
 
 def _ocpus(database: Database, found: Findings, place: Place) -> Database:
     shape = choose(place.shapes, database.ocpus.max)
-    region = database.environment.oci.region
+    region = OCI.of(database.environment).region
     if shape is None:
         found.objections.append(
             InputError(f"{region} has no shape for databases", "write another oci: {region: ...}")
@@ -271,7 +272,7 @@ def _storage(database: Database, found: Findings) -> Database:
             f"storage on oci ends at {largest}, not {format_bytes(storage.max_bytes)}",
             f"write {largest} or less",
         )
-    elif Concession.STORAGE not in database.environment.oci.accept:
+    elif Concession.STORAGE not in OCI.of(database.environment).accept:
         most = format_bytes(storage.max_bytes)
         found.concessions.append(f"storage grows with the data: oci cannot hold it at {most}")
     return database
@@ -279,16 +280,16 @@ def _storage(database: Database, found: Findings) -> Database:
 
 def _retention(database: Database, found: Findings) -> Database:
     days = database.backup.retention_days
-    if days <= OCI_MAX_RETENTION_DAYS:
+    if days <= MAX_RETENTION_DAYS:
         return database
-    most = format_days(OCI_MAX_RETENTION_DAYS)
+    most = format_days(MAX_RETENTION_DAYS)
     found.concede(
         Concession.RETENTION,
         f"backups are kept for {most} of {format_days(days)}",
         f"oci keeps backups for at most {most}",
         f"write {most} or less",
     )
-    return replace(database, backup=Backup(OCI_MAX_RETENTION_DAYS, database.backup.copy_to))
+    return replace(database, backup=Backup(MAX_RETENTION_DAYS, database.backup.copy_to))
 
 
 def _spread(database: Database, place: Place) -> Database:
@@ -307,7 +308,7 @@ def _domains(database: Database, found: Findings, place: Place) -> Database:
     found.concede(
         Concession.AVAILABILITY_DOMAINS,
         f"{there} of {wanted} availability domains, instances in different fault domains",
-        f"{environment.oci.region} has {there} availability domain{'' if there == 1 else 's'}, "
+        f"{OCI.of(environment).region} has {there} availability domain{'' if there == 1 else 's'}, "
         f"not {wanted}",
         f"write availability_domains: {there}, or another region",
     )

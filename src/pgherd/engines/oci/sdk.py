@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pgherd.engines.oci.section import OCI
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Environment
 
@@ -186,7 +187,7 @@ class Cloud:
 
     def parent(self, environment: Environment) -> str:
         """Where an environment's compartment is made: as the fleet file says, or in the root."""
-        return environment.oci.parent or self.tenancy
+        return OCI.of(environment).parent or self.tenancy
 
     async def call(
         self, service: str, operation: str, *arguments: Any, at: str | None = None, **options: Any

@@ -29,6 +29,7 @@ from pgherd.engines.oci.secrets import (
     fits,
     pooler_pair,
 )
+from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.systems import Systems
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
@@ -83,8 +84,8 @@ class Site:
             await poolers.tell(self.estate, current, initial)
 
     async def _ensure_network(self, environment: Environment) -> None:
-        if environment.oci.vcn is not None:
-            self.estate.ocids["vcn"] = environment.oci.vcn
+        if (vcn := OCI.of(environment).vcn) is not None:
+            self.estate.ocids["vcn"] = vcn
         for thing in blueprint.things(environment, self.estate.owner):
             if thing.kind not in (Kind.VAULT, Kind.KEY):
                 found = await self.estate.ensure(thing)
@@ -114,13 +115,13 @@ class Site:
 
     async def _know_vault(self, environment: Environment) -> None:
         """The vault and the key that the user brought, and where its keys are managed."""
-        estate = self.estate
-        if environment.oci.vault is not None and estate.management is None:
-            vault = await self.cloud.call("vaults", "get_vault", environment.oci.vault)
+        estate, oci = self.estate, OCI.of(environment)
+        if oci.vault is not None and estate.management is None:
+            vault = await self.cloud.call("vaults", "get_vault", oci.vault)
             estate.ocids["vault"] = vault.data.id
             estate.management = vault.data.management_endpoint
-        if environment.oci.key is not None:
-            estate.ocids["key"] = environment.oci.key
+        if oci.key is not None:
+            estate.ocids["key"] = oci.key
 
     async def _pooler_secret(
         self,
@@ -144,8 +145,8 @@ class Site:
     async def look_up(self, environment: Environment) -> None:
         """All things of a complete environment are known. TryLater where one is missing."""
         estate, name = self.estate, self.estate.owner.environment
-        if environment.oci.vcn is not None:
-            estate.ocids["vcn"] = environment.oci.vcn
+        if (vcn := OCI.of(environment).vcn) is not None:
+            estate.ocids["vcn"] = vcn
         for thing in blueprint.things(environment, estate.owner):
             if thing.kind is Kind.KEY:
                 await self._know_vault(environment)

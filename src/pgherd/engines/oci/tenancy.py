@@ -20,6 +20,7 @@ from pgherd.engines.oci.clients import Clients
 from pgherd.engines.oci.names import BORN, DESTROYED, ENVIRONMENT, FLEET, REGIONS, Owner
 from pgherd.engines.oci.regions import home as home_region
 from pgherd.engines.oci.sdk import THREADS, Cloud, Sleep
+from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.waiting import together
@@ -72,7 +73,8 @@ class Tenancy:
 
     def cloud_of(self, environment: Environment) -> Cloud:
         """The region of an environment."""
-        return self.cloud(environment.oci.profile, environment.oci.region or "")
+        oci = OCI.of(environment)
+        return self.cloud(oci.profile, oci.region or "")
 
     async def home(self, profile: str, cloud: Cloud) -> Cloud:
         """The tenancy's home region, where compartments are changed."""
@@ -153,9 +155,10 @@ class Tenancy:
             elif compartment.name == environment.compartment:
                 # The same however often this is tried.
                 owner = replace(owner, born=compartment.freeform_tags[DESTROYED])
-        home = await self.home(environment.oci.profile, cloud)
+        profile = OCI.of(environment).profile
+        home = await self.home(profile, cloud)
         ocid = await compartments.ensure(home, environment, owner, seen, regions)
-        return Held(owner, environment.oci.profile, ocid, environment.compartment, regions)
+        return Held(owner, profile, ocid, environment.compartment, regions)
 
     async def open(self, environment: Environment) -> Site:
         """The site of an environment that is complete. TryLater where it is not."""
@@ -228,8 +231,8 @@ def _regions(compartment: Any) -> tuple[str, ...]:
 
 def in_region(environment: Environment, region: str) -> Environment:
     """As it is in another region than its own: nothing there is the user's."""
-    oci = replace(environment.oci, region=region, vcn=None, vault=None, key=None)
-    return replace(environment, oci=oci)
+    oci = replace(OCI.of(environment), region=region, vcn=None, vault=None, key=None)
+    return environment.with_values(OCI.engine, oci)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +248,9 @@ def moves(environment: Environment, compartment: str, region: str) -> Iterator[M
     """Where the fleet file says another place than that where it is."""
     if compartment != environment.compartment:
         yield Move("compartment", compartment, environment.compartment)
-    if region != environment.oci.region:
-        yield Move("region", region, environment.oci.region)
+    wanted = OCI.of(environment).region
+    if region != wanted:
+        yield Move("region", region, wanted)
 
 
 def _require_same_place(environment: Environment, compartment: str, region: str) -> None:
@@ -261,7 +265,7 @@ def _require_same_place(environment: Environment, compartment: str, region: str)
 
 def _require_settings(environment: Environment) -> None:
     """InputError where the fleet file does not say where on OCI an environment is."""
-    if environment.oci.region is None:
+    if OCI.of(environment).region is None:
         raise InputError(
             f"{environment.name} is on engine oci and has no region",
             "write oci: {region: us-ashburn-1}",

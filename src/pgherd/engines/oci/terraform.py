@@ -17,6 +17,7 @@ from pgherd.engines.oci.names import Owner
 from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.poolers import OPERATING_SYSTEM, VERSION
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD, POOLER
+from pgherd.engines.oci.section import OCI, PoolerTier
 from pgherd.engines.oci.terraform_resources import (
     ASSUMED,
     COMPARTMENT,
@@ -26,11 +27,10 @@ from pgherd.engines.oci.terraform_resources import (
     resources,
 )
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Database, Environment, Fleet, PoolerTier
+from pgherd.fleet.desired import Database, Environment, Fleet
 
 MARKER = "Written by `pgherd render terraform"
 """What a file of ours says on top."""
-FILE = "main.tf.json"
 
 
 def configuration(fleet: Fleet, environment: Environment) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def offered(fleet: Fleet, environment: Environment) -> list[Database]:
 def _locals(environment: Environment, owner: Owner) -> dict[str, Any]:
     names = "data.oci_identity_availability_domains.region.availability_domains[*].name"
     found = {"availability_domains": f"${{sort({names})}}"}
-    if environment.oci.pooler is PoolerTier.CREATE:
+    if OCI.of(environment).pooler is PoolerTier.CREATE:
         found["pooler_user_data"] = _user_data(environment, owner)
     return found
 
@@ -85,7 +85,7 @@ def _locals(environment: Environment, owner: Owner) -> dict[str, Any]:
 def _user_data(environment: Environment, owner: Owner) -> str:
     secrets = {"POOLER-SECRET": label(POOLER), "ADMIN-SECRET": label(ADMIN_PASSWORD)}
     pooler, admin = secrets
-    tier = Tier(owner.fleet, owner.environment, environment.oci.region or "", pooler, admin)
+    tier = Tier(owner.fleet, owner.environment, OCI.of(environment).region or "", pooler, admin)
     found = escaped(cloud_init(tier))
     for placeholder, name in secrets.items():
         found = found.replace(placeholder, f"${{oci_vault_secret.{name}.id}}")
@@ -93,7 +93,7 @@ def _user_data(environment: Environment, owner: Owner) -> str:
 
 
 def _data(environment: Environment) -> dict[str, Any]:
-    oci = environment.oci
+    oci = OCI.of(environment)
     found: dict[str, Any] = {
         "oci_identity_availability_domains": {"region": {"compartment_id": parent(environment)}}
     }
@@ -125,20 +125,22 @@ def _requirements() -> dict[str, Any]:
 
 
 def _providers(environment: Environment) -> dict[str, Any]:
-    profile = {"config_file_profile": environment.oci.profile}
+    oci = OCI.of(environment)
+    profile = {"config_file_profile": oci.profile}
     home = {"alias": "home", "region": "${var.home_region}"}
-    return {"oci": [{"region": environment.oci.region, **profile}, {**home, **profile}]}
+    return {"oci": [{"region": oci.region, **profile}, {**home, **profile}]}
 
 
 def _variables(environment: Environment) -> dict[str, Any]:
+    oci = OCI.of(environment)
     tenancy = {
         "tenancy": {"type": "string", "description": "OCID of the tenancy, whose root it is in."}
     }
     return {
-        **({} if environment.oci.parent else tenancy),
+        **({} if oci.parent else tenancy),
         "home_region": {
             "type": "string",
-            "default": environment.oci.region,
+            "default": oci.region,
             "description": "The tenancy's home region: compartments are made only there.",
         },
         "shape": {
@@ -176,7 +178,7 @@ def _comment(fleet: Fleet, environment: Environment) -> list[str]:
         "After `terraform apply`, `pgherd up` takes all of it over and tells the poolers where "
         "the databases are.",
     ]
-    if environment.oci.pooler is PoolerTier.RENDER:
+    if OCI.of(environment).pooler is PoolerTier.RENDER:
         found.append(
             f"The poolers are launched by you: see `pgherd render cloud-init {environment.name}`."
         )

@@ -1,0 +1,31 @@
+"""The local engine, as pgherd knows it before it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pgherd.engine import Engine
+from pgherd.engines.declaration import Declaration
+from pgherd.fleet.desired import Environment
+
+if TYPE_CHECKING:  # takes a while to import
+    from pgherd.engines.local.section import LocalValues
+    from pgherd.fleet.section import EngineSection
+
+
+def _section() -> EngineSection[LocalValues]:
+    from pgherd.engines.local.section import LOCAL
+
+    return LOCAL
+
+
+def _open(fleet: str, environments: Sequence[Environment], folder: Path) -> Engine:
+    from pgherd.engines.local.engine import LocalEngine
+    from pgherd.engines.local.layout import Layout
+
+    return LocalEngine(fleet, Layout(folder))
+
+
+DECLARATION = Declaration("local", _section, _open)

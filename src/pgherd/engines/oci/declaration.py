@@ -1,0 +1,37 @@
+"""The engine for OCI, as pgherd knows it before it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pgherd.engine import Engine
+from pgherd.engines.declaration import Declaration
+from pgherd.engines.oci.documents import DOCUMENTS
+from pgherd.fleet.desired import Environment
+
+if TYPE_CHECKING:  # takes a while to import
+    from pgherd.engines.oci.section import OciValues
+    from pgherd.fleet.section import EngineSection
+
+
+def _section() -> EngineSection[OciValues]:
+    from pgherd.engines.oci.section import OCI
+
+    return OCI
+
+
+def _open(fleet: str, environments: Sequence[Environment], folder: Path) -> Engine:
+    from pgherd.engines.oci.engine import OciEngine
+
+    return OciEngine(fleet, environments, folder)
+
+
+DECLARATION = Declaration(
+    "oci",
+    _section,
+    _open,
+    documents=DOCUMENTS,
+    doctor="the tenancy, region and rights of its environments",
+)

@@ -1,0 +1,55 @@
+"""An engine's part of the fleet file: the keys below its name in an environment.
+
+Each engine has one, in its own room. Whoever loads a fleet file hands over those of all engines, so
+nothing here knows any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from pgherd.fleet.desired import EngineValues, Environment
+from pgherd.fleet.document import in_one_line
+from pgherd.fleet.models import Section
+from pgherd.fleet.rules import Rule
+
+V_co = TypeVar("V_co", bound=EngineValues, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EngineSection(Generic[V_co]):
+    """What the fleet file says of one engine: keys, what they mean, and what must hold.
+
+    `engine` is its name in `engine:` and the section's own. `keys` is the model of its keys;
+    `means`, `example` and `defaults` are in the reference too, the latter two written as the file
+    would. `resolve` makes the engine's values, of type `values`, from what holds for each key;
+    it is asked for environments on other engines as well. `rules` judge the whole draft, as
+    those in `pgherd.fleet.rules`.
+    """
+
+    engine: str
+    means: str
+    example: Mapping[str, Any]
+    defaults: Mapping[str, Any]
+    keys: type[Section]
+    values: type[V_co]
+    resolve: Callable[[Mapping[str, Any]], V_co]
+    rules: tuple[Rule, ...] = ()
+
+    @property
+    def written(self) -> str:
+        """The section as one may write it."""
+        return f"{self.engine}: {in_one_line(self.example)}"
+
+    def of(self, environment: Environment) -> V_co:
+        """The engine's values in that environment."""
+        values = environment.values.get(self.engine)
+        if not isinstance(values, self.values):
+            raise TypeError(f"{environment.name} has no values of engine {self.engine}: {values!r}")
+        return values
+
+
+Sections: TypeAlias = Sequence[EngineSection[EngineValues]]
+"""One for each engine, at least one. The first is that of environments that name no engine."""
