@@ -150,6 +150,14 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
             "2:19: nam: unknown key; write name",
         ],
     ),
+    (
+        "  dev:\n    network: 10.1.0.0/16",
+        "  oci:\n    netwrk: 10.1.0.0/16",
+        [
+            "10:3: oci: network is missing; write network: 10.0.0.0/16",
+            "11:5: netwrk: unknown key; write network",
+        ],
+    ),
     # Kinds of values
     (
         "    ocpus: 2..8",
