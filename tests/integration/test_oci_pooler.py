@@ -37,9 +37,13 @@ from wire import certificate_of
 
 from pgherd.engines.local import pooler, postgres
 from pgherd.engines.local.layout import data_plane_owner
-from pgherd.engines.oci import pooler_host
 from pgherd.engines.oci.cloud_init import PROGRAM, SETTINGS, Tier, cloud_init
-from pgherd.engines.oci.pooler_host import SECRETS_SECONDS, Database, Endpoint, Settings
+from pgherd.engines.oci.pooler_host import files, limits, passwords, pgbouncer, psql, roles
+from pgherd.engines.oci.pooler_host.host import SECRETS_SECONDS
+from pgherd.engines.oci.pooler_host.metadata import Database, Endpoint, Wanted
+from pgherd.engines.oci.pooler_host.settings import Settings
+from pgherd.engines.oci.pooler_host.trouble import Trouble
+from pgherd.engines.oci.pooler_host.vault import Secrets
 from pgherd.files import Owner, write
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair, Place
@@ -54,15 +58,16 @@ DRIVER = """\
 import json, sys
 from pathlib import Path
 folder = Path(sys.argv[1])
-sys.path.insert(0, str(folder))
-import pooler_host
-settings = pooler_host.Settings(**json.loads((folder / "settings.json").read_text()))
+sys.path.insert(0, str(folder / "pooler_host.pyz"))
+import pgherd
+from pgherd.engines.oci.pooler_host import main, pgbouncer
+assert pgherd.__file__.startswith(sys.path[0])
 vault = folder.parent / "vault"
-host = pooler_host.Host(
-    settings,
+host = main.Host(
+    main.Settings(**json.loads((folder / "settings.json").read_text())),
     lambda ocid: (vault / ocid).read_text(),
-    pooler_host.say,
-    version=lambda: pooler_host.pgbouncer_version(sys.argv[2]),
+    main.say,
+    version=lambda: pgbouncer.pgbouncer_version(sys.argv[2]),
 )
 for line in sys.stdin:
     host.round(float(line))
@@ -230,7 +235,7 @@ class Played:
             listen_address=str(LOOPBACK),
             metadata_url=self.metadata.url,
         )
-        (folder / "pooler_host.py").write_bytes(program)
+        (folder / "pooler_host.pyz").write_bytes(program)
         (folder / "driver.py").write_text(DRIVER)
         (folder / "settings.json").write_text(json.dumps(asdict(settings)))
         return settings
@@ -242,7 +247,7 @@ class Played:
         return Host(self.start(command, stdin=pipe, stdout=pipe))
 
     def start_pgbouncer(self, settings: Settings) -> None:
-        ini = Path(settings.folder) / pooler_host.INI
+        ini = Path(settings.folder) / files.INI
         # Its unit on a host gives it 65,536 files; what this machine gives is enough for a test.
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.start_logged("pgbouncer", ["prlimit", f"--nofile={most}", pooler.program(), ini])
@@ -252,7 +257,7 @@ class Played:
         """The operator's part: what the metadata says of databases."""
         server = {"host": str(LOOPBACK), "name": "localhost"}
         entry = {**server, "port": self.postgresql_port, "reader": server}
-        entry |= {"pool": POOL + pooler_host.BESIDE_SERVICE}
+        entry |= {"pool": POOL + limits.BESIDE_SERVICE}
         databases = dict.fromkeys(services, entry | changes)
         self.metadata.content = {
             "databases": databases,
@@ -509,13 +514,13 @@ def test_the_services_authority_may_change(running: Running) -> None:
 def test_an_interrupted_preparation_is_completed(running: Running) -> None:
     here = Endpoint(str(LOOPBACK), "localhost", running.played.postgresql_port)
     user = Database("user", here, None, 4)
-    secrets = pooler_host.Secrets("", "", SEED, ADMIN_PASSWORD)
-    login = pooler_host.admin_login(running.settings, user, secrets)
-    lines = pooler_host.preparation(user, SEED).splitlines(keepends=True)
+    secrets = Secrets("", "", SEED, ADMIN_PASSWORD)
+    login = psql.admin_login(running.settings, user, secrets)
+    lines = roles.preparation(user, SEED).splitlines(keepends=True)
     for stop in range(4, len(lines), 3):
-        with suppress(pooler_host.Trouble):  # a statement that was cut
-            pooler_host.psql(login, "".join(lines[:stop]))
-    assert pooler_host.psql(login, "".join(lines)) == cannot_revoke("user")
+        with suppress(Trouble):  # a statement that was cut
+            psql.psql(login, "".join(lines[:stop]))
+    assert psql.psql(login, "".join(lines)) == cannot_revoke("user")
     running.played.tell("auth", "order", "user")
     running.host.round()
     with running.connect("user", "user") as connection:
@@ -561,10 +566,10 @@ def prepare(running: Running, service: str, was: str | None = None, stop: int | 
     """As a host does it, up to a line of it; the warnings."""
     here = Endpoint(str(LOOPBACK), "localhost", running.played.postgresql_port)
     database = Database(service, here, None, 4, was)
-    secrets = pooler_host.Secrets("", "", SEED, ADMIN_PASSWORD)
-    login = pooler_host.admin_login(running.settings, database, secrets)
-    script = pooler_host.preparation(database, SEED).splitlines(keepends=True)
-    return pooler_host.psql(login, "".join(script[:stop]))
+    secrets = Secrets("", "", SEED, ADMIN_PASSWORD)
+    login = psql.admin_login(running.settings, database, secrets)
+    script = roles.preparation(database, SEED).splitlines(keepends=True)
+    return psql.psql(login, "".join(script[:stop]))
 
 
 def names_from(running: Running, start: str) -> tuple[list[str], list[str]]:
@@ -647,7 +652,7 @@ def replace_folder(running: Running, name: str) -> Settings:
 
 def test_a_renaming_that_was_cut_off_anywhere_is_completed(running: Running) -> None:
     database = Database("till-copy", Endpoint("", None, 0), None, 4, "till")
-    lines = pooler_host.preparation(database, SEED).splitlines()
+    lines = roles.preparation(database, SEED).splitlines()
     there = lines.index('\\connect "till-copy"')
     stops = [n for n, line in enumerate(lines[:there], 1) if line.endswith((";", "\\gexec"))]
     old, new = (([name], [name, f"{name}_ro"]) for name in ("till", "till-copy"))
@@ -655,7 +660,7 @@ def test_a_renaming_that_was_cut_off_anywhere_is_completed(running: Running) -> 
     try:
         for stop in stops:
             make_restored(running, "till")
-            with suppress(pooler_host.Trouble):  # a statement that was cut
+            with suppress(Trouble):  # a statement that was cut
                 prepare(running, "till-copy", "till", stop)
             seen.append(names_from(running, "till"))
             assert prepare(running, "till-copy", "till") == cannot_revoke("till-copy")
@@ -777,7 +782,7 @@ def test_a_certificate_opens_nothing_else(
 def test_nobody_gets_in_without_a_certificate(running: Running) -> None:
     parameters = running.played.parameters("auth", "auth")
     nowhere = {"sslcert": "/nowhere", "sslkey": "/nowhere"}
-    password = pooler_host.role_password(SEED, "auth", "auth")
+    password = passwords.role_password(SEED, "auth", "auth")
     assert_refused(parameters | nowhere | {"password": password})
     assert_refused(parameters | nowhere | {"password": password, "sslmode": "disable"})
 
@@ -970,14 +975,12 @@ def test_the_admins_sessions_are_pinned_in_every_database(
     for setting in ITS_OWN_SETTINGS:
         planter.execute(f"ALTER DATABASE planter SET {setting}".encode())
     here = Endpoint(str(LOOPBACK), "localhost", running.played.postgresql_port)
-    secrets = pooler_host.Secrets("", "", SEED, ADMIN_PASSWORD)
-    login = pooler_host.admin_login(
-        running.settings, Database("planter", here, None, POOL), secrets
-    )
-    shown = ", ".join(f"current_setting('{name}')" for name in pooler_host.SESSION)
+    secrets = Secrets("", "", SEED, ADMIN_PASSWORD)
+    login = psql.admin_login(running.settings, Database("planter", here, None, POOL), secrets)
+    shown = ", ".join(f"current_setting('{name}')" for name in psql.SESSION)
     say = f"DO $$BEGIN RAISE WARNING '%', concat_ws('|', current_database(), {shown}); END$$;\n"
-    said = pooler_host.psql(login, f"{say}\\connect planter\n{say}")
-    pinned = "|".join(pooler_host.SESSION.values()).replace("60s", "1min")
+    said = psql.psql(login, f"{say}\\connect planter\n{say}")
+    pinned = "|".join(psql.SESSION.values()).replace("60s", "1min")
     assert said == f"WARNING:  postgres|{pinned}; WARNING:  planter|{pinned}"
 
 
@@ -1002,7 +1005,7 @@ def test_a_service_cannot_hold_up_the_hosts(
     with planter.transaction():
         planter.execute("REVOKE USAGE ON SCHEMA public FROM planter_ro")
         before = time.monotonic()
-        with pytest.raises(pooler_host.Trouble, match="lock timeout"):
+        with pytest.raises(Trouble, match="lock timeout"):
             prepare(running, "planter")
         assert time.monotonic() - before < 10
 
@@ -1018,7 +1021,7 @@ def test_a_reader_never_takes_its_services_connections(running: Running) -> None
 
     with running.connect("auth_ro", "auth-ro") as waiting, ExitStack() as others:
         with ExitStack() as readers:
-            for _ in range(pooler_host.READER_POOL):
+            for _ in range(limits.READER_POOL):
                 begin(readers, "auth_ro", "auth-ro")
             thread = threading.Thread(target=waiting.execute, args=("SELECT 1",))
             thread.start()
@@ -1027,8 +1030,8 @@ def test_a_reader_never_takes_its_services_connections(running: Running) -> None
             begin(others, ADMIN, "auth")
             sessions = "FROM pg_stat_activity WHERE datname = 'auth' GROUP BY 1"
             found = dict(running.played.superuser(f"SELECT usename, count(*) {sessions}"))
-            assert (found["auth_ro"], found["auth"]) == (pooler_host.READER_POOL, POOL)
-            assert sum(found.values()) <= POOL + pooler_host.BESIDE_SERVICE
+            assert (found["auth_ro"], found["auth"]) == (limits.READER_POOL, POOL)
+            assert sum(found.values()) <= POOL + limits.BESIDE_SERVICE
             assert thread.is_alive()
         thread.join(5)
         assert not thread.is_alive()
@@ -1037,7 +1040,7 @@ def test_a_reader_never_takes_its_services_connections(running: Running) -> None
 def test_a_reader_has_no_more_clients_than_are_its_own(running: Running) -> None:
     parameters = running.played.parameters("auth_ro", "auth-ro")
     with ExitStack() as stack:
-        for _ in range(pooler_host.READER_CLIENTS):
+        for _ in range(limits.READER_CLIENTS):
             stack.enter_context(connect(parameters))
         with pytest.raises(psycopg.OperationalError, match="max_user_client_connections"):
             connect(parameters)
@@ -1048,7 +1051,7 @@ def test_a_reader_has_no_more_clients_than_are_its_own(running: Running) -> None
 def test_a_server_itself_bounds_what_a_reader_takes_of_it(running: Running) -> None:
     query = "SELECT rolconnlimit, rolconfig FROM pg_roles WHERE rolname = 'auth_ro'"
     ((limit, settings),) = running.played.superuser(query)
-    assert limit == pooler_host.READER_BACKENDS
+    assert limit == limits.READER_BACKENDS
     with running.connect("auth_ro", "auth-ro") as reader:
         assert reader.execute("SHOW statement_timeout").fetchone() == ("290s",)
         with pytest.raises(errors.InsufficientPrivilege), reader.transaction():
@@ -1092,11 +1095,11 @@ def test_only_its_own_may_connect_to_a_database(running: Running) -> None:
 
 
 def test_no_secret_is_where_it_must_not_be(running: Running) -> None:
-    private = [pooler_host.role_password(SEED, r, "auth") for r in ("auth", "auth_ro")]
+    private = [passwords.role_password(SEED, r, "auth") for r in ("auth", "auth_ro")]
     told = [running.played.log(name) for name in ("postgresql", "pgbouncer")]
     told += running.first + running.others
     assert not [text for text in told for secret in private if secret in text]
     folder = Path(running.settings.folder)
-    nothing = pooler_host.Wanted((), "", ""), pooler_host.Secrets("", "", SEED, "")
-    written = pooler_host.files(running.settings, *nothing, console="")
+    nothing = Wanted((), "", ""), Secrets("", "", SEED, "")
+    written = pgbouncer.files(running.settings, *nothing, console="")
     assert {(folder / name).stat().st_mode & 0o777 for name in written} == {0o600}

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pgherd.engines.oci import pooler_host
-from pgherd.engines.oci.cloud_init import LARGEST, SDK, SETTINGS, STATE, Tier, cloud_init
+from pgherd.engines.oci.cloud_init import LARGEST, PROGRAM, SDK, SETTINGS, STATE, Tier, cloud_init
+from pgherd.engines.oci.pooler_archive import archive
+from pgherd.engines.oci.pooler_host.limits import CLIENTS
+from pgherd.engines.oci.pooler_host.settings import Settings
 
 GOLDEN = Path(__file__).parents[2] / "golden/oci/cloud-init.yaml"
 OCID = "ocid1.vaultsecret.oc1.eu-frankfurt-1." + 60 * "a"
@@ -37,7 +39,7 @@ def written(tier: Tier = TIER) -> dict[str, dict[str, Any]]:
 
 def test_it_is_as_it_was_read() -> None:
     text = cloud_init(TIER)
-    packed = written()["/opt/pgherd/pooler_host.py"]["content"]
+    packed = written()[str(PROGRAM)]["content"]
     text = text.replace(packed, "PROGRAM")
     if os.environ.get("PGHERD_GOLDEN") == "write":
         GOLDEN.write_text(text)
@@ -50,8 +52,8 @@ def test_cloud_init_takes_it_for_its_own() -> None:
 
 def test_what_a_host_is_told_is_what_its_program_reads() -> None:
     tier = replace(TIER, listen_port=7432, admin_user="operator")
-    settings = pooler_host.Settings(**json.loads(written(tier)[str(SETTINGS)]["content"]))
-    assert settings == pooler_host.Settings(
+    settings = Settings(**json.loads(written(tier)[str(SETTINGS)]["content"]))
+    assert settings == Settings(
         region=TIER.region,
         pooler_secret=TIER.pooler_secret,
         admin_secret=TIER.admin_secret,
@@ -62,15 +64,12 @@ def test_what_a_host_is_told_is_what_its_program_reads() -> None:
 
 
 def test_the_program_arrives_whole() -> None:
-    file = written()["/opt/pgherd/pooler_host.py"]
+    file = written()[str(PROGRAM)]
     assert file["encoding"] == "gz+b64"
-    assert (
-        gzip.decompress(base64.b64decode(file["content"]))
-        == Path(pooler_host.__file__).read_bytes()
-    )
+    assert gzip.decompress(base64.b64decode(file["content"])) == archive()
 
 
-@pytest.mark.parametrize(("pack", "room"), [(bytes, 7_000), (gzip.compress, 15_000)])
+@pytest.mark.parametrize(("pack", "room"), [(bytes, 8_000), (gzip.compress, 15_500)])
 def test_it_leaves_room_for_the_metadata(pack: Callable[[bytes], bytes], room: int) -> None:
     """Of the 32,000 bytes that an instance's metadata may have, ten databases need 3,000.
 
@@ -83,7 +82,7 @@ def test_it_leaves_room_for_the_metadata(pack: Callable[[bytes], bytes], room: i
 def test_pgbouncer_may_open_a_file_for_each_client_and_server_connection() -> None:
     unit = written()["/etc/systemd/system/pgbouncer.service.d/pgherd.conf"]["content"]
     (files,) = [line.partition("=")[2] for line in unit.splitlines() if "NOFILE" in line]
-    assert int(files) > 2 * pooler_host.CLIENTS
+    assert int(files) > 2 * CLIENTS
 
 
 def test_the_clients_port_is_opened() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oci.psql.models import ConnectionDetails
 from oci.psql.models import Endpoint as SdkEndpoint
 
-from pgherd.engines.oci.pooler_host import BESIDE_SERVICE
+from pgherd.engines.oci.pooler_host.limits import BESIDE_SERVICE
 from pgherd.engines.oci.routes import (
     LEAST_POOL,
     POOL_PER_OCPU,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import configparser
 import json
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,23 +18,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pgherd.engines.local.manifest import DatabaseManifest
-from pgherd.engines.oci import pooler_host, routes
+from pgherd.engines.oci import routes
 from pgherd.engines.oci.pooler_host import (
-    BESIDE_SERVICE,
-    OLDEST,
-    RESERVED,
-    SECRETS_SECONDS,
-    Database,
-    Endpoint,
-    Host,
-    Secrets,
-    Settings,
-    Trouble,
-    Wanted,
-    parse_secrets,
-    parse_wanted,
-    role_password,
+    certificates,
+    files,
+    passwords,
+    pgbouncer,
+    psql,
+    roles,
+    vault,
 )
+from pgherd.engines.oci.pooler_host.host import SECRETS_SECONDS, Host
+from pgherd.engines.oci.pooler_host.limits import BESIDE_SERVICE
+from pgherd.engines.oci.pooler_host.metadata import Database, Endpoint, Wanted, parse_wanted
+from pgherd.engines.oci.pooler_host.names import RESERVED
+from pgherd.engines.oci.pooler_host.passwords import role_password
+from pgherd.engines.oci.pooler_host.pgbouncer import OLDEST
+from pgherd.engines.oci.pooler_host.settings import Settings
+from pgherd.engines.oci.pooler_host.trouble import Trouble
+from pgherd.engines.oci.pooler_host.vault import Secrets, parse_secrets
 from pgherd.engines.oci.routes import Route, Routes
 from pgherd.errors import InputError
 from pgherd.fleet.names import check_name
@@ -98,23 +98,6 @@ def pooler_secret(pair: KeyPair, seed: bytes = SEED) -> str:
     )
 
 
-# It stands alone
-
-
-def test_it_imports_the_standard_library_only_and_the_sdk_late() -> None:
-    tree = ast.parse(Path(pooler_host.__file__).read_text())
-    early = {name for node in tree.body for name in imported(node)}
-    late = {name for node in ast.walk(tree) for name in imported(node)} - early
-    assert early <= sys.stdlib_module_names
-    assert late == {"oci"}
-
-
-def imported(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Import):
-        return [alias.name.split(".")[0] for alias in node.names]
-    return [(node.module or "").split(".")[0]] if isinstance(node, ast.ImportFrom) else []
-
-
 # Metadata
 
 
@@ -174,7 +157,7 @@ def test_a_name_that_begins_like_one_is_a_name(name: str) -> None:
 
 
 def test_every_name_is_quoted_where_words_have_a_meaning() -> None:
-    lines = pooler_host.hba(SETTINGS, WANTED, "postgres").splitlines()
+    lines = pgbouncer.hba(SETTINGS, WANTED, "postgres").splitlines()
     names = [name for line in lines[1:-1] for part in line.split()[1:3] for name in part.split(",")]
     assert [name for name in names if not re.fullmatch(r'"[^"]+"', name)] == []
 
@@ -324,7 +307,7 @@ def test_a_verifier_is_the_one_of_the_rfc() -> None:
     import hmac
 
     salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
-    verifier = pooler_host.scram_verifier("pencil", salt)
+    verifier = passwords.scram_verifier("pencil", salt)
     head, keys = verifier.rsplit("$", 1)
     assert head == "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ=="
     stored, server = (base64.b64decode(key) for key in keys.split(":"))
@@ -370,10 +353,10 @@ def test_a_secret_is_read_as_the_instance(monkeypatch: pytest.MonkeyPatch, statu
     monkeypatch.setattr(oci.auth.signers, "InstancePrincipalsSecurityTokenSigner", Signer)
     monkeypatch.setattr(oci.secrets.SecretsClient, "get_secret_bundle", call)
     if status == 200:
-        assert pooler_host.read_vault("eu-frankfurt-1", "ocid1.x") == "über"
+        assert vault.read_vault("eu-frankfurt-1", "ocid1.x") == "über"
         return
     with pytest.raises(Trouble) as caught:
-        pooler_host.read_vault("eu-frankfurt-1", "ocid1.x")
+        vault.read_vault("eu-frankfurt-1", "ocid1.x")
     assert str(caught.value) == "secret ocid1.x cannot be read: _Refusal 404"
 
 
@@ -381,7 +364,7 @@ def test_a_secret_is_read_as_the_instance(monkeypatch: pytest.MonkeyPatch, statu
 
 
 def test_the_names_of_a_database_lead_where_they_should() -> None:
-    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").split("\n\n")[0].splitlines()
+    lines = pgbouncer.ini(SETTINGS, WANTED, "postgres").split("\n\n")[0].splitlines()
     assert lines == [
         "[databases]",
         "auth_postgres = host=primary.auth.example port=5432 dbname=postgres"
@@ -409,7 +392,7 @@ def test_the_names_of_a_database_lead_where_they_should() -> None:
 
 def test_every_user_has_its_own_and_no_more() -> None:
     """A service whose names lead to one server has its connections there once."""
-    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").split("\n\n")[1].splitlines()
+    lines = pgbouncer.ini(SETTINGS, WANTED, "postgres").split("\n\n")[1].splitlines()
     reader = (
         "pool_size=5 max_user_connections=5 max_user_client_connections=200"
         " query_timeout=300 idle_transaction_timeout=60"
@@ -428,7 +411,7 @@ def test_every_user_has_its_own_and_no_more() -> None:
 @given(st.integers(BESIDE_SERVICE + 4, 3000), st.booleans())
 def test_no_server_gets_more_connections_than_its_pool(pool: int, has_replicas: bool) -> None:
     database = replace(AUTH, pool=pool, reader=AUTH.reader if has_replicas else None)
-    text = pooler_host.ini(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
+    text = pgbouncer.ini(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
     sections = configparser.ConfigParser(interpolation=None)
     sections.read_string(text)
     limits = {user: numbers(line) for user, line in sections["users"].items()}
@@ -456,7 +439,7 @@ def numbers(line: str) -> dict[str, int]:
 
 
 def may_enter(database: Database, name: str, user: str) -> bool:
-    lines = pooler_host.hba(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
+    lines = pgbouncer.hba(SETTINGS, replace(WANTED, databases=(database,)), "postgres")
     words = (line.split() for line in lines.splitlines() if line.startswith("hostssl"))
     return any(
         f'"{name}"' in names.split(",") and f'"{user}"' == who for _, names, who, *_ in words
@@ -468,20 +451,20 @@ def test_a_pool_that_is_too_small_still_serves() -> None:
 
 
 def test_a_flood_of_connections_that_never_log_in_is_short() -> None:
-    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").splitlines()
+    lines = pgbouncer.ini(SETTINGS, WANTED, "postgres").splitlines()
     assert "max_client_conn = 10000" in lines
     assert "client_login_timeout = 10" in lines
 
 
 def test_both_sides_check_certificates_and_names() -> None:
-    lines = pooler_host.ini(SETTINGS, WANTED, "postgres").splitlines()
+    lines = pgbouncer.ini(SETTINGS, WANTED, "postgres").splitlines()
     assert "client_tls_sslmode = verify-full" in lines
     assert "server_tls_sslmode = verify-full" in lines
     assert "auth_type = hba" in lines
 
 
 def test_a_certificate_opens_its_own_database_only() -> None:
-    assert pooler_host.hba(SETTINGS, WANTED, "postgres").splitlines() == [
+    assert pgbouncer.hba(SETTINGS, WANTED, "postgres").splitlines() == [
         'local pgbouncer "postgres" peer',
         'hostssl "auth","auth-ro","auth-transaction","auth-ro-transaction" "auth" 10.0.0.0/16 cert',
         'hostssl "auth-ro","auth-ro-transaction" "auth_ro" 10.0.0.0/16 cert',
@@ -495,7 +478,7 @@ def test_a_certificate_opens_its_own_database_only() -> None:
 
 
 def test_users_have_the_passwords_that_servers_know() -> None:
-    lines = pooler_host.users(SETTINGS, WANTED, SECRETS, "postgres").splitlines()
+    lines = pgbouncer.users(SETTINGS, WANTED, SECRETS, "postgres").splitlines()
     assert lines[:3] == [
         '"postgres" ""',
         '"pgherd" "Ab""1-cdefgh"',
@@ -505,14 +488,14 @@ def test_users_have_the_passwords_that_servers_know() -> None:
 
 
 def test_what_starts_pgbouncer_is_written_last() -> None:
-    assert list(pooler_host.files(SETTINGS, WANTED, SECRETS, "postgres"))[-1] == "pgbouncer.ini"
+    assert list(pgbouncer.files(SETTINGS, WANTED, SECRETS, "postgres"))[-1] == "pgbouncer.ini"
 
 
 # SQL
 
 
 def test_no_password_is_in_the_sql() -> None:
-    sql = pooler_host.preparation(AUTH, SEED)
+    sql = roles.preparation(AUTH, SEED)
     for role in ("auth", "auth_ro"):
         assert role_password(SEED, role, "auth") not in sql
     assert sql.count("PASSWORD 'SCRAM-SHA-256$4096:") == 2
@@ -520,7 +503,7 @@ def test_no_password_is_in_the_sql() -> None:
 
 @pytest.mark.parametrize("database", [AUTH, COPY])
 def test_what_the_admin_calls_and_reads_is_named_in_full(database: Database) -> None:
-    sql = pooler_host.preparation(database, SEED)
+    sql = roles.preparation(database, SEED)
     called = set(re.findall(r"(?<![\w.])(\w+) ?\(", sql))
     assert called <= {"IN", "EXISTS", "WHERE", "pg_"}, "the last is a part of a pattern"
     read = re.findall(r"(?:FROM|JOIN) ((?:pg_catalog\.)?\w+)", sql)
@@ -528,9 +511,9 @@ def test_what_the_admin_calls_and_reads_is_named_in_full(database: Database) -> 
 
 
 def test_the_admins_sessions_are_pinned_before_anything_is_asked() -> None:
-    options = pooler_host.admin_login(SETTINGS, AUTH, SECRETS)["PGOPTIONS"].split("-c ")[1:]
+    options = psql.admin_login(SETTINGS, AUTH, SECRETS)["PGOPTIONS"].split("-c ")[1:]
     found = dict(option.strip().split("=") for option in options)
-    assert found == pooler_host.SESSION
+    assert found == psql.SESSION
     assert found["search_path"] == "pg_catalog"
     assert {name for name in found if name.endswith("_timeout")} == {
         "statement_timeout",
@@ -548,13 +531,13 @@ def test_psql_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PGOPTIONS", "-c search_path=public")
     monkeypatch.setenv("PSQLRC", "/tmp/psqlrc")
     monkeypatch.setenv("PGSERVICE", "other")
-    said = pooler_host.psql({"PGHOST": "here"}, "").split()
+    said = psql.psql({"PGHOST": "here"}, "").split()
     assert "--no-psqlrc" in said
     assert [name for name in said if name.startswith(("PG", "PSQL"))] == ["PGHOST"]
 
 
 def test_a_reader_is_made_a_member_of_nothing() -> None:
-    sql = pooler_host.preparation(AUTH, SEED)
+    sql = roles.preparation(AUTH, SEED)
     assert re.findall(r"(\w+) pg_read_all_data", sql) == ["REVOKE", "revoke"]
     assert [line for line in sql.splitlines() if re.match(r'\s*GRANT "?\w+"? TO', line)] == [
         'GRANT "auth" TO CURRENT_USER;'
@@ -562,7 +545,7 @@ def test_a_reader_is_made_a_member_of_nothing() -> None:
 
 
 def test_passwords_come_last() -> None:
-    sql = pooler_host.preparation(AUTH, SEED)
+    sql = roles.preparation(AUTH, SEED)
     assert [line.split("'")[0] for line in sql.splitlines()[-3:]] == [
         'ALTER ROLE "auth" LOGIN PASSWORD ',
         'ALTER ROLE "auth_ro" LOGIN PASSWORD ',
@@ -571,18 +554,18 @@ def test_passwords_come_last() -> None:
 
 
 def test_a_service_may_be_called_as_sql_calls_its_own_things() -> None:
-    sql = pooler_host.preparation(ORDER, SEED)
+    sql = roles.preparation(ORDER, SEED)
     assert '\\connect "order"\n' in sql
     assert 'CREATE DATABASE "order" OWNER "order"\' WHERE NOT EXISTS' in sql
 
 
 def test_what_was_not_restored_is_never_renamed() -> None:
-    assert "RENAME" not in pooler_host.preparation(ORDER, SEED)
+    assert "RENAME" not in roles.preparation(ORDER, SEED)
 
 
 def test_a_restored_database_differs_in_nothing_but_its_renaming() -> None:
-    plain = pooler_host.preparation(replace(COPY, was=None), SEED)
-    found = pooler_host.preparation(COPY, SEED)
+    plain = roles.preparation(replace(COPY, was=None), SEED)
+    found = roles.preparation(COPY, SEED)
     head, rest = found.split("DO $$\n", 1)
     renaming, tail = rest.split("END $$;\n", 1)
     assert head + tail == plain
@@ -594,7 +577,7 @@ def test_a_restored_database_differs_in_nothing_but_its_renaming() -> None:
 
 
 def test_it_is_renamed_before_anything_is_made_under_its_new_name() -> None:
-    sql = pooler_host.preparation(COPY, SEED)
+    sql = roles.preparation(COPY, SEED)
     assert sql.index("pg_advisory_lock") < sql.index("ALTER DATABASE") < sql.index("CREATE ROLE")
 
 
@@ -605,11 +588,11 @@ def test_roles_are_called_as_by_the_local_engine() -> None:
 
 
 def test_the_admin_is_led_to_the_address_and_checks_the_name() -> None:
-    login = pooler_host.admin_login(SETTINGS, AUTH, SECRETS)
+    login = psql.admin_login(SETTINGS, AUTH, SECRETS)
     assert login["PGHOST"] == "primary.auth.example"
     assert login["PGHOSTADDR"] == "10.0.0.5"
     assert login["PGSSLMODE"] == "verify-full"
-    assert pooler_host.admin_login(SETTINGS, ORDER, SECRETS)["PGHOST"] == "10.0.0.9"
+    assert psql.admin_login(SETTINGS, ORDER, SECRETS)["PGHOST"] == "10.0.0.9"
 
 
 def test_what_psql_says_is_shortened_to_what_matters() -> None:
@@ -619,7 +602,7 @@ def test_what_psql_says_is_shortened_to_what_matters() -> None:
         "psql:<stdin>:9: ERROR:  permission denied to create role\n"
         "LINE 1: ALTER ROLE x PASSWORD 'secret'\n"
     )
-    assert pooler_host._said(said) == [
+    assert psql._said(said) == [
         'WARNING:  auth_ro may create tables in schema "public"',
         "ERROR:  permission denied to create role",
     ]
@@ -630,12 +613,12 @@ def test_what_psql_says_is_shortened_to_what_matters() -> None:
 
 def test_a_file_is_replaced_only_where_it_differs(tmp_path: Path) -> None:
     path = tmp_path / "users.txt"
-    assert pooler_host.ensure_file(path, "one")
+    assert files.ensure_file(path, "one")
     first = path.stat()
     assert first.st_mode & 0o777 == 0o600
-    assert not pooler_host.ensure_file(path, "one")
+    assert not files.ensure_file(path, "one")
     assert path.stat().st_ino == first.st_ino
-    assert pooler_host.ensure_file(path, "two")
+    assert files.ensure_file(path, "two")
     assert path.read_text() == "two"
     assert [p.name for p in tmp_path.iterdir()] == ["users.txt"]
 
@@ -644,7 +627,7 @@ def test_a_file_that_others_may_read_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "users.txt"
     path.write_text("one")
     path.chmod(0o644)
-    assert pooler_host.ensure_file(path, "one")
+    assert files.ensure_file(path, "one")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -652,16 +635,16 @@ def test_what_an_interrupted_write_left_is_written_over(tmp_path: Path) -> None:
     left = tmp_path / ".users.txt.new"
     left.write_text("half a longer text")
     left.chmod(0o644)
-    assert pooler_host.ensure_file(tmp_path / "users.txt", "one")
+    assert files.ensure_file(tmp_path / "users.txt", "one")
     assert (tmp_path / "users.txt").read_text() == "one"
     assert (tmp_path / "users.txt").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_key_of_another_certificate_is_noticed(tmp_path: Path) -> None:
     one, other = server_pair(), server_pair()
-    pooler_host.check_pair(tmp_path, (one.key + one.certificate).decode())
+    certificates.check_pair(tmp_path, (one.key + one.certificate).decode())
     with pytest.raises(Trouble, match="do not belong together"):
-        pooler_host.check_pair(tmp_path, (one.key + other.certificate).decode())
+        certificates.check_pair(tmp_path, (one.key + other.certificate).decode())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -761,14 +744,14 @@ def test_pgbouncers_version_is_read(tmp_path: Path, says: str, found: tuple[int,
     program = tmp_path / "pgbouncer"
     program.write_text(f"#!/bin/sh\necho '{says}'\n")
     program.chmod(0o755)
-    assert pooler_host.pgbouncer_version(str(program)) == found
+    assert pgbouncer.pgbouncer_version(str(program)) == found
 
 
 def test_a_pgbouncer_without_a_version_is_trouble(tmp_path: Path) -> None:
     with pytest.raises(Trouble, match="cannot be started"):
-        pooler_host.pgbouncer_version(str(tmp_path / "pgbouncer"))
+        pgbouncer.pgbouncer_version(str(tmp_path / "pgbouncer"))
     with pytest.raises(Trouble, match="does not say its version"):
-        pooler_host.pgbouncer_version("true")
+        pgbouncer.pgbouncer_version("true")
 
 
 def test_the_next_one_does_nothing(world: World) -> None:
@@ -937,7 +920,7 @@ def test_the_list_of_ignored_parameters_ends_in_a_comma() -> None:
     """Or a client's `options=-c =x` keeps PgBouncer 1.20 to 1.26.0 busy for ever."""
     (ignored,) = re.findall(
         r"^ignore_startup_parameters = (.*)$",
-        pooler_host.ini(SETTINGS, WANTED, "postgres"),
+        pgbouncer.ini(SETTINGS, WANTED, "postgres"),
         re.MULTILINE,
     )
     assert ignored.endswith(",")

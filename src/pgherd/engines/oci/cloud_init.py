@@ -16,13 +16,15 @@ from typing import Any
 
 import yaml
 
-from pgherd.engines.oci import pooler_host
+from pgherd.engines.oci.pooler_archive import archive
+from pgherd.engines.oci.pooler_host.files import INI
+from pgherd.engines.oci.pooler_host.pgbouncer import PGBOUNCER
 
 SDK = "2.189.0"
 """The version of the OCI SDK on a host."""
 LARGEST = 32_000
 """Bytes of an instance's metadata at most: the user data in base64, and all else that is in it."""
-PROGRAM = Path("/opt/pgherd/pooler_host.py")
+PROGRAM = Path("/opt/pgherd/pooler_host.pyz")
 SETTINGS = Path("/opt/pgherd/settings.json")
 ENSURE_SDK = Path("/opt/pgherd/ensure-sdk")
 VENV = Path("/opt/pgherd/venv")
@@ -72,7 +74,6 @@ def cloud_init(tier: Tier) -> str:
 
 
 def _files(tier: Tier) -> list[dict[str, Any]]:
-    program = Path(pooler_host.__file__).read_bytes()
     return [
         _file(SETTINGS, settings(tier)),
         _file(ENSURE_SDK, ensure_sdk(), "0755"),
@@ -82,7 +83,7 @@ def _files(tier: Tier) -> list[dict[str, Any]]:
         _file(UNITS / "pgbouncer.service.d/pgherd.conf", pgbouncer_unit()),
         _file(Path("/etc/apt/apt.conf.d/52pgherd"), upgrades()),
         # Packed, since what an instance's metadata may hold is little.
-        _file(PROGRAM, base64.b64encode(gzip.compress(program, mtime=0)).decode())
+        _file(PROGRAM, base64.b64encode(gzip.compress(archive(), mtime=0)).decode())
         | {"encoding": "gz+b64"},
     ]
 
@@ -102,7 +103,7 @@ def _commands() -> list[list[str]]:
 
 
 def settings(tier: Tier) -> str:
-    """What the host's program reads when it starts (`pooler_host.Settings`)."""
+    """What the host's program reads when it starts (`pooler_host.settings`)."""
     names = ("region", "pooler_secret", "admin_secret", "admin_user", "listen_port")
     told = asdict(tier)
     content = {name: told[name] for name in names} | {"folder": str(STATE)}
@@ -178,7 +179,7 @@ def path_unit() -> str:
 Description=Starts PgBouncer once it is configured
 
 [Path]
-PathExists={STATE}/{pooler_host.INI}
+PathExists={STATE}/{INI}
 Unit=pgbouncer.service
 
 [Install]
@@ -191,7 +192,7 @@ def pgbouncer_unit() -> str:
 
     A file for each client and for each connection to a server.
     """
-    ini = f"{STATE}/{pooler_host.INI}"
+    ini = STATE / INI
     return f"""\
 [Unit]
 ConditionPathExists={ini}
@@ -199,7 +200,7 @@ StartLimitIntervalSec=0
 
 [Service]
 ExecStart=
-ExecStart={pooler_host.PGBOUNCER} {ini}
+ExecStart={PGBOUNCER} {ini}
 Restart=always
 RestartSec=1
 LimitNOFILE=65536

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from pgherd.engines.oci.pooler_host import BESIDE_SERVICE
+from pgherd.engines.oci.pooler_host.limits import BESIDE_SERVICE
 from pgherd.fleet.desired import DatabaseId
 
 METADATA_KEY = "pgherd"
