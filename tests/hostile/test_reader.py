@@ -16,9 +16,10 @@ from tries import READER
 
 from pgherd.decide.parameters import readers_pool_size
 from pgherd.engine import AccessRole
-from pgherd.engines.local import patroni, pooler
+from pgherd.engines.local import patroni
 from pgherd.engines.local.agent import rounds
 from pgherd.engines.local.agent.reader import GUARD
+from pgherd.programs.pgbouncer import READER_CLIENTS, READER_IDLE_SECONDS
 
 pytestmark = pytest.mark.integration
 
@@ -67,7 +68,7 @@ def test_a_reader_takes_nothing_of_its_services(
         answers_soon(service)
         answers_soon(service | {"dbname": "auth-ro"})
         with pytest.raises(psycopg.OperationalError, match="max_user_client_connections"):
-            for _ in range(pooler.READER_CLIENTS + 1):
+            for _ in range(READER_CLIENTS + 1):
                 stack.enter_context(connect(reader, connect_timeout=5))
         answers_soon(service)
         for connection in taken:
@@ -131,7 +132,7 @@ def test_a_reader_keeps_no_transaction_open(
     idle: tuple[float, psycopg.Connection[Any]],
 ) -> None:
     began, connection = idle
-    time.sleep(max(0.0, began + pooler.READER_IDLE_SECONDS + 3 - time.monotonic()))
+    time.sleep(max(0.0, began + READER_IDLE_SECONDS + 3 - time.monotonic()))
     with pytest.raises(psycopg.OperationalError, match="idle transaction timeout"):
         connection.execute("SELECT 1")
 

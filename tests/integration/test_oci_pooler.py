@@ -47,6 +47,7 @@ from pgherd.engines.oci.pooler_host.vault import Secrets
 from pgherd.files import Owner, write
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair, Place
+from pgherd.programs.pgbouncer import READER_CLIENTS
 
 pytestmark = pytest.mark.integration
 
@@ -1040,7 +1041,7 @@ def test_a_reader_never_takes_its_services_connections(running: Running) -> None
 def test_a_reader_has_no_more_clients_than_are_its_own(running: Running) -> None:
     parameters = running.played.parameters("auth_ro", "auth-ro")
     with ExitStack() as stack:
-        for _ in range(limits.READER_CLIENTS):
+        for _ in range(READER_CLIENTS):
             stack.enter_context(connect(parameters))
         with pytest.raises(psycopg.OperationalError, match="max_user_client_connections"):
             connect(parameters)

@@ -113,13 +113,6 @@ def test_what_names_no_postmaster(
     assert postgres.postmaster_pid(tmp_path) is None
 
 
-@pytest.mark.parametrize(
-    ("name", "quoted"), [("order", '"order"'), ("a-b", '"a-b"'), ('a"b', '"a""b"')]
-)
-def test_identifiers_are_quoted(name: str, quoted: str) -> None:
-    assert postgres.quoted(name) == quoted
-
-
 # The doctor
 
 

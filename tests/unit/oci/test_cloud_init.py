@@ -20,8 +20,8 @@ import yaml
 
 from pgherd.engines.oci.cloud_init import LARGEST, PROGRAM, SDK, SETTINGS, STATE, Tier, cloud_init
 from pgherd.engines.oci.pooler_archive import archive
-from pgherd.engines.oci.pooler_host.limits import CLIENTS
 from pgherd.engines.oci.pooler_host.settings import Settings
+from pgherd.programs.pgbouncer import CLIENTS
 
 GOLDEN = Path(__file__).parents[2] / "golden/oci/cloud-init.yaml"
 OCID = "ocid1.vaultsecret.oc1.eu-frankfurt-1." + 60 * "a"

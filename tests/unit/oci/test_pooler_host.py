@@ -33,15 +33,16 @@ from pgherd.engines.oci.pooler_host.limits import BESIDE_SERVICE
 from pgherd.engines.oci.pooler_host.metadata import Database, Endpoint, Wanted, parse_wanted
 from pgherd.engines.oci.pooler_host.names import RESERVED
 from pgherd.engines.oci.pooler_host.passwords import role_password
-from pgherd.engines.oci.pooler_host.pgbouncer import OLDEST
 from pgherd.engines.oci.pooler_host.settings import Settings
 from pgherd.engines.oci.pooler_host.trouble import Trouble
 from pgherd.engines.oci.pooler_host.vault import Secrets, parse_secrets
 from pgherd.engines.oci.routes import Route, Routes
 from pgherd.errors import InputError
-from pgherd.fleet.names import check_name
+from pgherd.fleet.desired import Pooling
+from pgherd.fleet.names import check_name, pooled_name, read_only_role
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair
+from pgherd.programs.pgbouncer import OLDEST
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CLIENTS = Authority.create("production clients", NOW)
@@ -149,6 +150,12 @@ def test_a_word_of_postgresql_or_pgbouncer_is_no_name(name: str) -> None:
             parse_wanted(json.dumps(found), RESERVED)
     with pytest.raises(InputError):
         check_name("service", name)
+
+
+def test_names_are_those_of_the_fleet() -> None:
+    names = [pooled_name("auth", p, read_only=read) for p in Pooling for read in (False, True)]
+    assert AUTH.names == names
+    assert AUTH.read_only_role == read_only_role("auth")
 
 
 @pytest.mark.parametrize("name", ["pg-x", "pgx", "allx", "p"])

@@ -14,15 +14,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgherd.engines.local import lowered, pooler
+from pgherd.engines.local import lowered
 from pgherd.errors import InputError
 from pgherd.files import Owner
+from pgherd.programs.pgbouncer import CLIENTS
 
 MEBIBYTE = 2**20
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where PostgreSQL's dynamic shared memory is
 SHARED_MEMORY_OF_INSTANCE = 2 * MEBIBYTE
 """One takes 1.4 MiB there when it starts (measured with 15), and more for parallel work."""
-OPEN_FILES = pooler.CLIENTS + 1000
+OPEN_FILES = CLIENTS + 1000
 """A pooler has a descriptor for each client, and some hundreds for servers and itself."""
 
 

@@ -29,9 +29,8 @@ from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Pooling
 from pgherd.fleet.names import pooled_name
+from pgherd.programs import pgbouncer
 
-OLDEST = (1, 24)
-"""The first PgBouncer that bounds a user's clients, queries and open transactions."""
 MENDED = (1, 25, 2)
 MENDED_IN_DEBIAN_13 = 2
 """The first without a hole that is open here, and the N of 1.24.1-1+deb13uN that has its mends.
@@ -46,14 +45,7 @@ PLACES = (
     Path(sys.prefix) / "programs/pgbouncer",
 )
 """Where the distribution and `make setup` (with and without root) put it."""
-CLIENTS = 10_000
-"""Open connections of clients, those that never say who they are included."""
-LOGIN_SECONDS = 10
-"""Whoever has not shown a certificate by then is gone, for a flood of such to wear off."""
-READER_CLIENTS = 200
-READER_QUERY_SECONDS = 300
-READER_IDLE_SECONDS = 60
-"""How long a reader may keep a transaction open without doing anything."""
+ANYWHERE = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +77,7 @@ def doors(service: str) -> tuple[Door, ...]:
 def program(candidates: Sequence[Path] = PLACES) -> Path:
     """The PgBouncer to use; InputError where none is new enough."""
     for path in candidates:
-        if path.is_file() and version(path) >= OLDEST:
+        if path.is_file() and version(path) >= pgbouncer.OLDEST:
             return path
     raise InputError(
         "PgBouncer 1.24 or newer is not installed",
@@ -96,8 +88,7 @@ def program(candidates: Sequence[Path] = PLACES) -> Path:
 def version(path: Path) -> tuple[int, ...]:
     """Its version, as in (1, 24, 1)."""
     text = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    match = re.search(r"PgBouncer (\d+(?:\.\d+)+)", text)
-    return tuple(map(int, match[1].split("."))) if match else (0,)
+    return pgbouncer.version(text) or (0,)
 
 
 def revision(path: Path) -> str:
@@ -125,25 +116,20 @@ def settings(layout: Layout, manifest: DatabaseManifest, operator: str) -> str:
     """pgbouncer.ini; `operator` is the login that may use the admin console."""
     folder = layout.pooler(manifest.id)
     pki = folder / "pki"
-    size = patroni.size(manifest)
-    reader = readers_pool_size(size)
+    listening = pgbouncer.listening(
+        manifest.pooler_address,
+        manifest.pooler_port,
+        layout.pooler_socket_folder(manifest.id),
+        operator,
+    )
     return f"""\
 [pgbouncer]
-listen_addr = {manifest.pooler_address}
-listen_port = {manifest.pooler_port}
-unix_socket_dir = {layout.pooler_socket_folder(manifest.id)}
-unix_socket_mode = 0700
-admin_users = {operator}
-
+{listening}
 ; After a session. After a transaction nothing is left: pgherd's library in the server sees to it.
 server_reset_query = DISCARD ALL
 max_prepared_statements = 200
 track_extra_parameters = {", ".join(library.settings(manifest.postgresql))}
-; The comma ends the list: without it, `options=-c =x` keeps PgBouncer 1.20 to 1.26.0 busy for ever.
-ignore_startup_parameters = extra_float_digits,
-max_client_conn = {CLIENTS}
-client_login_timeout = {LOGIN_SECONDS}
-
+{pgbouncer.ADMISSION}
 auth_type = hba
 auth_hba_file = {folder}/hba.conf
 auth_ident_file = {folder}/ident.conf
@@ -162,19 +148,10 @@ server_login_retry = 0.1
 server_connect_timeout = 3
 ; What ALTER ROLE or ALTER DATABASE sets holds for server connections that are opened later.
 server_lifetime = 300
-query_wait_timeout = 60
-tcp_keepalive = 1
-tcp_keepidle = 10
-tcp_keepintvl = 5
-tcp_keepcnt = 3
-log_connections = 0
-log_disconnections = 0
-stats_period = 60
+{pgbouncer.WAITING}stats_period = 60
 
 [users]
-{manifest.read_only_role} = pool_size={reader} max_user_connections={reader} \
-max_user_client_connections={READER_CLIENTS} query_timeout={READER_QUERY_SECONDS} \
-idle_transaction_timeout={READER_IDLE_SECONDS}
+{pgbouncer.reader(manifest.read_only_role, readers_pool_size(patroni.size(manifest)))}
 
 %include {layout.routes(manifest.id)}
 """
@@ -185,15 +162,15 @@ def hba(manifest: DatabaseManifest, operator: str) -> str:
 
     The service's opens the read-only role too: it may less.
     """
-    service, read_only_role = manifest.service, manifest.read_only_role
-    read_only = ",".join(f'"{door.name}"' for door in doors(service) if door.read_only)
-    everything = ",".join(f'"{door.name}"' for door in doors(service))
-    return f"""\
-local pgbouncer "{operator}" peer
-hostssl {everything} "{service}" 0.0.0.0/0 cert
-hostssl {read_only} "{read_only_role}" 0.0.0.0/0 cert map=readers
-host all all 0.0.0.0/0 reject
-"""
+    everything = doors(manifest.service)
+    read_only = [door.name for door in everything if door.read_only]
+    return pgbouncer.hba(
+        operator,
+        (
+            pgbouncer.admitted((door.name for door in everything), manifest.service, ANYWHERE),
+            pgbouncer.admitted(read_only, manifest.read_only_role, ANYWHERE, "readers"),
+        ),
+    )
 
 
 def ident(manifest: DatabaseManifest) -> str:
@@ -204,8 +181,7 @@ def ident(manifest: DatabaseManifest) -> str:
 
 def users(manifest: DatabaseManifest, operator: str) -> str:
     """The users that exist. None has a password."""
-    names = (manifest.service, manifest.read_only_role, operator)
-    return "".join(f'"{name}" ""\n' for name in names)
+    return pgbouncer.users(dict.fromkeys((manifest.service, manifest.read_only_role, operator), ""))
 
 
 def databases(manifest: DatabaseManifest, route: Route) -> str:

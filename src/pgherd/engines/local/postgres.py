@@ -10,6 +10,13 @@ from pgherd.engines.local import processes
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.template import PREPARED
 from pgherd.errors import InputError
+from pgherd.programs.postgresql import (
+    NOT_FOR_READERS,
+    READER_SETTINGS,
+    admission,
+    quoted,
+    reading,
+)
 
 PACKAGED = Path("/usr/lib/postgresql")
 SUPPORTED = range(14, 19)
@@ -17,21 +24,12 @@ MAINTENANCE = "postgres"
 """The database that has nothing of a tenant."""
 LOGINS = "pgherd_logins"
 CERTIFICATES = "pgherd_certificates"
-READERS_SETTINGS = {
-    "default_transaction_read_only": "on",
-    "statement_timeout": "290s",
-    "temp_file_limit": "256MB",
-}
+READERS_SETTINGS = {**READER_SETTINGS, "temp_file_limit": "256MB"}
 """The last bounds the files of each session, and a reader cannot change it; it can the others."""
-NOT_FOR_READERS = (
-    "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
-    "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id|pg_export_snapshot)$"
-)
-"""What PostgreSQL lets everyone do and a reader must not.
+WITHHELD = f"^({NOT_FOR_READERS}|pg_export_snapshot)$"
+"""The functions that a reader must not call: an exported snapshot is a file.
 
-Large objects and messages are writes, to the disk of everybody; advisory locks are held by the
-server connection, which the next client gets; a transaction id is used up for ever, an exported
-snapshot is a file. Nor may a reader write code (DO), which loops and logs without end.
+Nor may a reader write code (DO), which loops and logs without end.
 """
 REWINDS_FUNCTIONS = (
     "pg_ls_dir(text, boolean, boolean)",
@@ -115,11 +113,6 @@ def postmaster_pid(data: Path) -> int | None:
     return pid if pid > 0 and processes.works_in(pid, data) else None
 
 
-def quoted(identifier: str) -> str:
-    """An SQL identifier, quoted: service names such as order and user are SQL's own words."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
 def hba(manifest: DatabaseManifest) -> list[str]:
     """Who may connect. Over TCP only with a certificate, and only to the own database.
 
@@ -187,20 +180,17 @@ ALTER DATABASE {quoted(PREPARED)} RENAME TO {service};
 CREATE DATABASE {service};
 \\endif
 REVOKE ALL ON DATABASE {service}, postgres, template1 FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
-GRANT CONNECT ON DATABASE {service} TO {read_only};
+{admission(service, read_only)}\
 GRANT CONNECT ON DATABASE postgres TO rewind;
 \\connect {service}
 ALTER SCHEMA public OWNER TO {service};
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO {read_only};
-ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT USAGE ON SCHEMAS TO {read_only};
-ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON TABLES TO {read_only};
-ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON SEQUENCES TO {read_only};
+{reading(service, read_only)}\
 SELECT format('REVOKE EXECUTE ON FUNCTION %1$s FROM PUBLIC', oid::regprocedure),
        format('GRANT EXECUTE ON FUNCTION %1$s TO {service}', oid::regprocedure)
   FROM pg_proc
- WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '{NOT_FOR_READERS}'
+ WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '{WITHHELD}'
    AND has_function_privilege('public', oid, 'EXECUTE') \\gexec
 REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC;
 GRANT USAGE ON LANGUAGE plpgsql TO {service};

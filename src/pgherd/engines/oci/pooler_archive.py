@@ -1,9 +1,9 @@
 """The program of a pooler's host as one archive, which python3 runs as it is. Pure but for reading.
 
-In it lie the files of `pooler_host` at the paths that they have here, and what they import of
-pgherd. Docstrings are left out: nobody can log in to a host to read them, and what an instance's
-metadata may hold is little. Lines keep their numbers, so that a traceback in the journal speaks
-of the same lines as the source. The same source gives the same bytes.
+In it lie the files of `pooler_host` and `programs`, at the paths that they have here. Docstrings
+are left out: nobody can log in to a host to read them, and what an instance's metadata may hold is
+little. Lines keep their numbers, so that a traceback in the journal speaks of the same lines as the
+source. The same source gives the same bytes.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import pgherd
 
 ROOT = Path(pgherd.__file__).parent
-PACKAGE = "engines/oci/pooler_host"
-OTHERS = ("__init__.py", "engines/__init__.py", "engines/oci/__init__.py")
-"""What has to be there for it to be imported."""
+PACKAGES = ("engines/oci/pooler_host", "programs")
+PARENTS = ("__init__.py", "engines/__init__.py", "engines/oci/__init__.py")
+"""What has to be there for those to be imported."""
 START = """\
 import sys
 
@@ -43,8 +43,8 @@ def archive() -> bytes:
 
 
 def _texts() -> dict[str, str]:
-    own = [f"{PACKAGE}/{path.name}" for path in (ROOT / PACKAGE).glob("*.py")]
-    texts = {f"pgherd/{name}": _without_docstrings(name) for name in (*OTHERS, *own)}
+    files = [f"{name}/{path.name}" for name in PACKAGES for path in (ROOT / name).glob("*.py")]
+    texts = {f"pgherd/{name}": _without_docstrings(name) for name in (*PARENTS, *files)}
     return texts | {"__main__.py": START}
 
 

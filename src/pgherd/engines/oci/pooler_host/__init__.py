@@ -6,6 +6,7 @@ replaced only where they differ and then loaded without closing a connection, an
 rights that each database must have. All of it may be interrupted anywhere and is done again.
 What cannot be read now leaves everything as it was: PgBouncer serves on with what it has.
 
-It travels to the host by itself, as an archive (`pooler_archive`), so it imports of pgherd only
-what is in there, and of others only the OCI SDK, for the one call that reads a secret.
+It travels to the host by itself, in one archive with `programs` (`pooler_archive`), so it imports
+nothing else of pgherd, and of others only the OCI SDK, for the one call that reads a secret. For
+that, `metadata` has names of databases and roles that `fleet.names` has too.
 """

@@ -12,12 +12,13 @@ from pgherd.engines.oci.pooler_host.certificates import check_pair
 from pgherd.engines.oci.pooler_host.files import ensure_file
 from pgherd.engines.oci.pooler_host.metadata import Database, Wanted, fetch_metadata, parse_wanted
 from pgherd.engines.oci.pooler_host.names import RESERVED
-from pgherd.engines.oci.pooler_host.pgbouncer import OLDEST, files, pgbouncer_version
+from pgherd.engines.oci.pooler_host.pgbouncer import files, pgbouncer_version
 from pgherd.engines.oci.pooler_host.psql import admin_login, psql
 from pgherd.engines.oci.pooler_host.roles import preparation
 from pgherd.engines.oci.pooler_host.settings import Settings
 from pgherd.engines.oci.pooler_host.trouble import Trouble
 from pgherd.engines.oci.pooler_host.vault import Secrets, parse_secrets
+from pgherd.programs.pgbouncer import OLDEST
 
 SECRETS_SECONDS = 600
 
@@ -32,7 +33,7 @@ class Host:
         say: Callable[[str], None],
         fetch: Callable[[str], str] = fetch_metadata,
         run_sql: Callable[[Mapping[str, str], str], str] = psql,
-        version: Callable[[], tuple[int, int]] = pgbouncer_version,
+        version: Callable[[], tuple[int, ...]] = pgbouncer_version,
     ) -> None:
         self._settings = settings
         self._read_secret = read_secret

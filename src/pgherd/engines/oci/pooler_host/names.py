@@ -1,4 +1,4 @@
-"""Which names a service can have, and how a name is quoted."""
+"""Which names a service can have."""
 
 from __future__ import annotations
 
@@ -15,8 +15,3 @@ def check_name(service: str, reserved: Container[str]) -> None:
     is_name = re.fullmatch(r"[a-z][a-z0-9-]{0,30}", service)
     if not is_name or service.endswith(("-ro", "-transaction")) or service in reserved:
         raise ValueError(f"{service!r} is no service's name")
-
-
-def quoted(text: str) -> str:
-    """Quoted as an SQL identifier, which PgBouncer's user file does too."""
-    return '"' + text.replace('"', '""') + '"'

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 
 from pgherd.engines.oci.pooler_host.files import AUTHORITIES, AUTHORITY, HBA, INI, SERVER, USERS
-from pgherd.engines.oci.pooler_host.limits import (
-    CLIENTS,
-    OPERATOR_POOL,
-    READER_CLIENTS,
-    READER_IDLE_SECONDS,
-    READER_POOL,
-    READER_QUERY_SECONDS,
-    SERVICE_CLIENTS,
-)
+from pgherd.engines.oci.pooler_host.limits import OPERATOR_POOL, READER_POOL, SERVICE_CLIENTS
 from pgherd.engines.oci.pooler_host.metadata import Database, Endpoint, Wanted
-from pgherd.engines.oci.pooler_host.names import quoted
 from pgherd.engines.oci.pooler_host.passwords import role_password
 from pgherd.engines.oci.pooler_host.settings import Settings
 from pgherd.engines.oci.pooler_host.trouble import Trouble
 from pgherd.engines.oci.pooler_host.vault import Secrets
+from pgherd.programs import pgbouncer
 
 PGBOUNCER = "/usr/sbin/pgbouncer"
-OLDEST = (1, 24)
-"""The first PgBouncer that bounds what a single user takes."""
 
 
-def pgbouncer_version(program: str = PGBOUNCER) -> tuple[int, int]:
+def pgbouncer_version(program: str = PGBOUNCER) -> tuple[int, ...]:
     """As in (1, 25)."""
     try:
         said = subprocess.run(
@@ -35,10 +24,10 @@ def pgbouncer_version(program: str = PGBOUNCER) -> tuple[int, int]:
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         raise Trouble(f"{program} cannot be started") from None
-    match = re.search(r"PgBouncer (\d+)\.(\d+)", said)
-    if match is None:
+    version = pgbouncer.version(said)
+    if version is None:
         raise Trouble(f"{program} does not say its version")
-    return int(match[1]), int(match[2])
+    return version[:2]
 
 
 def files(settings: Settings, wanted: Wanted, secrets: Secrets, console: str) -> dict[str, str]:
@@ -70,19 +59,11 @@ def ini(settings: Settings, wanted: Wanted, console: str) -> str:
 {chr(10).join(limits)}
 
 [pgbouncer]
-listen_addr = {settings.listen_address}
-listen_port = {settings.listen_port}
-unix_socket_dir = {folder}
-unix_socket_mode = 0700
-admin_users = {console}
-
+{pgbouncer.listening(settings.listen_address, settings.listen_port, folder, console)}
 server_reset_query_always = 1
 max_prepared_statements = 200
 track_extra_parameters = IntervalStyle, default_transaction_read_only
-ignore_startup_parameters = extra_float_digits,
-max_client_conn = {CLIENTS}
-client_login_timeout = 10
-
+{pgbouncer.ADMISSION}
 auth_type = hba
 auth_hba_file = {folder}/{HBA}
 auth_file = {folder}/{USERS}
@@ -95,13 +76,7 @@ server_tls_ca_file = {folder}/{AUTHORITIES}
 
 server_login_retry = 1
 server_connect_timeout = 5
-query_wait_timeout = 60
-tcp_keepidle = 10
-tcp_keepintvl = 5
-tcp_keepcnt = 3
-log_connections = 0
-log_disconnections = 0
-"""
+{pgbouncer.WAITING}"""
 
 
 def _routes(database: Database) -> list[str]:
@@ -135,15 +110,13 @@ def _limits(database: Database) -> list[str]:
     return [
         f"{database.service} = max_user_connections={servers * database.service_pool}"
         f" max_user_client_connections={SERVICE_CLIENTS}",
-        f"{database.read_only_role} = pool_size={READER_POOL} max_user_connections={READER_POOL}"
-        f" max_user_client_connections={READER_CLIENTS} query_timeout={READER_QUERY_SECONDS}"
-        f" idle_transaction_timeout={READER_IDLE_SECONDS}",
+        pgbouncer.reader(database.read_only_role, READER_POOL),
     ]
 
 
 def hba(settings: Settings, wanted: Wanted, console: str) -> str:
     """Who may enter: each service its own database, its reader the replicas, the operator all."""
-    lines = [f'local pgbouncer "{console}" peer']
+    lines = []
     for database in wanted.databases:
         names = database.names
         for entered, user in (
@@ -151,9 +124,8 @@ def hba(settings: Settings, wanted: Wanted, console: str) -> str:
             (names[1::2], database.read_only_role),
             ([*names[:2], f"{database.service}_postgres"], settings.admin_user),
         ):
-            quoted = ",".join(f'"{name}"' for name in entered)
-            lines.append(f'hostssl {quoted} "{user}" {wanted.network} cert')
-    return "\n".join([*lines, "host all all 0.0.0.0/0 reject"]) + "\n"
+            lines.append(pgbouncer.admitted(entered, user, wanted.network))
+    return pgbouncer.hba(console, lines)
 
 
 def users(settings: Settings, wanted: Wanted, secrets: Secrets, console: str) -> str:
@@ -162,4 +134,4 @@ def users(settings: Settings, wanted: Wanted, secrets: Secrets, console: str) ->
     for database in wanted.databases:
         for role in (database.service, database.read_only_role):
             passwords[role] = role_password(secrets.seed, role, database.service)
-    return "".join(f"{quoted(user)} {quoted(word)}\n" for user, word in passwords.items())
+    return pgbouncer.users(passwords)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pgherd.engines.oci.pooler_host.limits import READER_BACKENDS, READER_QUERY_SECONDS
+from pgherd.engines.oci.pooler_host.limits import READER_BACKENDS
 from pgherd.engines.oci.pooler_host.metadata import Database
-from pgherd.engines.oci.pooler_host.names import quoted
 from pgherd.engines.oci.pooler_host.passwords import verifier
-
-WITHHELD = (
-    "^(lo_creat|lo_create|lo_from_bytea|pg_logical_emit_message|pg_notify"
-    "|pg_(try_)?advisory_.*|txid_current|pg_current_xact_id)$"
+from pgherd.programs.postgresql import (
+    NOT_FOR_READERS,
+    READER_SETTINGS,
+    admission,
+    quoted,
+    reading,
 )
-"""Functions that everybody may call and that write, or lock beyond a transaction's end."""
+
+READERS_SETTINGS = {**READER_SETTINGS, "client_connection_check_interval": "10s"}
 
 
 def preparation(database: Database, seed: bytes) -> str:
@@ -31,6 +33,10 @@ def preparation(database: Database, seed: bytes) -> str:
     create_database = _unless_there(
         "pg_database", "datname", database.service, "CREATE DATABASE", f" OWNER {service}"
     )
+    settings = "\n".join(
+        f"ALTER ROLE {read_only} SET {name} = '{value}';"
+        for name, value in READERS_SETTINGS.items()
+    )
     passwords = "\n".join(
         f"ALTER ROLE {quoted(role)} LOGIN PASSWORD '{verifier(seed, role, database.service)}';"
         for role in roles
@@ -45,13 +51,10 @@ ALTER ROLE CURRENT_USER SET search_path = pg_catalog;
 {_renaming(database)}{create_roles}
 GRANT {service} TO CURRENT_USER;
 ALTER ROLE {read_only} CONNECTION LIMIT {READER_BACKENDS};
-ALTER ROLE {read_only} SET default_transaction_read_only = on;
-ALTER ROLE {read_only} SET statement_timeout = '{READER_QUERY_SECONDS - 10}s';
-ALTER ROLE {read_only} SET client_connection_check_interval = '10s';
+{settings}
 {create_database}
 REVOKE ALL ON DATABASE {service} FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE {service} TO {service};
-GRANT CONNECT ON DATABASE {service} TO {read_only};
+{admission(service, read_only)}\
 \\connect {service}
 BEGIN;
 DO $$
@@ -75,10 +78,7 @@ EXCEPTION
             RAISE WARNING '{database.read_only_role} may create tables in schema public';
         END IF;
 END $$;
-ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT USAGE ON SCHEMAS TO {read_only};
-ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON TABLES TO {read_only};
-ALTER DEFAULT PRIVILEGES FOR ROLE {service} GRANT SELECT ON SEQUENCES TO {read_only};
-{_withholding(database)}{_reading(database)}{passwords}
+{reading(service, read_only)}{_withholding(database)}{_reading(database)}{passwords}
 COMMIT;
 """  # noqa: S608 - names were checked
 
@@ -116,7 +116,7 @@ def _withholding(database: Database) -> str:
     """
     service, reader = database.service, database.read_only_role
     withheld = f"""p.pronamespace = 'pg_catalog'::pg_catalog.regnamespace
-            AND p.proname ~ '{WITHHELD}'
+            AND p.proname ~ '^({NOT_FOR_READERS})$'
             AND pg_catalog.has_function_privilege('{reader}', p.oid, 'EXECUTE')"""
     return f"""\
 DO $$
