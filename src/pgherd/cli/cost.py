@@ -17,10 +17,10 @@ from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.cli.words import few
 from pgherd.decide.cost import FleetCost, Poolers, fleet_cost
-from pgherd.decide.prices import PriceTable
 from pgherd.engine import Engine, Observation, Unknown
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Fleet
+from pgherd.prices.table import PriceTable
 
 
 def _poolers(fleet: Fleet) -> Mapping[str, Poolers]:

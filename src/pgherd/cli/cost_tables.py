@@ -12,7 +12,6 @@ from typing import Any
 from pgherd.cli.words import listed, number
 from pgherd.decide.cost import (
     HOURS,
-    Change,
     Charge,
     DatabaseCost,
     FleetCost,
@@ -20,10 +19,12 @@ from pgherd.decide.cost import (
     estimates,
     storage_gb,
 )
-from pgherd.decide.prices import PriceTable, format_money
+from pgherd.decide.cost_change import Change
 from pgherd.engine import Unknown
 from pgherd.fleet.desired import Environment
 from pgherd.fleet.summary import Table
+from pgherd.prices.money import format_money
+from pgherd.prices.table import PriceTable
 from pgherd.units import format_bytes
 
 LOCAL = "local"

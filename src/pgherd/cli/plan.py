@@ -18,11 +18,11 @@ from pgherd.cli.tables import print_table
 from pgherd.cli.words import few, number
 from pgherd.control.up import Preview, preview
 from pgherd.decide.actions import Action, Interruption, subject, summary
-from pgherd.decide.cost import Change, cost_change
+from pgherd.decide.cost_change import Change, cost_change
 from pgherd.decide.plan import Plan
-from pgherd.decide.prices import PriceTable
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.summary import Table
+from pgherd.prices.table import PriceTable
 
 
 @click.command()

@@ -25,7 +25,7 @@ def prices_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def with_prices(*args: Any, prices_file: Path | None, **kwargs: Any) -> Any:
-        from pgherd.decide.prices import SHIPPED, load_prices
+        from pgherd.prices.file import SHIPPED, load_prices
 
         return command(*args, prices=load_prices(prices_file or SHIPPED), **kwargs)
 

@@ -7,38 +7,29 @@ seen is not guessed: it counts nowhere, and is named.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
-from pgherd.decide.actions import (
-    CreateDatabase,
-    DatabaseAction,
-    DeleteDatabase,
-    SetOcpus,
-    SetReplicas,
-    StartDatabase,
-    StopDatabase,
-)
-from pgherd.decide.plan import Observations, Plan
-from pgherd.decide.prices import (
+from pgherd.decide.plan import Observations
+from pgherd.engine import DatabaseState, ObservedDatabase, Unknown
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Database, DatabaseId, Fleet
+from pgherd.prices.money import to_cents
+from pgherd.prices.table import (
     EnginePrices,
     Performance,
     PoolerPrices,
     Price,
     PriceTable,
     Series,
-    to_cents,
 )
-from pgherd.engine import DatabaseState, Observation, ObservedDatabase, Unknown
-from pgherd.errors import InputError
-from pgherd.fleet.desired import Database, DatabaseId, Fleet
 
 HOURS = 730
 """Hours in a month: a twelfth of a year."""
 
 _TERABYTE = 10**12
-_NOTHING = Decimal("0.00")
+NOTHING = Decimal("0.00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +80,7 @@ class Month:
     @property
     def total(self) -> Decimal:
         """What they cost together."""
-        return sum(self.environments.values(), _NOTHING)
+        return sum(self.environments.values(), NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,33 +126,14 @@ class FleetCost:
         """The sums, with the poolers of these environments, or of all."""
         names = dict.fromkeys(c.database.id.environment for c in self.databases)
         sums = {
-            name: self.poolers.get(name, _NOTHING)
+            name: self.poolers.get(name, NOTHING)
             if with_poolers is None or name in with_poolers
-            else _NOTHING
+            else NOTHING
             for name in names
         }
         for priced, cost in costs:
             sums[priced.database.id.environment] += cost
         return Month(sums)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a month costs before and after the steps of a plan.
-
-    `unknown` are databases that count nowhere, since they or their size are not seen.
-    `without_storage` have left the fleet file: nothing says how much storage they have.
-    """
-
-    before: Decimal
-    after: Decimal
-    unknown: tuple[DatabaseId, ...] = ()
-    without_storage: tuple[DatabaseId, ...] = ()
-
-    @property
-    def amount(self) -> Decimal:
-        """How much more a month costs afterwards."""
-        return self.after - self.before
 
 
 def fleet_cost(
@@ -188,28 +160,6 @@ def pooler_cost(poolers: Poolers, prices: EnginePrices) -> Decimal:
     ocpu, gb = prices.poolers.compute_per_ocpu_hour, prices.poolers.memory_per_gb_hour
     hour = poolers.ocpus * ocpu.price + poolers.memory_gb * gb.price
     return to_cents(poolers.machines * HOURS * hour)
-
-
-def cost_change(fleet: Fleet, plan: Plan, observations: Observations, table: PriceTable) -> Change:
-    """What the steps of a plan change, from what is seen now."""
-    wanted = {(d.environment.engine, d.id): d for d in fleet.databases}
-    sizes = dict(_held(fleet, observations))
-    before = after = _NOTHING
-    for holding, size in sizes.items():
-        if isinstance(size, Size):
-            before += _cost(holding, size, wanted, table)
-    planned = {(part.engine, d.id): d.steps for part in plan.environments for d in part.databases}
-    for holding in sizes.keys() | planned.keys():
-        size_now = sizes.get(holding)
-        if not isinstance(size_now, Unknown):
-            left = _after(planned.get(holding, ()), size_now, wanted.get(holding))
-            after += _cost(holding, left, wanted, table) if left else _NOTHING
-    return Change(
-        before,
-        after,
-        tuple(sorted(id for (_, id), size in sizes.items() if isinstance(size, Unknown))),
-        tuple(sorted(h[1] for h, s in sizes.items() if isinstance(s, Size) and h not in wanted)),
-    )
 
 
 def estimates(cost: FleetCost, table: PriceTable) -> dict[str, str]:
@@ -240,7 +190,7 @@ def _database_cost(
     series = prices.series_for(database.ocpus.max)
 
     def charge(size: Size) -> Charge:
-        return Charge(size, _month_of(size, prices, series))
+        return Charge(size, month_cost(size, prices, series))
 
     limit = prices.storage_limit
     most = database.storage.max_bytes
@@ -251,13 +201,14 @@ def _database_cost(
         database,
         priced_as,
         series,
-        charge(_initial(database)),
+        charge(initial_size(database)),
         charge(current) if isinstance(current, Size) else current,
         charge(maximum),
     )
 
 
-def _initial(database: Database) -> Size:
+def initial_size(database: Database) -> Size:
+    """The size that `up` makes it with."""
     nodes = 1 + database.replicas.min
     return Size(nodes, database.ocpus.initial, database.storage.initial_bytes)
 
@@ -271,11 +222,12 @@ def _current(database: Database, observations: Observations) -> Size | Unknown |
         return None
     storage_bytes = database.storage.initial_bytes
     if isinstance(found, ObservedDatabase) and found.state is DatabaseState.STOPPED:
-        return _size(replace(found, ocpus=found.ocpus or 0), storage_bytes)
-    return _size(found, storage_bytes)
+        return seen_size(replace(found, ocpus=found.ocpus or 0), storage_bytes)
+    return seen_size(found, storage_bytes)
 
 
-def _size(seen: ObservedDatabase | Unknown, storage_bytes: int) -> Size | Unknown:
+def seen_size(seen: ObservedDatabase | Unknown, storage_bytes: int) -> Size | Unknown:
+    """What is charged for it; Unknown where too little of it is seen."""
     if isinstance(seen, Unknown):
         return seen
     if seen.ocpus is None:
@@ -285,70 +237,16 @@ def _size(seen: ObservedDatabase | Unknown, storage_bytes: int) -> Size | Unknow
     return Size(nodes, seen.ocpus, storage_bytes, seen.state is not DatabaseState.STOPPED)
 
 
-def _month_of(size: Size, prices: EnginePrices, series_name: str) -> Decimal:
+def month_cost(size: Size, prices: EnginePrices, series_name: str) -> Decimal:
+    """What a month of a database of this size costs in one of the engine's series."""
     series = prices.series[series_name]
     memory = series.memory_gb_per_ocpu * series.memory_per_gb_hour.price
     hour = series.service_per_ocpu_hour.price + series.compute_per_ocpu_hour.price + memory
     gb_month = prices.storage_per_gb_month.price
     if prices.performance is not None:
         gb_month += prices.performance.units_per_gb * prices.performance.unit_per_gb_month.price
-    nodes = size.nodes * size.ocpus * HOURS * hour if size.runs else _NOTHING
+    nodes = size.nodes * size.ocpus * HOURS * hour if size.runs else NOTHING
     return to_cents(nodes + storage_gb(size, prices) * gb_month)
-
-
-_Holding = tuple[str, DatabaseId]
-"""A database and the engine that has it."""
-
-
-def _held(fleet: Fleet, observations: Observations) -> Iterator[tuple[_Holding, Size | Unknown]]:
-    """All that any engine has, in the fleet file or not, with its size as it is seen."""
-    storage = {d.id: d.storage.initial_bytes for d in fleet.databases}
-    for engine, seen in observations.items():
-        if isinstance(seen, Observation):
-            for id, found in seen.databases.items():
-                yield (engine, id), _size(found, storage.get(id, 0))
-        else:
-            for database in fleet.databases:
-                if database.environment.engine == engine:
-                    yield (engine, database.id), seen
-
-
-def _cost(
-    holding: _Holding, size: Size, wanted: Mapping[_Holding, Database], table: PriceTable
-) -> Decimal:
-    prices = table.engines[table.priced_as(holding[0])]
-    database = wanted.get(holding)
-    largest = max(size.ocpus, database.ocpus.max if database else 0)
-    return _month_of(size, prices, prices.series_for(largest))
-
-
-def _after(
-    steps: Iterable[DatabaseAction], size: Size | None, database: Database | None
-) -> Size | None:
-    """The size that a database has after its steps, None where it is not there any more."""
-    for step in steps:
-        match step:
-            case CreateDatabase() if database is not None:
-                size = replace(_initial(database), nodes=1)
-            case DeleteDatabase():
-                size = None
-            case _ if size is not None:
-                size = _changed(size, step)
-    return size
-
-
-def _changed(size: Size, step: DatabaseAction) -> Size:
-    match step:
-        case SetReplicas():
-            return replace(size, nodes=1 + step.target)
-        case SetOcpus():
-            return replace(size, ocpus=step.target)
-        case StartDatabase():
-            return replace(size, runs=True)
-        case StopDatabase():
-            return replace(size, runs=False)
-        case _:
-            return size
 
 
 def _estimated(

@@ -11,10 +11,10 @@ from pgherd.cli.cost_tables import cost_json, cost_notes, cost_tables
 from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
 from pgherd.decide.cost import Poolers, fleet_cost
-from pgherd.decide.prices import SHIPPED, load_prices
 from pgherd.engine import Engine
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Fleet
+from pgherd.prices.file import SHIPPED, load_prices
 from pgherd.testing.fleets import database, fleet
 from pgherd.testing.memory import MemoryEngine
 

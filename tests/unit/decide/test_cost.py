@@ -10,19 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgherd.decide.cost import (
-    Change,
     Charge,
     FleetCost,
     Poolers,
     Size,
-    cost_change,
     estimates,
     fleet_cost,
     pooler_cost,
     storage_gb,
 )
+from pgherd.decide.cost_change import Change, cost_change
 from pgherd.decide.plan import Plan, plan
-from pgherd.decide.prices import Performance, Price, PriceTable, load_prices
 from pgherd.decide.removal import destroy_plan, stop_plan
 from pgherd.engine import (
     DatabaseState,
@@ -37,6 +35,8 @@ from pgherd.engines.known import sections
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, Replicas, Storage
 from pgherd.fleet.load import load
+from pgherd.prices.file import load_prices
+from pgherd.prices.table import Performance, Price, PriceTable
 from pgherd.testing.fleets import database, ecommerce, environment, fleet
 
 EXAMPLE = Path(__file__).parents[3] / "examples/ecommerce/fleet.yaml"

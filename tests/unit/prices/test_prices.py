@@ -5,14 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.decide.prices import (
-    SHIPPED,
-    format_money,
-    load_prices,
-    read_prices,
-    to_cents,
-)
 from pgherd.errors import InputError
+from pgherd.prices.file import SHIPPED, load_prices, read_prices
+from pgherd.prices.money import format_money, to_cents
 
 TABLE = """\
 currency: EUR
