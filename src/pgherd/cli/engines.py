@@ -9,6 +9,7 @@ from pgherd.engine import Engine
 from pgherd.engines import known
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Environment, Fleet
+from pgherd.state import state_beside, state_folder
 
 
 def open_engines(fleet: Fleet) -> Mapping[str, Engine]:
@@ -27,19 +28,7 @@ def open_engine(name: str, fleet: str, environments: Sequence[Environment] = ())
     raise InputError(f"engine {name!r} is not there yet", f"write engine: {names}")
 
 
-def lock_path(fleet: str) -> Path:
-    """The fleet's lock: beside its state, so that it outlives `destroy`."""
-    root = _root(fleet)
-    return root.with_name(f"{root.name}.lock")
-
-
 def _folder(fleet: str, engine: str) -> Path:
     """The state folder is the first engine's; the others have theirs beside it."""
-    root = _root(fleet)
-    return root if engine == known.ENGINES[0].name else root.with_name(f"{root.name}.{engine}")
-
-
-def _root(fleet: str) -> Path:
-    from pgherd.engines.local.layout import default_root
-
-    return default_root(fleet)
+    is_first = engine == known.ENGINES[0].name
+    return state_folder(fleet) if is_first else state_beside(fleet, engine)

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pgherd.cli.engines import lock_path, open_engine, open_engines
+from pgherd.cli.engines import open_engine, open_engines
 from pgherd.cli.output import say
 from pgherd.engine import Engine
 from pgherd.fleet.desired import Environment, Fleet
+from pgherd.state import lock_path
 
 if TYPE_CHECKING:  # each takes a while to import
     from pgherd.control.act import Migrations

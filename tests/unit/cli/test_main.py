@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shop import Shop
 
-from pgherd.cli.engines import lock_path, open_engine
+from pgherd.cli.engines import open_engine
 from pgherd.cli.failures import errors_in
 from pgherd.cli.main import VERBS, cli, main
 from pgherd.errors import InputError, TryLater
@@ -120,8 +120,3 @@ def test_an_engine_that_is_not_there_yet_is_refused() -> None:
 def test_an_environment_on_oci_says_where_it_is() -> None:
     with pytest.raises(InputError, match="production is on engine oci and has no region"):
         open_engine("oci", "shop", [environment("production", engine="oci")])
-
-
-def test_the_lock_is_beside_the_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGHERD_STATE", "/srv/state")
-    assert lock_path("shop.eu") == Path("/srv/state/shop.eu.lock")

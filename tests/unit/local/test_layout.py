@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from local_fleet import LAYOUT
 
-from pgherd.engines.local.layout import SOCKET_PATH_LIMIT, Layout, default_root
+from pgherd.engines.local.layout import SOCKET_PATH_LIMIT, Layout
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId
 
@@ -68,21 +68,3 @@ def test_everything_is_below_the_root() -> None:
         LAYOUT.socket_folder(id, 1),
     ):
         assert path.is_relative_to(LAYOUT.root)
-
-
-def test_the_state_can_be_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PGHERD_STATE", "/srv/herd")
-    assert default_root("shop") == Path("/srv/herd/shop")
-
-
-def test_without_root_it_is_in_the_users_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PGHERD_STATE", raising=False)
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setenv("XDG_STATE_HOME", "/home/alice/state")
-    assert default_root("shop") == Path("/home/alice/state/pgherd/fleets/shop")
-
-
-def test_with_root_it_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PGHERD_STATE", raising=False)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert default_root("shop") == Path("/var/lib/pgherd/fleets/shop")

@@ -31,36 +31,6 @@ SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path (Linux unix(7), sun_path less its final zero)."""
 
 
-def default_root(fleet: str) -> Path:
-    """$PGHERD_STATE/FLEET, else /var/lib/pgherd/fleets/FLEET for root, else in XDG state.
-
-    InputError where that is a relative path and there is no folder that it is relative to.
-    """
-    if state := os.environ.get("PGHERD_STATE"):
-        try:
-            return Path(state).absolute() / fleet
-        except FileNotFoundError:
-            raise InputError(
-                f"PGHERD_STATE is {state}, and the current folder is gone",
-                "set PGHERD_STATE to an absolute path",
-            ) from None
-    if os.geteuid() == 0:
-        return Path("/var/lib/pgherd/fleets") / fleet
-    home = os.environ.get("XDG_STATE_HOME", "")
-    # A relative path there is to be ignored (XDG Base Directory Specification).
-    base = Path(home) if home.startswith("/") else _home() / ".local/state"
-    return base / "pgherd/fleets" / fleet
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:
-        raise InputError(
-            f"user {os.geteuid()} has no home directory", "set PGHERD_STATE to a folder for state"
-        ) from None
-
-
 def data_plane_owner() -> Owner:
     """The unprivileged user: `postgres` when root asks, else whoever asks."""
     if os.geteuid() != 0:
