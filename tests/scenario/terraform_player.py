@@ -24,9 +24,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pgherd.engines.oci.blueprint import Kind
+from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.kinds import CALLS
+from pgherd.engines.oci.refusals import NotFound
 from pgherd.engines.oci.regions import domains
-from pgherd.engines.oci.sdk import Cloud, NotFound, body
+from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.terraform_schema_check import expressions
 from pgherd.engines.oci.waiting import until, work_done
 from pgherd.pki.authority import Authority

@@ -21,9 +21,9 @@ from oci_shop import OWN, OWN_KEY, PARENT, SHOP, fleet
 
 from pgherd.engines.oci import blueprint
 from pgherd.engines.oci.blueprint import ANYWHERE, RULES, Kind, Reference, Rule, Thing
+from pgherd.engines.oci.bodies import CLIENTS, body
 from pgherd.engines.oci.kinds import CALLS
 from pgherd.engines.oci.names import KEY, SERVICE, Owner
-from pgherd.engines.oci.sdk import CLIENTS, body
 from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.shapes import Shape, choose
 from pgherd.fleet.desired import Backup, Database, Environment, Replicas

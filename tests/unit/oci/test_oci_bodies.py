@@ -11,7 +11,7 @@ from oci.base_client import BaseClient
 from oci.psql import models
 from oci.psql.models import psql_type_mapping
 
-from pgherd.engines.oci.sdk import body
+from pgherd.engines.oci.bodies import body
 
 VALUES: dict[str, Any] = {
     "display_name": "auth",

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from oci_fakes import Client, Pauses, answer, cloud, refusal
 from oci_shop import PARENT, fleet
 
-from pgherd.engines.oci.sdk import ATTEMPTS, FIRST_DELAY, PAGE, Answer, NotFound, Stale
-from pgherd.engines.oci.sdk import _of_service as translated
+from pgherd.engines.oci.refusals import NotFound, Stale
+from pgherd.engines.oci.refusals import _of_service as translated
+from pgherd.engines.oci.sdk import ATTEMPTS, FIRST_DELAY, PAGE, Answer
 from pgherd.engines.oci.section import OCI
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 

@@ -13,7 +13,8 @@ from pgherd.engines.oci.blueprint import Kind, Reference, Thing
 from pgherd.engines.oci.creation import GENERATIONS, NEWS, create_once, referring
 from pgherd.engines.oci.estate import Estate
 from pgherd.engines.oci.names import KEY, Owner
-from pgherd.engines.oci.sdk import Answer, Cloud, NotFound
+from pgherd.engines.oci.refusals import NotFound
+from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.engines.oci.secrets import Vault
 from pgherd.engines.oci.systems import Systems
 from pgherd.engines.oci.waiting import PATIENCE_FOR_NEWS

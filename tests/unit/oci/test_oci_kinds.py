@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pgherd.engines.oci.blueprint import Kind
+from pgherd.engines.oci.bodies import CLIENTS
 from pgherd.engines.oci.kinds import CALLS, GONE
-from pgherd.engines.oci.sdk import CLIENTS
 
 STATES = "LIFECYCLE_STATE_"
 

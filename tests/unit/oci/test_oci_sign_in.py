@@ -16,7 +16,9 @@ from oci.auth.signers import SecurityTokenSigner
 from oci.signer import Signer
 from oci_fakes import answer, refusal
 
-from pgherd.engines.oci.sdk import CLIENTS, CONFIG_VARIABLE, Cloud, load, sign_in
+from pgherd.engines.oci.bodies import CLIENTS
+from pgherd.engines.oci.sdk import Cloud
+from pgherd.engines.oci.sign_in import CONFIG_VARIABLE, load, sign_in
 from pgherd.errors import InputError, NeedsHuman
 
 FINGERPRINT = ":".join(["ab"] * 16)

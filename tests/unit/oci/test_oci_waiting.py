@@ -11,7 +11,8 @@ import pytest
 from oci.psql.models import WorkRequest, WorkRequestError
 from oci_fakes import Client, Pauses, answer, cloud, refusal
 
-from pgherd.engines.oci.sdk import Answer, Cloud, NotFound
+from pgherd.engines.oci.refusals import NotFound
+from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.engines.oci.waiting import (
     FIRST_DELAY,
     LONGEST_DELAY,

@@ -14,9 +14,9 @@ import pytest
 from oci_shop import KEY, OWN, OWN_KEY, PARENT, SHOP, VAULT, VCN, fleet
 
 import pgherd.engines.oci
+from pgherd.engines.oci.bodies import CLIENTS
 from pgherd.engines.oci.kinds import CALLS
 from pgherd.engines.oci.policy import NOT_VERIFIED, policy
-from pgherd.engines.oci.sdk import CLIENTS
 from pgherd.errors import InputError
 
 GOLDEN = Path(__file__).parents[2] / "golden/oci/policy.txt"

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgherd.engine import BackupHistory, BackupState, ObservedBackup, Window
+from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.names import Owner, retry_token
-from pgherd.engines.oci.sdk import Cloud, body
+from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.waiting import until, work_done
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import DatabaseId

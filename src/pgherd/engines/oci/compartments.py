@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.names import DESTROYED, REGIONS, Owner, retry_token
-from pgherd.engines.oci.sdk import Cloud, body
+from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.waiting import until
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Environment

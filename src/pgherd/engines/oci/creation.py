@@ -15,7 +15,8 @@ from typing import Any
 from pgherd.engines.oci.blueprint import resolved
 from pgherd.engines.oci.kinds import GONE
 from pgherd.engines.oci.names import Owner
-from pgherd.engines.oci.sdk import Answer, Cloud, NotFound
+from pgherd.engines.oci.refusals import NotFound
+from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.engines.oci.waiting import PATIENCE_FOR_NEWS, until
 from pgherd.errors import NeedsHuman, TryLater
 

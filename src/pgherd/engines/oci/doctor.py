@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from pgherd.engine import Capability
-from pgherd.engines.oci import compartments, limits, sdk, shapes
+from pgherd.engines.oci import compartments, limits, shapes
+from pgherd.engines.oci.refusals import NotFound
 from pgherd.engines.oci.regions import domains, subscribed
-from pgherd.engines.oci.sdk import Cloud, NotFound
+from pgherd.engines.oci.sdk import Cloud
+from pgherd.engines.oci.sign_in import load, sign_in
 from pgherd.engines.oci.section import OCI
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Environment
@@ -36,7 +38,7 @@ async def capabilities(
 ) -> Sequence[Capability]:
     """All checks, the required ones first; without an environment, of the default profile."""
     try:
-        oci = sdk.load()
+        oci = load()
     except PgherdError as error:
         return [Capability("SDK", False, error.message, error.hint)]
     found = [Capability("SDK", True, f"oci {oci.__version__}")]
@@ -73,7 +75,7 @@ async def _checks(environment: Environment, cloud: Cloud) -> AsyncIterator[Capab
 
 async def _default_profile(open_cloud: OpenCloud) -> list[Capability]:
     try:
-        region = sdk.sign_in(DEFAULT_PROFILE)["region"]
+        region = sign_in(DEFAULT_PROFILE)["region"]
         cloud = open_cloud(DEFAULT_PROFILE, region)
         await subscribed(cloud)
     except PgherdError as error:

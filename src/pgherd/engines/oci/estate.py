@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgherd.engines.oci.blueprint import Kind, Rule, Thing, rule_properties
+from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.creation import create_once, referring
 from pgherd.engines.oci.kinds import CALLS, GONE
 from pgherd.engines.oci.names import KEY, Owner, retry_token
-from pgherd.engines.oci.sdk import Answer, Cloud, NotFound, body
+from pgherd.engines.oci.refusals import NotFound
+from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.engines.oci.waiting import until
 from pgherd.errors import NeedsHuman, TryLater
 

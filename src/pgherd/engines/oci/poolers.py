@@ -15,12 +15,12 @@ from typing import Any
 
 from pgherd.engines.oci import routes
 from pgherd.engines.oci.blueprint import POOLER_SHAPE, Kind, pooler, pooler_addresses
+from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.cloud_init import Tier, cloud_init
 from pgherd.engines.oci.estate import Estate
 from pgherd.engines.oci.kinds import GONE
 from pgherd.engines.oci.names import KEY
 from pgherd.engines.oci.routes import METADATA_KEY, Routes
-from pgherd.engines.oci.sdk import body
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD, POOLER
 from pgherd.engines.oci.section import OCI, PoolerTier
 from pgherd.engines.oci.waiting import until

@@ -18,10 +18,10 @@ from typing import Any
 from cryptography import x509
 
 from pgherd.engines.oci.blueprint import Kind
+from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.estate import Estate
 from pgherd.engines.oci.kinds import CALLS
 from pgherd.engines.oci.names import KEY, retry_token
-from pgherd.engines.oci.sdk import body
 from pgherd.engines.oci.waiting import until
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, KeyPair

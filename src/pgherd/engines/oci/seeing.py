@@ -16,8 +16,8 @@ from typing import Any
 from pgherd.engine import Observation, ObservedDatabase, Unknown
 from pgherd.engines.oci import observation, poolers
 from pgherd.engines.oci.blueprint import Kind, pooler_addresses
+from pgherd.engines.oci.refusals import NotFound
 from pgherd.engines.oci.routes import Routes
-from pgherd.engines.oci.sdk import NotFound
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Held, Move, Tenancy, moves
 from pgherd.engines.oci.waiting import together

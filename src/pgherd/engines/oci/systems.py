@@ -12,9 +12,11 @@ from typing import Any
 
 from pgherd.engines.oci import blueprint
 from pgherd.engines.oci.blueprint import Thing
+from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.creation import create_once, referring
 from pgherd.engines.oci.names import Owner, retry_token
-from pgherd.engines.oci.sdk import Answer, Cloud, NotFound, body
+from pgherd.engines.oci.refusals import NotFound
+from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.waiting import PATIENCE_FOR_NEWS, until, work_done
 from pgherd.errors import NeedsHuman, TryLater

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pgherd.engine import Usage
-from pgherd.engines.oci.sdk import Cloud, body
+from pgherd.engines.oci.bodies import body
+from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.waiting import together
 
 NAMESPACE = "oci_postgresql"

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeVar, overload
 
-from pgherd.engines.oci.sdk import Answer, Cloud, NotFound
+from pgherd.engines.oci.refusals import NotFound
+from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.errors import NeedsHuman, TryLater
 
 T = TypeVar("T")
