@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.control.migrations import AlembicMigrations, read_revision
+from pgherd.control.migrations import AlembicMigrations
+from pgherd.control.version_files import read_revision
 from pgherd.engine import Access
 from pgherd.errors import InputError
 from pgherd.fleet.desired import (
