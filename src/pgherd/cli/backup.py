@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
 
 import click
 
@@ -13,12 +10,11 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
-from pgherd.cli.words import duration
 from pgherd.control.signals import run
-from pgherd.engine import BackupHistory, BackupState, Engine, ObservedBackup
+from pgherd.engine import BackupState, Engine
 from pgherd.fleet.desired import DatabaseId, Fleet
-from pgherd.fleet.summary import Table
-from pgherd.units import format_bytes
+from pgherd.report.backups import backups_table, history_json, moment_text, windows
+from pgherd.report.words import duration
 
 
 @click.group()
@@ -41,9 +37,8 @@ def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: b
     if as_json:
         say_json(history_json(id, history))
         return
-    header = ("Backup", "Kind", "State", "Taken", "Kept until", "Size", "Region")
-    print_table(Table(f"{id}", header, tuple(_row(b) for b in history.backups)), _style)
-    for line in _windows(id, history):
+    print_table(backups_table(id, history), _style)
+    for line in windows(id, history):
         say(line)
 
 
@@ -67,55 +62,6 @@ def chosen(surroundings: Surroundings, fleet: Fleet, database: str) -> tuple[Dat
     """A database and its engine. One that was restored need not be in the fleet file."""
     id = DatabaseId.parse(database)
     return id, surroundings.engine_of(fleet, id.environment)
-
-
-def moment_text(moment: datetime) -> str:
-    """As in 2026-11-23 10:00:00."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def history_json(id: DatabaseId, history: BackupHistory) -> dict[str, Any]:
-    """What `--json` prints. Keys are only ever added."""
-    return {
-        "database": str(id),
-        "backups": [
-            {
-                "name": b.name,
-                "kind": b.kind,
-                "state": b.state.value,
-                "taken_at": b.taken_at.isoformat(),
-                "kept_until": b.kept_until and b.kept_until.isoformat(),
-                "bytes": b.bytes,
-                "region": b.region,
-            }
-            for b in history.backups
-        ],
-        "windows": [
-            {"begin": w.begin.isoformat(), "end": w.end.isoformat()} for w in history.windows
-        ],
-    }
-
-
-def _row(backup: ObservedBackup) -> tuple[str, ...]:
-    return (
-        backup.name,
-        backup.kind,
-        backup.state.value,
-        moment_text(backup.taken_at),
-        moment_text(backup.kept_until) if backup.kept_until else "",
-        format_bytes(backup.bytes) if backup.bytes else "",
-        backup.region or "",
-    )
-
-
-def _windows(id: DatabaseId, history: BackupHistory) -> Iterator[str]:
-    if not history.windows:
-        yield f"{id} cannot be restored to a point in time yet"
-    for window in history.windows:
-        yield (
-            f"can be restored to any second from {moment_text(window.begin)} "
-            f"to {moment_text(window.end)}"
-        )
 
 
 def _style(cell: str) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any
 
 import click
 
@@ -13,13 +11,11 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
-from pgherd.cli.words import number
 from pgherd.control.signals import run
 from pgherd.engine import CertificateInfo
 from pgherd.fleet.desired import Fleet
-from pgherd.fleet.summary import Table
-
-_NOW = "now"
+from pgherd.report.certificates import NOW, certificates_json, certificates_table
+from pgherd.report.words import number
 
 
 @click.command()
@@ -51,9 +47,9 @@ def certificates(
     found = asyncio.run(_list(surroundings, fleet, names))
     now = surroundings.now()
     if as_json:
-        say_json({"certificates": [_json(c, now) for c in found]})
+        say_json(certificates_json(found, now))
     else:
-        print_table(_table(found, now), lambda cell: "yellow" if cell == _NOW else "")
+        print_table(certificates_table(found, now), lambda cell: "yellow" if cell == NOW else "")
 
 
 def _rotate(surroundings: Surroundings, fleet: Fleet, names: Sequence[str]) -> None:
@@ -71,41 +67,3 @@ async def _list(
     found = [c for engine in engines for c in await engine.certificates()]
     mine = (c for c in found if c.environment in names)
     return sorted(mine, key=lambda c: (c.not_after, str(c.path)))
-
-
-def _table(found: Sequence[CertificateInfo], now: datetime) -> Table:
-    rows = tuple(
-        (
-            str(c.database or c.environment),
-            c.subject,
-            c.purpose,
-            _left(c.not_after - now),
-            "" if c.due_at is None else _left(c.due_at - now),
-        )
-        for c in found
-    )
-    header = ("Of", "Subject", "Purpose", "Ends in", "Due in")
-    return Table(number(len(found), "certificate"), header, rows)
-
-
-def _left(left: timedelta) -> str:
-    """As in 29 days, 5 h, 12 min; `now` for what has passed."""
-    minutes = int(left.total_seconds() // 60)
-    if minutes < 1:
-        return _NOW
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 2 * 24 * 60 else f"{minutes // (24 * 60)} days"
-
-
-def _json(found: CertificateInfo, now: datetime) -> dict[str, Any]:
-    return {
-        "environment": found.environment,
-        "service": found.database and found.database.service,
-        "subject": found.subject,
-        "purpose": found.purpose,
-        "not_after": found.not_after.isoformat(),
-        "due_at": found.due_at and found.due_at.isoformat(),
-        "is_due": found.due_at is not None and found.due_at <= now,
-        "path": str(found.path),
-    }

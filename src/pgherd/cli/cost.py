@@ -8,19 +8,20 @@ from dataclasses import replace
 
 import click
 
-from pgherd.cli.cost_tables import cost_json, cost_notes, cost_tables
 from pgherd.cli.failures import print_error
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
-from pgherd.cli.words import few
 from pgherd.decide.cost import FleetCost, Poolers, fleet_cost
 from pgherd.engine import Engine, Observation, Unknown
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Fleet
 from pgherd.prices.table import PriceTable
+from pgherd.report.cost_json import cost_json
+from pgherd.report.cost_tables import cost_notes, cost_tables
+from pgherd.report.words import few
 
 
 def _poolers(fleet: Fleet) -> Mapping[str, Poolers]:

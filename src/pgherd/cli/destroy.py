@@ -16,7 +16,6 @@ from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import ask, say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
-from pgherd.cli.words import duration, few, listed, number
 from pgherd.control.clock import Clock
 from pgherd.control.destroy import destroy as destroy_everything
 from pgherd.control.lookout import Lookout
@@ -28,6 +27,7 @@ from pgherd.decide.removal import destroy_plan
 from pgherd.engine import Engine
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet
+from pgherd.report.words import duration, few, listed, number
 
 
 @click.command()

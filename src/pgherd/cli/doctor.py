@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -18,7 +17,7 @@ from pgherd.engine import Capability
 from pgherd.engines.known import ENGINES, sections
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet
-from pgherd.fleet.summary import Table
+from pgherd.report.capabilities import capabilities_json, capabilities_table
 
 _UNNAMED = "fleet"
 _FIRST = ENGINES[0].name
@@ -54,7 +53,7 @@ def doctor(
     engines = (only,) if only else _engines(fleet)
     found = {name: asyncio.run(_capabilities(surroundings, name, fleet)) for name in engines}
     if as_json:
-        say_json(_json(found))
+        say_json(capabilities_json(found))
     else:
         _print(found)
         if problem is not None:
@@ -99,35 +98,11 @@ def _print(found: Mapping[str, Sequence[Capability]]) -> None:
     for index, (name, capabilities) in enumerate(found.items()):
         if index:
             say()
-        rows = tuple((c.name, _verdict(c), c.detail) for c in capabilities)
-        print_table(Table(f"engine {name}", ("What", "Available", "How it is"), rows), _style)
+        print_table(capabilities_table(name, capabilities), _style)
         for capability in capabilities:
             if capability.remedy:
                 say(f"{capability.name}: {capability.remedy}")
 
 
-def _verdict(capability: Capability) -> str:
-    if capability.available:
-        return "yes"
-    return "missing" if capability.required else "no"
-
-
 def _style(cell: str) -> str:
     return {"yes": "green", "missing": "bold red", "no": "yellow"}.get(cell, "")
-
-
-def _json(found: Mapping[str, Sequence[Capability]]) -> dict[str, Any]:
-    return {
-        "capabilities": [
-            {
-                "engine": name,
-                "name": c.name,
-                "available": c.available,
-                "required": c.required,
-                "detail": c.detail,
-                "remedy": c.remedy,
-            }
-            for name, capabilities in found.items()
-            for c in capabilities
-        ]
-    }

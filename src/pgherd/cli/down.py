@@ -11,7 +11,6 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
-from pgherd.cli.words import duration, number
 from pgherd.control.clock import Clock
 from pgherd.control.lookout import Lookout
 from pgherd.control.outcome import Outcome
@@ -22,6 +21,7 @@ from pgherd.decide.plan import Observations
 from pgherd.engine import Engine, Observation
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Fleet
+from pgherd.report.words import duration, number
 
 
 @click.command()

@@ -8,11 +8,11 @@ from typing import IO, Any
 import click
 
 from pgherd.cli.output import say
-from pgherd.cli.words import few
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.decide.database import Refusal
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.problem import ProblemReport
+from pgherd.report.words import few
 
 
 class Failed(click.ClickException):

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
 
 import click
 
-from pgherd.cli.cost_tables import change_json, change_text, stand_in_notes
 from pgherd.cli.failures import merged_refusals, print_error
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
-from pgherd.cli.words import few, number
-from pgherd.control.up import Preview, preview
-from pgherd.decide.actions import Action, Interruption, subject, summary
+from pgherd.control.up import preview
+from pgherd.decide.actions import Interruption
 from pgherd.decide.cost_change import Change, cost_change
 from pgherd.decide.plan import Plan
 from pgherd.fleet.desired import Fleet
-from pgherd.fleet.summary import Table
 from pgherd.prices.table import PriceTable
+from pgherd.report.cost_json import change_json
+from pgherd.report.cost_tables import change_text, stand_in_notes
+from pgherd.report.plan import concessions, plan_json, plan_table
+from pgherd.report.words import few
 
 
 @click.command()
@@ -55,7 +54,7 @@ def plan(
         say_json(plan_json(found) | {"cost": change_json(change, prices)})
         return
     _print(found.plan)
-    for text, ids in _concessions(found).items():
+    for text, ids in concessions(found).items():
         say(f"{few(ids)}: {text}", lead="less than asked for: ", fg="yellow")
     if not found.plan.is_empty:
         _print_cost(fleet, change, prices)
@@ -67,41 +66,6 @@ def plan(
         print_error(f"{trouble.subject}: {trouble.error.message}", trouble.error.hint)
 
 
-def _concessions(found: Preview) -> dict[str, list[str]]:
-    """Each with the databases that make it."""
-    concessions: dict[str, list[str]] = {}
-    for id, text in found.concessions:
-        concessions.setdefault(text, []).append(str(id))
-    return concessions
-
-
-def plan_json(found: Preview) -> dict[str, Any]:
-    """What `--json` prints. Keys are only ever added."""
-    plan = found.plan
-    return {
-        "steps": [_step_json(step) for step in plan.steps],
-        "refused": [
-            {"subject": r.subject, "message": r.message, "hint": r.hint, "flag": r.flag}
-            for r in plan.refused
-        ],
-        "unknown": [{"subject": u.subject, "reason": u.reason} for u in plan.unknown],
-        "troubles": [
-            {"subject": t.subject, "message": t.error.message, "hint": t.error.hint}
-            for t in found.troubles
-        ],
-        "concessions": [{"subject": str(id), "message": text} for id, text in found.concessions],
-    }
-
-
-def _step_json(step: Action) -> dict[str, str]:
-    return {
-        "subject": subject(step),
-        "action": summary(step),
-        "reason": step.reason,
-        "interruption": step.interruption.value,
-    }
-
-
 def _print(found: Plan) -> None:
     if found.is_empty:
         if found.refused or found.unknown:
@@ -109,17 +73,7 @@ def _print(found: Plan) -> None:
         else:
             say("nothing to do: everything is as the fleet file says")
         return
-    title = number(len(found.steps), "step")
-    header = ("Database", "Action", "Reason", "Interruption")
-    print_table(Table(title, header, tuple(_rows(found))), _style)
-
-
-def _rows(found: Plan) -> Iterator[tuple[str, ...]]:
-    last = ""
-    for step in found.steps:
-        name = subject(step)
-        yield ("" if name == last else name, summary(step), step.reason, step.interruption.value)
-        last = name
+    print_table(plan_table(found), _style)
 
 
 def _print_cost(fleet: Fleet, change: Change, prices: PriceTable) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from pgherd.cli.headway import Activity, Headway
 from pgherd.cli.output import say, styled
-from pgherd.cli.words import duration, past
 from pgherd.control.clock import Clock
 from pgherd.control.events import (
     Event,
@@ -27,6 +26,7 @@ from pgherd.control.events import (
 )
 from pgherd.decide.actions import EnsureEnvironment, subject, summary
 from pgherd.fleet.desired import DatabaseId, Fleet
+from pgherd.report.words import duration, past
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,12 +10,12 @@ import click
 
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_lines
-from pgherd.cli.words import listed
 from pgherd.engines.declaration import Declaration, Document, Option, OwnFile
 from pgherd.engines.known import ENGINES
 from pgherd.errors import InputError
 from pgherd.files import write
 from pgherd.fleet.desired import Environment, Fleet
+from pgherd.report.words import listed
 
 
 def group(engines: Sequence[Declaration]) -> click.Group:

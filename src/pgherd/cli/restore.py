@@ -6,17 +6,17 @@ from datetime import UTC, datetime
 
 import click
 
-from pgherd.cli.backup import moment_text
 from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import ask, say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
-from pgherd.cli.words import duration
 from pgherd.control.clock import Patience
 from pgherd.control.restore import restore as restore_database
 from pgherd.control.restore import restored
 from pgherd.control.signals import run
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Fleet
+from pgherd.report.backups import moment_text
+from pgherd.report.words import duration
 from pgherd.units import quoted
 
 

@@ -13,19 +13,30 @@ import click
 from pgherd.cli.down import ensure_known
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json, styled
-from pgherd.cli.sight import Sight, sights, sights_json
-from pgherd.cli.status_tables import state_style, status_tables
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import drawn, print_table
 from pgherd.control.lookout import Lookout
-from pgherd.engine import Engine
+from pgherd.engine import DatabaseState, Engine, InstanceState
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Fleet
+from pgherd.report.status import ABSENT, Sight, sights, sights_json
+from pgherd.report.status_tables import status_tables
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 _WATCH_SECONDS = 1.0
+_STYLES = {
+    DatabaseState.RUNNING.value: "green",
+    InstanceState.STREAMING.value: "green",
+    DatabaseState.DEGRADED.value: "yellow",
+    DatabaseState.STARTING.value: "yellow",
+    DatabaseState.UNAVAILABLE.value: "bold red",
+    InstanceState.FAILED.value: "bold red",
+    DatabaseState.UNKNOWN.value: "bold red",
+    DatabaseState.STOPPED.value: "dim",
+    ABSENT: "dim",
+}
 
 
 @click.command()
@@ -69,7 +80,7 @@ def _print(fleet: Fleet, found: Sequence[Sight], target: str | None, *, as_json:
     for index, (table, notes) in enumerate(status_tables(found, target)):
         if index:
             say()
-        print_table(table, state_style)
+        print_table(table, _style)
         for note in notes:
             say(note)
 
@@ -115,6 +126,11 @@ def _screen(
     found: Sequence[Sight], target: str | None, console: Console
 ) -> Iterator[RenderableType]:
     for table, notes in status_tables(found, target):
-        yield from drawn(table, console, state_style)
+        yield from drawn(table, console, _style)
         yield from (styled(note) for note in notes)
         yield styled()
+
+
+def _style(cell: str) -> str:
+    """The colour of a cell that is a state; none for any other."""
+    return _STYLES.get(cell, "")

@@ -1,4 +1,4 @@
-"""What `pgherd cost` prints: tables and notes for people, JSON for programs.
+"""What `pgherd cost` shows to people: tables, and notes on them.
 
 Pure functions from costs to cells. Amounts stand right aligned: people compare them by length.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
-from pgherd.cli.words import listed, number
 from pgherd.decide.cost import (
     HOURS,
     Charge,
@@ -17,7 +15,6 @@ from pgherd.decide.cost import (
     FleetCost,
     Month,
     estimates,
-    storage_gb,
 )
 from pgherd.decide.cost_change import Change
 from pgherd.engine import Unknown
@@ -25,11 +22,12 @@ from pgherd.fleet.desired import Environment
 from pgherd.fleet.summary import Table
 from pgherd.prices.money import format_money
 from pgherd.prices.table import PriceTable
+from pgherd.report.status import ABSENT
+from pgherd.report.words import listed, number
 from pgherd.units import format_bytes
 
 LOCAL = "local"
 NOT_KNOWN = "not known"
-ABSENT = "absent"
 IN_ALL = "in all"
 NOT_COUNTED = ("backups", "traffic", "keys")
 
@@ -63,7 +61,7 @@ def cost_notes(cost: FleetCost, prices: PriceTable) -> Iterator[str]:
         yield f"maximum storage of {databases} counts as {limit}, where the service ends"
     for reason in dict.fromkeys(estimates(cost, prices).values()):
         yield f"estimate: {reason}"
-    yield f"not counted: {listed(_left_out(cost, prices))}"
+    yield f"not counted: {listed(left_out(cost, prices))}"
 
 
 def stand_in_notes(environments: Sequence[Environment], prices: PriceTable) -> Iterator[str]:
@@ -92,47 +90,6 @@ def change_text(change: Change, prices: PriceTable) -> str:
         f"without the storage of {gone} not in the fleet file" if change.without_storage else "",
     ]
     return "; ".join(filter(None, [text, *rest]))
-
-
-def cost_json(cost: FleetCost, prices: PriceTable, *, current: bool) -> dict[str, Any]:
-    """What `--json` prints. Keys are only ever added."""
-    environments = {c.database.environment.name: c.database.environment for c in cost.databases}
-    return {
-        "currency": prices.currency,
-        "as_of": prices.as_of.isoformat(),
-        "month": {
-            "initial": _month_json(cost.initial),
-            "current": current_json(cost) if current else None,
-            "maximum": _month_json(cost.maximum),
-        },
-        "databases": [_database_json(c, prices) for c in cost.databases],
-        "poolers": {name: _amount(each) for name, each in cost.poolers.items()},
-        "source": prices.source,
-        "priced_as": {n: prices.priced_as(e.engine) for n, e in environments.items()},
-        "estimates": estimates(cost, prices),
-        "not_counted": _left_out(cost, prices),
-    }
-
-
-def current_json(cost: FleetCost) -> dict[str, Any]:
-    """The current month; `unknown` are databases that are in no sum, and why."""
-    unknown = {str(id): reason for id, reason in cost.unseen.items()}
-    return {**_month_json(cost.current), "unknown": unknown}
-
-
-def change_json(change: Change, prices: PriceTable) -> dict[str, Any]:
-    """What `plan --json` says of the cost. Keys are only ever added."""
-    return {
-        "currency": prices.currency,
-        "as_of": prices.as_of.isoformat(),
-        "month": {
-            "before": _amount(change.before),
-            "after": _amount(change.after),
-            "change": _amount(change.amount),
-        },
-        "unknown": [str(id) for id in change.unknown],
-        "without_storage": [str(id) for id in change.without_storage],
-    }
 
 
 def _table(title: str, first: str, rows: Sequence[_Row], *, current: bool) -> Table:
@@ -201,45 +158,10 @@ def _is_cut_off(cost: DatabaseCost) -> bool:
     return most is None or most > cost.maximum.size.storage_bytes
 
 
-def _left_out(cost: FleetCost, prices: PriceTable) -> list[str]:
+def left_out(cost: FleetCost, prices: PriceTable) -> list[str]:
+    """What these amounts do not count."""
     engines = [prices.engines[c.priced_as] for c in cost.databases]
     counted = all(e.performance and e.performance.units_per_gb for e in engines)
     units = () if counted else ("performance units",)
     pooled = all(c.database.id.environment in cost.poolers for c in cost.databases)
     return [*NOT_COUNTED, *units, *(() if pooled else ("pooler machines",))]
-
-
-def _amount(amount: Decimal) -> float:
-    """Cents are exact in JSON's text, whatever they are in between."""
-    return float(amount)
-
-
-def _month_json(month: Month) -> dict[str, Any]:
-    environments = {name: _amount(each) for name, each in month.environments.items()}
-    return {"total": _amount(month.total), "environments": environments}
-
-
-def _database_json(cost: DatabaseCost, prices: PriceTable) -> dict[str, Any]:
-    current = cost.current
-    return {
-        "environment": cost.database.id.environment,
-        "service": cost.database.id.service,
-        "name": cost.database.name,
-        "engine": cost.database.environment.engine,
-        "series": cost.series,
-        "initial": _charge_json(cost, cost.initial, prices),
-        "current": _charge_json(cost, current, prices) if isinstance(current, Charge) else None,
-        "maximum": _charge_json(cost, cost.maximum, prices),
-    }
-
-
-def _charge_json(cost: DatabaseCost, charge: Charge, prices: PriceTable) -> dict[str, Any]:
-    size = charge.size
-    return {
-        "nodes": size.nodes,
-        "ocpus": size.ocpus,
-        "runs": size.runs,
-        "storage_bytes": size.storage_bytes,
-        "storage_gb": float(storage_gb(size, prices.engines[cost.priced_as])),
-        "cost": _amount(charge.cost),
-    }

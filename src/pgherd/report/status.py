@@ -1,4 +1,4 @@
-"""Each database of a fleet as it is seen beside what the fleet file says: what `status` shows."""
+"""Each database of a fleet as it is seen, beside what the fleet file says."""
 
 from __future__ import annotations
 

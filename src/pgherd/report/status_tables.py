@@ -1,4 +1,4 @@
-"""What `pgherd status` prints for people: a table an environment, or one database with all of it.
+"""What `pgherd status` shows to people: a table an environment, or one database with all of it.
 
 Pure functions from sights to cells. Instances are short here (`2` for `order-2`): a row is a line.
 """
@@ -8,29 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pgherd.cli.sight import ABSENT, Sight
-from pgherd.cli.words import listed, number
-from pgherd.engine import DatabaseState, InstanceState, ObservedDatabase, ObservedInstance, Role
+from pgherd.engine import ObservedDatabase, ObservedInstance, Role
 from pgherd.fleet.summary import Table
+from pgherd.report.status import Sight
+from pgherd.report.words import listed, number
 from pgherd.units import rounded_bytes
 
 _HEADER = ("Database", "State", "Primary", "Replicas", "OCPUs", "Durability")
-_STYLES = {
-    DatabaseState.RUNNING.value: "green",
-    InstanceState.STREAMING.value: "green",
-    DatabaseState.DEGRADED.value: "yellow",
-    DatabaseState.STARTING.value: "yellow",
-    DatabaseState.UNAVAILABLE.value: "bold red",
-    InstanceState.FAILED.value: "bold red",
-    DatabaseState.UNKNOWN.value: "bold red",
-    DatabaseState.STOPPED.value: "dim",
-    ABSENT: "dim",
-}
-
-
-def state_style(cell: str) -> str:
-    """The colour of a cell that is a state; none for any other."""
-    return _STYLES.get(cell, "")
 
 
 def status_tables(

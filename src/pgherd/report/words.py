@@ -1,4 +1,4 @@
-"""What is done, in the words that commands print."""
+"""What is done, and how much, in words."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import pytest
 from click.testing import CliRunner, Result
 from shop import AUTH, FLEET, Shop
 
-from pgherd.cli.cost_tables import cost_json, cost_notes, cost_tables
 from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
 from pgherd.decide.cost import Poolers, fleet_cost
@@ -15,6 +14,8 @@ from pgherd.engine import Engine
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Fleet
 from pgherd.prices.file import SHIPPED, load_prices
+from pgherd.report.cost_json import cost_json
+from pgherd.report.cost_tables import cost_notes, cost_tables
 from pgherd.testing.fleets import database, fleet
 from pgherd.testing.memory import MemoryEngine
 

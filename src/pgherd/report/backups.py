@@ -1,0 +1,68 @@
+"""What a database can be restored to, as people and as programs read of it. Times are UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from pgherd.engine import BackupHistory, ObservedBackup
+from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.summary import Table
+from pgherd.units import format_bytes
+
+
+def backups_table(id: DatabaseId, history: BackupHistory) -> Table:
+    """A row for each backup."""
+    header = ("Backup", "Kind", "State", "Taken", "Kept until", "Size", "Region")
+    return Table(f"{id}", header, tuple(_row(b) for b in history.backups))
+
+
+def windows(id: DatabaseId, history: BackupHistory) -> Iterator[str]:
+    """To which seconds it can be restored, a line for each stretch of them."""
+    if not history.windows:
+        yield f"{id} cannot be restored to a point in time yet"
+    for window in history.windows:
+        yield (
+            f"can be restored to any second from {moment_text(window.begin)} "
+            f"to {moment_text(window.end)}"
+        )
+
+
+def moment_text(moment: datetime) -> str:
+    """As in 2026-11-23 10:00:00."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def history_json(id: DatabaseId, history: BackupHistory) -> dict[str, Any]:
+    """As programs read of it. Keys are only ever added."""
+    return {
+        "database": str(id),
+        "backups": [
+            {
+                "name": b.name,
+                "kind": b.kind,
+                "state": b.state.value,
+                "taken_at": b.taken_at.isoformat(),
+                "kept_until": b.kept_until and b.kept_until.isoformat(),
+                "bytes": b.bytes,
+                "region": b.region,
+            }
+            for b in history.backups
+        ],
+        "windows": [
+            {"begin": w.begin.isoformat(), "end": w.end.isoformat()} for w in history.windows
+        ],
+    }
+
+
+def _row(backup: ObservedBackup) -> tuple[str, ...]:
+    return (
+        backup.name,
+        backup.kind,
+        backup.state.value,
+        moment_text(backup.taken_at),
+        moment_text(backup.kept_until) if backup.kept_until else "",
+        format_bytes(backup.bytes) if backup.bytes else "",
+        backup.region or "",
+    )
