@@ -14,6 +14,7 @@ from pgherd.fleet.summary import Table, tables
 from pgherd.fleet.values_table import database_table, origin_tables
 from pgherd.report.fleet import fleet_json
 
+
 @click.command()
 @click.argument("database", metavar="[ENVIRONMENT/SERVICE]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print every resolved value as JSON.")

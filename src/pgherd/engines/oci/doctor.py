@@ -12,8 +12,8 @@ from pgherd.engines.oci import compartments, limits, shapes
 from pgherd.engines.oci.refusals import NotFound
 from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud
-from pgherd.engines.oci.sign_in import load, sign_in
 from pgherd.engines.oci.section import OCI
+from pgherd.engines.oci.sign_in import load, sign_in
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Environment
 

@@ -19,9 +19,9 @@ from typing import Any
 
 from pgherd.engines.oci.bodies import CLIENTS
 from pgherd.engines.oci.refusals import ENDPOINT_VARIABLE, Stale, first_line, translated
+from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.sign_in import load, new_signer, sign_in
 from pgherd.errors import InputError, PgherdError, TryLater
-from pgherd.engines.oci.section import OCI
 from pgherd.fleet.desired import Environment
 
 TIMEOUT = (10, 60)
