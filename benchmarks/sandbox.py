@@ -97,14 +97,11 @@ class Sandbox:
 
     def processes(self) -> dict[int, str]:
         """Every process of the fleet and its kind."""
-        agents = set(self._agents())
-        found = dict.fromkeys(agents, "agent")
+        found = dict(self._agents())
         for pid in _pids():
             folder = _link(pid, "cwd")
             if folder == str(self.root) or folder.startswith(f"{self.root}/"):
                 found[pid] = _kind(pid)
-            elif _parent(pid) in agents and b"pgherd.engines.local.forkserver" in _command(pid):
-                found[pid] = "fork server"
         return found
 
     def expect_silence(self, after: str, seconds: float = 5.0) -> None:
@@ -116,9 +113,14 @@ class Sandbox:
                 raise FailedError(f"{seconds:.0f} s after pgherd {after} still run: {kinds}")
             time.sleep(0.1)
 
-    def _agents(self) -> Iterator[int]:
-        wanted = [b"pgherd.engines.local.agent", os.fsencode(self.root)]
-        return (pid for pid in _pids() if _command(pid)[-2:] == wanted)
+    def _agents(self) -> Iterator[tuple[int, str]]:
+        """The agent, its keeper and its fork server: they work nowhere."""
+        root, module = os.fsencode(self.root), b"pgherd.engines.local."
+        for pid in _pids():
+            words = _command(pid)
+            if root in words and any(w.startswith(module) for w in words) and _works_nowhere(pid):
+                is_server = b"pgherd.engines.local.forkserver" in words
+                yield pid, "fork server" if is_server else "agent"
 
     def remove(self) -> None:
         """Nothing of it is left: no process, no file."""
@@ -230,8 +232,8 @@ def _command(pid: int) -> list[bytes]:
         return []
 
 
-def _parent(pid: int) -> int:
-    return int(fields[1]) if (fields := _stat(pid)) else 0
+def _works_nowhere(pid: int) -> bool:
+    return _link(pid, "cwd") == "/"
 
 
 def _stat(pid: int) -> list[str]:

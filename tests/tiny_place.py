@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -119,28 +120,40 @@ class Place:
         return psycopg.connect(url, autocommit=True)
 
     def agents(self) -> list[int]:
-        """The agent and its keeper; the fork server ends with them."""
+        """The agent, its keeper and its fork server: all that works nowhere."""
         found = []
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
-                if entry.name.isdigit() and (entry / "cmdline").read_bytes().endswith(
-                    b"pgherd.engines.local.agent\0" + os.fsencode(self.root) + b"\0"
+                words = (
+                    (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+                )
+                if (
+                    os.fsencode(self.root) in words
+                    and any(word.startswith(b"pgherd.engines.local.") for word in words)
+                    and (entry / "cwd").readlink() == Path("/")
                 ):
                     found.append(int(entry.name))
         return found
 
     def agent(self) -> int:
-        """The one that works: a keeper waits beside it."""
-        return int(json.loads((self.root / "run/agent.lock").read_text())["pid"])
+        """The one that listens."""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(self.root / "run/agent.sock"))
+            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return int(struct.unpack("3i", credentials)[0])
+
+    def keeper(self) -> int:
+        """Who watches over the agent, and does nothing else."""
+        (one,) = (p for p in self.agents() if p not in (self.agent(), self.forkserver()))
+        return one
 
     def forkserver(self) -> int:
-        """The agent's child that works nowhere."""
-        found = []
-        for pid in Path(f"/proc/{self.agent()}/task/{self.agent()}/children").read_text().split():
-            with contextlib.suppress(OSError):
-                if Path(f"/proc/{pid}/cwd").readlink() == Path("/"):
-                    found.append(int(pid))
-        (one,) = found
+        """Who starts programs for the agent."""
+        (one,) = (
+            pid
+            for pid in self.agents()
+            if b"pgherd.engines.local.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
         return one
 
     def processes(self) -> dict[int, Path]:

@@ -28,7 +28,7 @@ from tiny_place import Place, new_place
 from tries import LOGIN
 
 from pgherd.control.lock import fleet_lock
-from pgherd.engines.local import identity
+from pgherd.engines.local import door, identity, rpc
 from pgherd.errors import InputError
 from pgherd.files import ensure_trusted
 from pgherd.pki.authority import Authority
@@ -89,7 +89,8 @@ def test_another_login_cannot_hold_the_lock(tmp_path: Path) -> None:
 
 @pytest.mark.makes(LOGIN, "read a program's memory and surroundings")
 def test_another_login_sees_nothing_of_a_program(running: RunningFleet) -> None:
-    pid = int((running.layout.run / "agent.lock").read_text().partition(":")[2].strip(" }"))
+    agent = running.run(rpc.ask(running.layout.agent_socket, running.owner, door.Ping()))
+    pid = agent.pid
     for name in ("environ", "mem", "fd/1"):
         assert is_refused(NOBODY_UID, OPEN_TO_READ, f"/proc/{pid}/{name}"), name
     assert is_refused(NOBODY_UID, "import os, sys; os.kill(int(sys.argv[1]), 0)", str(pid))

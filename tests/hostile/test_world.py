@@ -175,7 +175,6 @@ def name_others(root: Path, pids: list[int]) -> int:
         lines = mark.read_text().split("\n")
         lines[0] = str(pids[number % len(pids)])
         mark.write_text("\n".join(lines))
-    (root / "run/agent.lock").write_text(f'{{"pid": {pids[0]}}}')
     return len(marks)
 
 

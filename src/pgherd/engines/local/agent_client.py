@@ -6,14 +6,15 @@ import asyncio
 import subprocess
 
 from pgherd.engines.local import lowered, machine, rpc
-from pgherd.engines.local.door import Answer, Leave, Ping, Request
+from pgherd.engines.local.door import AgentInfo, Answer, Leave, Ping, Request
 from pgherd.engines.local.layout import Layout
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.files import Owner
 
 START_SECONDS = 120.0
 """An agent starts all programs of its fleet before it answers; a busy machine takes its time."""
-COMING_LOOKS = 50
+COMING_SECONDS = 20.0
+"""An agent that stands still is ended and followed by another one in that time, as a rule."""
 
 
 class AgentClient:
@@ -40,8 +41,11 @@ class AgentClient:
     async def ensure_running(self) -> None:
         """An agent of this version runs."""
         async with self._starting:
+            running: AgentInfo | None
             try:
                 running = await self._ask(Ping())
+            except rpc.Silent as silent:
+                running = await self._after(silent)
             except TryLater:
                 running = None
             if running and running.version == rpc.version():
@@ -67,16 +71,32 @@ class AgentClient:
     async def _ask(self, request: Request[Answer]) -> Answer:
         return await rpc.ask(self._layout.agent_socket, self._owner, request)
 
-    async def _comes(self) -> bool:
-        """Whether an agent that a killed command left behind, still starting, answers soon."""
-        for _ in range(COMING_LOOKS):
+    async def _after(self, silent: rpc.Silent) -> AgentInfo | None:
+        """The agent that answers in place of a silent one, which is ended if nobody else does it."""
+        if running := await self._comes():
+            return running
+        # As its own user: by then, that number may be any process.
+        killing = await asyncio.create_subprocess_exec(
+            "/bin/kill",
+            "-KILL",
+            str(silent.pid),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **lowered.options(self._owner, self._layout.root),
+        )
+        await killing.wait()
+        return None
+
+    async def _comes(self) -> AgentInfo | None:
+        """An agent that is on its way: one that a killed command left behind, or a keeper began."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + COMING_SECONDS
+        while loop.time() < deadline:
             try:
-                await self._ask(Ping())
+                return await self._ask(Ping())
             except TryLater:
                 await asyncio.sleep(0.1)
-            else:
-                return True
-        return False
+        return None
 
     def _start(self) -> bool:
         """Start an agent that outlives this process; whether it listens.

@@ -47,6 +47,7 @@ from pgherd.engines.local import (
     pooler,
     postgres,
     processes,
+    rpc,
 )
 from pgherd.engines.local.agent.seen import Condition
 from pgherd.engines.local.agent_client import AgentClient
@@ -144,9 +145,10 @@ class LocalEngine:
         databases = list(read_databases(self.layout))
         try:
             status = await self._agent.ask(door.Observe())
-        except TryLater:
+        except TryLater as error:
             running = processes.by_folder(self._owner.uid) if databases else {}
-            return observation.without_agent(self.layout, environments, databases, running)
+            why = observation.NO_AGENT if isinstance(error, rpc.NoAgent) else error.message
+            return observation.without_agent(self.layout, environments, databases, running, why)
         return observation.with_agent(environments, databases, status)
 
     def settings(self, database: Database) -> Mapping[str, str]:

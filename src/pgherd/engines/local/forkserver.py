@@ -13,15 +13,22 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from pgherd.engines.local import leftovers, whole
+from pgherd.engines.local import leftovers, lowered, whole
+from pgherd.engines.local.agent.ward import LOOK_SECONDS, Ward, has_agent
 from pgherd.engines.local.preload import Preload
 
 QUIET_SECONDS = 0.02
+PATIENCE = 2.0
+"""The keeper is the first to see to another agent."""
+KEEPER_SECONDS = 3.0
+"""How long it may take to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +54,63 @@ class Start:
         return json.dumps(asdict(self)).encode() + b"\n"
 
 
-def serve(connection: socket.socket) -> None:
-    """Start what is asked for, answering each line with a process id, until the asker is gone.
+def serve(connection: socket.socket, ward: Ward, root: Path) -> None:
+    """Start what is asked for, answering each line with a process id, until the agent is gone.
 
-    Patroni is loaded in the first quiet moment, or when it is needed.
+    Patroni is loaded in the first quiet moment, or when it is needed. An agent that ended though
+    nobody wanted it to, or stands still, is followed by another: if need be, by one from here.
     """
     patroni = Preload()
+    looked_at = time.monotonic()
     with connection, connection.makefile("rwb", buffering=0) as stream:
-        while True:
-            if not patroni.is_done and not select.select([connection], [], [], QUIET_SECONDS)[0]:
+        while not (ward.has_left or ward.is_gone or ward.stands_still):
+            seconds = LOOK_SECONDS if patroni.is_done else QUIET_SECONDS
+            readable = select.select([connection.fileno(), ward.fileno()], [], [], seconds)[0]
+            if not readable:
                 patroni.run()
-            if not (line := stream.readline()):
-                return
-            start = Start(**json.loads(line))
-            if start.configuration:
-                patroni.run()
-                patroni.learn(start.postgresql)
-            stream.write(b"%d\n" % _fork_orphan(start, connection))
+            if ward.fileno() in readable:
+                ward.listen()
+            if time.monotonic() - looked_at >= LOOK_SECONDS:
+                looked_at = time.monotonic()
+                ward.look()
+            if connection.fileno() in readable:
+                if not (line := stream.readline()):
+                    break
+                start = Start(**json.loads(line))
+                if start.configuration:
+                    patroni.run()
+                    patroni.learn(start.postgresql)
+                ours = (connection.fileno(), ward.fileno())
+                stream.write(b"%d\n" % _fork_orphan(start, ours))
+    _see_to_another(ward, root)
 
 
-def _fork_orphan(start: Start, connection: socket.socket) -> int:
+def _see_to_another(ward: Ward, root: Path) -> None:
+    """Unless the agent was right to leave, there is another one soon: its keeper's, or one of ours.
+
+    An agent that only wants another fork server closes the connection, and is seen to live on.
+    """
+    ward.listen()
+    if ward.has_left or not (ward.is_gone or ward.stands_still):
+        return
+    ward.end()
+    deadline = time.monotonic() + KEEPER_SECONDS
+    while time.monotonic() < deadline:
+        if has_agent(root):
+            return
+        time.sleep(0.2)
+    subprocess.Popen(
+        lowered.python("pgherd.engines.local.agent", str(root)),
+        start_new_session=True,
+        cwd="/",
+        env=lowered.environment(root),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _fork_orphan(start: Start, ours: tuple[int, int]) -> int:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -76,9 +120,10 @@ def _fork_orphan(start: Start, connection: socket.socket) -> int:
             os._exit(0)
         os.close(reader)
         os.close(writer)
-        # Closing would wait for the stream that reads from it, and what keeps it open would hide
-        # the end of this server from the agent.
-        os.close(connection.detach())
+        # What keeps the server's sockets open would hide its end from the agent. They are closed
+        # by number: closing one as such would wait for the stream that reads from it.
+        for descriptor in ours:
+            os.close(descriptor)
         _become(start)
     os.close(writer)
     os.waitpid(child, 0)
@@ -168,6 +213,12 @@ def _redirect(log: str) -> None:
     os.close(null)
 
 
-if __name__ == "__main__":
+def main(connection: str, watching: str, agent: str, root: str) -> None:
+    """Serve the process `agent` over the socket `connection`, watching over it by the other one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    ward = Ward(int(agent), socket.socket(fileno=int(watching)), PATIENCE)
+    serve(socket.socket(fileno=int(connection)), ward, Path(root))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -49,12 +49,13 @@ def without_agent(
     environments: Sequence[EnvironmentManifest],
     databases: Sequence[DatabaseManifest],
     running: Collection[str],
+    why: str = NO_AGENT,
 ) -> Observation:
     """What can be said without the agent. `running` are the folders that processes work in."""
     return Observation(
         environments=frozenset(e.name for e in environments),
-        databases={d.id: _unattended(layout, d, running) for d in databases},
-        impaired={e.name: NO_AGENT for e in environments if e.running},
+        databases={d.id: _unattended(layout, d, running, why) for d in databases},
+        impaired={e.name: why for e in environments if e.running},
         stopped=frozenset(e.name for e in environments if not e.running),
     )
 
@@ -80,13 +81,13 @@ def _seen(
 
 
 def _unattended(
-    layout: Layout, manifest: DatabaseManifest, running: Collection[str]
+    layout: Layout, manifest: DatabaseManifest, running: Collection[str], why: str
 ) -> ObservedDatabase:
     def state(instance: InstanceManifest) -> InstanceState:
         folder = os.path.realpath(layout.instance(manifest.id, instance.number))
         return InstanceState.UNKNOWN if folder in running else InstanceState.STOPPED
 
-    return _idle(manifest, {i.number: state(i) for i in manifest.instances}, NO_AGENT)
+    return _idle(manifest, {i.number: state(i) for i in manifest.instances}, why)
 
 
 def _idle(

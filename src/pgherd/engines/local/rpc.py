@@ -38,6 +38,17 @@ class NoAgent(TryLater):
     """No agent listens."""
 
 
+class Silent(TryLater):
+    """An agent listens, the process `pid`, and does not answer."""
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        super().__init__(
+            f"the agent of this fleet (process {pid}) has not answered for {seconds:.0f} s",
+            "where it stays so, kill that process: another agent takes over",
+        )
+        self.pid = pid
+
+
 class OtherVersion(TryLater):
     """An agent listens, and is of another version of pgherd."""
 
@@ -102,11 +113,7 @@ async def ask(path: Path, owner: Owner, request: Request[Answer]) -> Answer:
     except ConnectionError as error:
         raise TryLater("the agent of this fleet stopped while it was asked") from error
     except TimeoutError:
-        raise TryLater(
-            f"the agent of this fleet (process {pid}) has not answered for"
-            f" {request.patience:.0f} s",
-            "where it stays so, kill that process: another agent takes over",
-        ) from None
+        raise Silent(pid, request.patience) from None
     except ValueError:
         raise _unreadable() from None
     finally:

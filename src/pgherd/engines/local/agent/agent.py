@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -22,11 +23,13 @@ from pgherd.engines.local.agent import serving
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.databases import Databases
 from pgherd.engines.local.agent.environments import Environments
+from pgherd.engines.local.agent.forks import Forks
 from pgherd.engines.local.agent.prognosis import Prognosis
 from pgherd.engines.local.agent.rounds import look_around
 from pgherd.engines.local.agent.seen import Condition, is_so
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.agent.tasks import Tasks
+from pgherd.engines.local.agent.watchers import Watchers, begin_keeper
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import read_databases, read_environment, read_environments
 from pgherd.errors import InputError, TryLater
@@ -43,10 +46,14 @@ STATUS_SECONDS = 3.0
 class Agent:
     """All of one fleet on this machine."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, keeper: int, connection: socket.socket) -> None:
+        """`connection` is with its keeper, the process `keeper`."""
         self.layout = layout
         self.clusters: dict[DatabaseId, Cluster] = {}
-        self.supervisor = Supervisor(self._program_changed)
+        self.watchers = Watchers()
+        self._keeper = (keeper, connection)
+        self._forks = Forks(layout.root, self.watchers)
+        self.supervisor = Supervisor(self._forks, self._program_changed)
         self._tasks = Tasks()
         self._leaving = asyncio.Event()
         self._stack = AsyncExitStack()
@@ -69,7 +76,11 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._leaving.set)
         loop.add_signal_handler(signal.SIGCHLD, processes.reap)
+        begin = partial(begin_keeper, self.layout.root, self.watchers)
+        self.watchers.add("keeper", *self._keeper, begin)
+        self._tasks.keep("watchers", self.watchers.run)
         async with self._stack:
+            self._forks.begin()
             for environment in list(read_environments(self.layout)):
                 await self._converge_environment(environment.name)
             for database in list(read_databases(self.layout)):
@@ -84,8 +95,10 @@ class Agent:
             )
             self._tasks.keep("rounds", look)
             log.info("agent %s runs", rpc.version())
+            self.watchers.tell_ready()
             ready()
             await self._leaving.wait()
+            self.watchers.tell_leave()
             server.close()
             self._tasks.end_all()
             self.supervisor.close()

@@ -63,10 +63,10 @@ class _Run:
 class Supervisor:
     """Runs programs; `changed` is called with the name of each that began or ended."""
 
-    def __init__(self, changed: Callable[[str], None]) -> None:
+    def __init__(self, forks: Forks, changed: Callable[[str], None]) -> None:
+        self._forks = forks
         self._changed = changed
         self._runs: dict[str, _Run] = {}
-        self._forks = Forks()
 
     def process(self, name: str) -> Identity | None:
         """The process of a program that runs."""
@@ -177,7 +177,6 @@ class Supervisor:
         for run in self._runs.values():
             if run.process:
                 asyncio.get_running_loop().remove_reader(run.process.descriptor)
-        self._forks.close()
 
     def _start(self, run: _Run) -> None:
         run.restart = None
