@@ -149,6 +149,11 @@ class Subject:
         """How to connect to the primary past the pooler."""
         return (await self.engine.access(DATABASE, AccessRole.OPERATOR)).parameters()
 
+    async def service(self) -> dict[str, str]:
+        """How the service connects, a transaction at a time."""
+        access = await self.engine.access(DATABASE, AccessRole.SERVICE, Pooling.TRANSACTION)
+        return access.parameters()
+
     def servers(self) -> list[dict[str, str]]:
         """How to connect to each instance past the pooler, whatever its role."""
         return [
@@ -276,7 +281,7 @@ async def suffer(subject: Subject, kind: str) -> Fault:
     at, moment = datetime.now(), time.monotonic()
     probes, failures = len(subject.probed.writes), len(subject.written.failures)
     detail = await blow.strike()
-    streaming, durable = await _until_well(subject, blow.is_past)
+    streaming, durable = await until_well(subject, blow.is_past)
     await asyncio.sleep(AFTER_SECONDS)
     writes = subject.written.since(moment - BEFORE_SECONDS)
     around = [w for w in writes if w.ended > moment]
@@ -288,7 +293,7 @@ async def suffer(subject: Subject, kind: str) -> Fault:
         outage_after=gap.after,
         longest_write=max((w.ended - w.began for w in around), default=float("nan")),
         errors=_counted(f.text for f in subject.written.failures[failures:]),
-        lost=await _lost(subject, writes),
+        lost=await lost(subject, writes),
         split=len(split_brain(writes)) + len(split_brain(subject.probed.writes[probes:])),
         acknowledged=len(around),
         streaming_after=streaming and streaming - moment,
@@ -299,7 +304,7 @@ async def suffer(subject: Subject, kind: str) -> Fault:
     )
 
 
-async def _until_well(
+async def until_well(
     subject: Subject, is_past: Callable[[], bool]
 ) -> tuple[float | None, float | None]:
     """When every instance served again, and when every replica counted for commits again."""
@@ -319,12 +324,12 @@ def _counted(texts: Iterable[str]) -> dict[str, int]:
     return dict(Counter(texts).most_common())
 
 
-async def _lost(subject: Subject, writes: Sequence[Write]) -> int:
+async def lost(subject: Subject, writes: Sequence[Write]) -> int:
     """How many acknowledged writes the primary does not have."""
     if not writes:
         return 0
     wanted = {w.id for w in writes}
-    async with await _connect(await subject.operator()) as connection:
+    async with await _connect(await subject.service()) as connection:
         cursor = await connection.execute(
             "SELECT id FROM written WHERE id BETWEEN %s AND %s", (min(wanted), max(wanted))
         )
@@ -345,14 +350,14 @@ async def _connect(parameters: Mapping[str, str]) -> psycopg.AsyncConnection[Any
 
 async def prepare(subject: Subject) -> dict[str, str]:
     """The tables; how the service connects."""
-    access = await subject.engine.access(DATABASE, AccessRole.SERVICE, Pooling.TRANSACTION)
-    async with await _connect(access.parameters()) as connection:
+    parameters = await subject.service()
+    async with await _connect(parameters) as connection:
         await connection.execute(TABLE)
         await connection.execute(PROBE_TABLE)
-    _, durable = await _until_well(subject, lambda: True)
+    _, durable = await until_well(subject, lambda: True)
     if durable is None:
         raise TryLater(f"{DATABASE} is not synchronous after {RECOVERY_SECONDS:.0f} s")
-    return access.parameters()
+    return parameters
 
 
 async def measure(
@@ -379,8 +384,7 @@ async def measure(
                 if fault.durable_after is None:
                     say(f"not well after {RECOVERY_SECONDS:.0f} s: no more faults")
                     return found, quiet
-    lost = await _lost(subject, subject.written.writes)
-    quiet["lost_in_all"] = lost
+    quiet["lost_in_all"] = await lost(subject, subject.written.writes)
     quiet["written_in_all"] = len(subject.written.writes)
     return found, quiet
 

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -119,8 +121,10 @@ class Sandbox:
         for pid in _pids():
             words = _command(pid)
             if root in words and any(w.startswith(module) for w in words) and _works_nowhere(pid):
-                is_server = b"pgherd.engines.local.forkserver" in words
-                yield pid, "fork server" if is_server else "agent"
+                if b"pgherd.engines.local.forkserver" in words:
+                    yield pid, "fork server"
+                else:
+                    yield pid, "agent" if _listens(pid, self.root / "run/agent.sock") else "keeper"
 
     def remove(self) -> None:
         """Nothing of it is left: no process, no file."""
@@ -230,6 +234,17 @@ def _command(pid: int) -> list[bytes]:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:
         return []
+
+
+def _listens(pid: int, path: Path) -> bool:
+    """Whether it is who began to listen there."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return bool(struct.unpack("3i", credentials)[0] == pid)
 
 
 def _works_nowhere(pid: int) -> bool:

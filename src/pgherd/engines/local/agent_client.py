@@ -72,7 +72,7 @@ class AgentClient:
         return await rpc.ask(self._layout.agent_socket, self._owner, request)
 
     async def _after(self, silent: rpc.Silent) -> AgentInfo | None:
-        """The agent that answers in place of a silent one, which is ended if nobody else does it."""
+        """The agent that answers in place of a silent one, which is ended if nobody ends it."""
         if running := await self._comes():
             return running
         # As its own user: by then, that number may be any process.
