@@ -129,7 +129,7 @@ async def suffer(subject: Subject, things: Things, pair: tuple[Blow, Blow], apar
                 os.kill(pid, WAYS[blow.way])
 
     def is_past() -> bool:
-        return all(started_at(pid) != birth for pid, birth in births.items())
+        return all(not birth or started_at(pid) != birth for pid, birth in births.items())
 
     _, durable = await until_well(subject, is_past)
     await asyncio.sleep(AFTER_SECONDS)

@@ -14,6 +14,7 @@ from pgherd.engines.local.agent import core
 from pgherd.engines.local.agent.moves import (
     Ask,
     Checkpoint,
+    CopyAgain,
     EndServer,
     Fence,
     GiveBack,
@@ -27,6 +28,7 @@ from pgherd.engines.local.agent.moves import (
     Route,
     Settle,
     Wait,
+    Wake,
 )
 from pgherd.engines.local.agent.seen import Instance, Leader, Replication, Seen, Switch
 from pgherd.engines.local.postgres import ClusterState
@@ -73,6 +75,8 @@ class World:
     paused_at: float | None = None
     stamp: tuple[Identity, float] | None = None
     transaction_open: bool = False
+    astray: set[str] = field(default_factory=set)
+    """Replicas that receive no WAL, whatever happens to their server."""
     seen: Seen = field(default_factory=lambda: Seen({}))
     lives: bool = True
     writable_under: set[int] = field(default_factory=set)
@@ -221,6 +225,18 @@ class World:
         self.hear_pooler()
         for name in self.names:
             self.look_at(name)
+        self.examine()
+
+    def examine(self) -> None:
+        """Ask the leader who streams."""
+        leader = self.seen.leader
+        if not self.lives or leader is None or not self.truths[leader.name].writes:
+            return
+        streaming = {n for n, t in self.truths.items() if t.postmaster and n not in self.astray}
+        seen = {n: Replication("streaming", 0) for n in streaming if n != leader.name}
+        self.seen = replace(self.seen, replication=seen)
+        for name in self.names:
+            self.seen = self.seen.astray(name, self.now)
 
     def want(self, target: str, *, forced: bool = False) -> None:
         """Somebody asks for a switchover."""
@@ -269,6 +285,8 @@ class World:
                 return not self.transaction_open
             case GiveBack():
                 return self.etcd
+            case Wake():
+                return False
             case _:
                 return True
 
@@ -323,6 +341,14 @@ class World:
                 if truth.postmaster == postmaster and truth.stopped_at is not None:
                     truth.postmaster = truth.stopped_at = None
                     truth.strays = truth.writes = False
+            case CopyAgain(name):
+                truth = self.truths[name]
+                if name == (self.key and self.key.name):
+                    raise Broken("the data of the leader is taken away")
+                truth.postmaster, truth.stopped_at = None, None
+                self.astray.discard(name)
+                self.start_patroni(name)
+                self.seen = self.seen.taken_away(name, self.now)
             case RestartPatroni(name, patroni):
                 if self.truths[name].patroni == patroni:
                     self.start_patroni(name)
@@ -376,9 +402,3 @@ class World:
             raise Broken(f"{gone} did not come back")
         if self.seen.serving != self.key.name:
             raise Broken(f"{self.key.name} leads, and the agent sees {self.seen.serving}")
-
-
-def fill(world: World) -> None:
-    """The agent has looked at the replicas: all stream."""
-    seen = {name: Replication("streaming", 0) for name in world.seen.replicas}
-    world.seen = replace(world.seen, replication=seen)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from agent_world import Broken, Core, World, fill
+from agent_world import Broken, Core, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ from pgherd.engines.local.agent.core import HOLD_SECONDS, SETTLE_SECONDS, next_m
 from pgherd.engines.local.agent.moves import (
     Ask,
     Checkpoint,
+    CopyAgain,
     EndServer,
     Fence,
     GiveBack,
@@ -27,6 +28,7 @@ from pgherd.engines.local.agent.moves import (
     Route,
     Settle,
     Wait,
+    Wake,
 )
 from pgherd.engines.local.agent.seen import (
     LAG_LIMIT,
@@ -48,8 +50,6 @@ def made(names: tuple[str, ...] = (FIRST, SECOND, THIRD)) -> World:
     """A database that serves, and an agent that has seen all of it."""
     world = World(names)
     world.begin()
-    world.settle()
-    fill(world)
     world.settle()
     world.made.clear()
     assert world.seen.serving == names[0]
@@ -243,6 +243,18 @@ def test_clients_are_let_go_when_nobody_comes() -> None:
     assert Hold() not in world.moves()
 
 
+def test_patronis_that_choose_nobody_are_woken() -> None:
+    world = made()
+    world.kill_server(FIRST)
+    world.settle()
+    assert kinds(world.moves()) == []
+    world.tick(0.3)
+    assert kinds(world.moves()) == [Wake, Wake]
+    world.patroni(THIRD)
+    world.hear_everything()
+    assert Wake not in kinds(world.moves())
+
+
 def test_a_pooler_that_is_begun_anew_holds_again() -> None:
     world = made()
     world.kill_server(FIRST)
@@ -288,6 +300,75 @@ def test_one_that_was_not_made_to_its_end_is_not_looked_at_again() -> None:
 def test_a_leader_that_is_not_ours_is_left_alone() -> None:
     seen = Seen({FIRST: Instance()}, is_current=True, leader=Leader("other-1", 4))
     assert next_moves(seen, 0.0) == frozenset()
+
+
+def test_a_replica_without_a_server_is_copied_again_after_a_while() -> None:
+    world = made()
+    world.tick(60.0)
+    world.key_until = world.now + 30
+    world.kill_server(SECOND)
+    world.truths[SECOND].control = None
+    world.hear_everything()
+    assert CopyAgain not in kinds(world.moves())
+    world.tick(20.0)
+    assert CopyAgain(SECOND) in world.moves()
+    world.run([CopyAgain(SECOND)])
+    assert CopyAgain(SECOND) not in world.moves()
+
+
+def test_a_damaged_replica_is_copied_again_soon() -> None:
+    world = made()
+    world.tick(60.0)
+    world.seen = world.seen.without_server(SECOND, None, world.now, is_damaged=True)
+    world.tick(3.0)
+    assert CopyAgain(SECOND) in world.moves()
+
+
+def test_a_replica_that_receives_nothing_is_copied_again_and_not_at_once_once_more() -> None:
+    world = made()
+    world.astray.add(SECOND)
+    world.hear_everything()
+    assert CopyAgain not in kinds(world.moves())
+    world.tick(60.0)
+    world.key_until = world.now + 30
+    assert CopyAgain(SECOND) in world.moves()
+    world.run([CopyAgain(SECOND)])
+    world.patroni(SECOND)
+    world.hear_everything()
+    world.astray.add(SECOND)
+    world.hear_everything()
+    world.tick(120.0)
+    assert CopyAgain not in kinds(world.moves())
+    world.tick(600.0)
+    assert CopyAgain(SECOND) in world.moves()
+
+
+def test_one_that_gets_on_is_given_time() -> None:
+    world = made()
+    world.astray.add(SECOND)
+    world.hear_everything()
+    world.tick(60.0)
+    world.seen = world.seen.getting_on(SECOND, world.now)
+    assert CopyAgain not in kinds(world.moves())
+
+
+def test_nothing_is_copied_again_while_nobody_serves() -> None:
+    world = made()
+    world.astray.add(SECOND)
+    world.hear_everything()
+    world.tick(60.0)
+    world.seen = replace(world.seen, writable=None)
+    assert CopyAgain not in kinds(world.moves())
+
+
+def test_one_without_a_patroni_waits_for_it() -> None:
+    world = made()
+    world.tick(60.0)
+    world.kill_server(SECOND)
+    world.kill_patroni(SECOND)
+    world.hear_everything()
+    world.tick(60.0)
+    assert CopyAgain not in kinds(world.moves())
 
 
 # Switchover, step by step
@@ -588,7 +669,13 @@ def lets_nobody_come_back(seen: Seen, now: float) -> frozenset[Move]:
     return frozenset(move for move in next_moves(seen, now) if not isinstance(move, Hasten))
 
 
+def copies_whoever_has_no_server(seen: Seen, now: float) -> frozenset[Move]:
+    idle = (name for name, instance in seen.instances.items() if instance.postmaster is None)
+    return next_moves(seen, now) | {CopyAgain(name) for name in idle}
+
+
 CARELESS = [
+    copies_whoever_has_no_server,
     routes_before_it_looks,
     holds_for_ever,
     gives_back_before_it_fences,

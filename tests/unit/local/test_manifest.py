@@ -1,5 +1,6 @@
 """What is wanted is read as it was written, or not at all."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from local_fleet import ALONE, AUTH, NOBODY, PRODUCTION
 
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
+    FORMAT,
+    DamagedManifest,
+    damaged_databases,
     read_database,
     read_databases,
     read_environment,
@@ -72,21 +76,51 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_needs_a_human_and_is_named(layout: Layout, damage: str) -> None:
-    write_environment(layout, PRODUCTION, NOBODY)
-    write_database(layout, AUTH, NOBODY)
+def test_a_damaged_file_is_damage_to_one_thing_and_is_named(layout: Layout, damage: str) -> None:
+    order, staging = replace(ALONE, service="order"), replace(PRODUCTION, name="staging")
+    for environment_manifest in (PRODUCTION, staging):
+        write_environment(layout, environment_manifest, NOBODY)
+    for database_manifest in (AUTH, order):
+        write_database(layout, database_manifest, NOBODY)
     database = layout.database(AUTH.id) / "database.json"
     environment = layout.environment("production") / "environment.json"
     for path in (database, environment):
         path.write_text(damage)
-    with pytest.raises(NeedsHuman, match=r"database\.json is damaged"):
+    with pytest.raises(DamagedManifest, match=r"database\.json is damaged"):
         read_database(layout, AUTH.id)
-    with pytest.raises(NeedsHuman, match=r"database\.json is damaged"):
-        list(read_databases(layout))
-    with pytest.raises(NeedsHuman, match=r"environment\.json is damaged"):
+    assert list(read_databases(layout)) == [order]
+    assert list(damaged_databases(layout)) == [AUTH.id]
+    with pytest.raises(DamagedManifest, match=r"environment\.json is damaged"):
         read_environment(layout, "production")
-    with pytest.raises(NeedsHuman, match=r"environment\.json is damaged"):
-        list(read_environments(layout))
+    assert list(read_environments(layout)) == [staging]
+
+
+def test_a_manifest_says_its_format_and_one_without_is_read(layout: Layout) -> None:
+    write_database(layout, AUTH, NOBODY)
+    path = layout.database(AUTH.id) / "database.json"
+    content = json.loads(path.read_text())
+    assert content.pop("format") == FORMAT
+    path.write_text(json.dumps(content))
+    assert read_database(layout, AUTH.id) == AUTH
+
+
+def test_a_newer_manifest_is_refused_and_never_taken_for_a_damaged_one(layout: Layout) -> None:
+    write_database(layout, AUTH, NOBODY)
+    path = layout.database(AUTH.id) / "database.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({"format": FORMAT + 1, "instances": content["instances"]}))
+    for read in (list, lambda found: read_database(layout, AUTH.id)):
+        with pytest.raises(NeedsHuman, match="was written by a newer pgherd") as caught:
+            read(read_databases(layout))
+        assert not isinstance(caught.value, DamagedManifest)
+
+
+@pytest.mark.parametrize("format", [-1, "1", None, 1.5])
+def test_a_format_that_is_none_is_damage(layout: Layout, format: object) -> None:
+    write_database(layout, AUTH, NOBODY)
+    path = layout.database(AUTH.id) / "database.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": format}))
+    assert list(damaged_databases(layout)) == [AUTH.id]
 
 
 def test_an_instance_is_found_by_the_name_that_patroni_gives_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from pgherd.engines.local import identity, lowered
+from pgherd.engines.local.forkserver import ANEW
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import EnvironmentManifest
 from pgherd.errors import InputError
@@ -37,6 +38,9 @@ def arguments(layout: Layout, manifest: EnvironmentManifest) -> list[str]:
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=etcd={peer}",
+        # Another cluster each time that it is made anew: Patroni would take one that it knows, and
+        # whose terms begin again, for one that has fallen behind, and refuse it for ever.
+        f"--initial-cluster-token={ANEW}",
         "--client-cert-auth=true",
         f"--trusted-ca-file={authority}",
         f"--cert-file={place.certificate}",

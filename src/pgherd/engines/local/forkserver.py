@@ -31,6 +31,10 @@ KEEPER_SECONDS = 3.0
 """How long it may take to."""
 
 
+ANEW = "{anew}"
+"""In an argument: a word that is another one at each start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """What to start: a Patroni with this `configuration`, or another program by its `arguments`.
@@ -141,7 +145,9 @@ def _become(start: Start) -> None:
         os.chdir(start.folder)
         os.environ["HOME"] = start.folder
         if start.arguments:
-            os.execv(start.arguments[0], start.arguments)  # noqa: S606
+            word = os.urandom(8).hex()
+            arguments = [argument.replace(ANEW, word) for argument in start.arguments]
+            os.execv(arguments[0], arguments)  # noqa: S606
         status = _run_patroni(start)
     except BaseException:
         import traceback

@@ -2,16 +2,20 @@
 
 One file an environment, one a database. The agent makes the processes match these files and
 nothing else; so a command that dies half-way leaves an intent that is complete.
+
+Each says which format it has. An older one is read as what it would be today; a newer one is
+refused. One that is damaged is damage to one database: `recovery` makes it again.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
 
 from pgherd.engines.local.layout import Layout
 from pgherd.errors import NeedsHuman
@@ -20,6 +24,18 @@ from pgherd.fleet.desired import DatabaseId, Durability
 from pgherd.fleet.names import read_only_role
 
 T = TypeVar("T")
+
+FORMAT = 1
+"""Of the manifests that are written. Whoever changes what is in one adds to `UPGRADES`."""
+UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (lambda content: content,)
+"""What makes a manifest of format N one of N + 1. The first ones did not say their format."""
+
+
+class DamagedManifest(NeedsHuman):
+    """A manifest that cannot be read, or is not one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} is damaged", "run `pgherd up`: it is made again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,56 +115,79 @@ class DatabaseManifest:
 
 
 def read_environments(layout: Layout) -> Iterator[EnvironmentManifest]:
-    """All that were ever wanted and not removed."""
-    for path in sorted(layout.environments.glob("*/environment.json")):
-        yield _read(path, _environment)
+    """All that were ever wanted and not removed, but for those whose manifest is damaged."""
+    for path in _found(layout.environments, "*/environment.json"):
+        try:
+            yield _read(path, EnvironmentManifest)
+        except DamagedManifest:
+            continue
 
 
 def read_environment(layout: Layout, name: str) -> EnvironmentManifest | None:
-    """One of them, None where there is none."""
+    """One of them, None where there is none; DamagedManifest."""
     path = layout.environment(name) / "environment.json"
-    return _read(path, _environment) if path.exists() else None
+    return _read(path, EnvironmentManifest) if path.exists() else None
 
 
 def read_databases(layout: Layout) -> Iterator[DatabaseManifest]:
-    """All that were ever wanted and not removed."""
-    for path in sorted(layout.databases.glob("*/*/database.json")):
-        yield _read(path, _database)
+    """All that were ever wanted and not removed, but for those whose manifest is damaged."""
+    for path in _found(layout.databases, "*/*/database.json"):
+        try:
+            yield _read(path, DatabaseManifest)
+        except DamagedManifest:
+            continue
+
+
+def damaged_databases(layout: Layout) -> Iterator[DatabaseId]:
+    """Those whose manifest is damaged."""
+    for path in _found(layout.databases, "*/*/database.json"):
+        try:
+            _read(path, DatabaseManifest)
+        except DamagedManifest:
+            yield DatabaseId(path.parent.parent.name, path.parent.name)
 
 
 def read_database(layout: Layout, id: DatabaseId) -> DatabaseManifest | None:
-    """One of them, None where there is none."""
+    """One of them, None where there is none; DamagedManifest."""
     path = layout.database(id) / "database.json"
-    return _read(path, _database) if path.exists() else None
+    return _read(path, DatabaseManifest) if path.exists() else None
 
 
 def write_environment(layout: Layout, manifest: EnvironmentManifest, owner: Owner) -> None:
     """Want it from now on."""
     folder = ensure_directory(layout.environment(manifest.name), owner)
-    _write(folder / "environment.json", asdict(manifest), owner)
+    _write(folder / "environment.json", manifest, owner)
 
 
 def write_database(layout: Layout, manifest: DatabaseManifest, owner: Owner) -> None:
     """Want it from now on."""
     folder = ensure_directory(layout.database(manifest.id), owner)
-    _write(folder / "database.json", asdict(manifest), owner)
+    _write(folder / "database.json", manifest, owner)
 
 
-def _write(path: Path, content: dict[str, object], owner: Owner) -> None:
-    write(path, json.dumps(content, indent=1) + "\n", owner, durable=True)
+def _found(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.glob(pattern))
 
 
-def _environment(content: dict[str, Any]) -> EnvironmentManifest:
-    return EnvironmentManifest(**content)
+def _write(path: Path, manifest: EnvironmentManifest | DatabaseManifest, owner: Owner) -> None:
+    content = {"format": FORMAT, **msgspec.to_builtins(manifest)}
+    text = msgspec.json.format(msgspec.json.encode(content), indent=1).decode()
+    write(path, text + "\n", owner, durable=True)
 
 
-def _database(content: dict[str, Any]) -> DatabaseManifest:
-    instances = tuple(InstanceManifest(**instance) for instance in content.pop("instances"))
-    return DatabaseManifest(**content, instances=instances)
-
-
-def _read(path: Path, make: Callable[[dict[str, Any]], T]) -> T:
+def _read(path: Path, kind: type[T]) -> T:
     try:
-        return make(json.loads(path.read_text()))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise NeedsHuman(f"{path} is damaged", "restore it from a backup") from None
+        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        format = content.pop("format", 0)
+        if not isinstance(format, int) or format < 0:
+            raise DamagedManifest(path)
+        if format > FORMAT:
+            raise NeedsHuman(
+                f"{path} was written by a newer pgherd (format {format}, this one knows {FORMAT})",
+                "use that version, or a newer one",
+            )
+        for upgrade in UPGRADES[format:]:
+            content = upgrade(content)
+        return msgspec.convert(content, kind)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        raise DamagedManifest(path) from None

@@ -159,6 +159,14 @@ def executable(pid: int) -> str:
         return ""
 
 
+def children(pid: int) -> list[int]:
+    """The processes that it has begun and that have not ended."""
+    try:
+        return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
 def title(pid: int) -> str:
     """What it calls itself, which may be anything; empty when it has ended."""
     try:

@@ -9,6 +9,8 @@ for its data, and what was whole is never thrown away.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -18,6 +20,8 @@ from pgherd.files import sync_folder
 
 MARK = "whole"
 DATA = "data"
+ROOM = 256 * 2**20
+"""Bytes to be left free on the disk, beside a copy."""
 
 
 def is_whole(kept: Path) -> bool:
@@ -51,6 +55,38 @@ def may_be_made(kept: Path) -> bool:
 def has_data(kept: Path) -> bool:
     """Whether an instance has data that a server can start with."""
     return any(postgres.damage(data) is None for data in kept.glob(f"*/{DATA}"))
+
+
+def put_aside(kept: Path, primary: Path) -> None:
+    """Take an instance's data away, so that it is copied from `primary`, another's data directory.
+
+    It is kept beside, in place of what was put there before; where the disk has no room for both,
+    it is removed, if another replica is whole. OSError (ENOSPC) where none is.
+    """
+    data = kept / DATA
+    aside = data.with_name(f"{DATA}.damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    unmark(kept)
+    if not data.exists():
+        return
+    if shutil.disk_usage(kept).free > _size(primary) + ROOM:
+        data.rename(aside)
+        return
+    others = (o for o in kept.parent.iterdir() if o not in (kept, primary.parent) and is_whole(o))
+    if not any(postgres.damage(other / DATA) is None for other in others):
+        raise OSError(
+            errno.ENOSPC, f"no room for a copy beside {data}, which is the only other one"
+        )
+    shutil.rmtree(data)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below it, as far as they don't vanish meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_blocks * 512
+    return total
 
 
 def set_aside(kept: Path) -> str:

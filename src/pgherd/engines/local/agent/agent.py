@@ -91,7 +91,7 @@ class Agent:
                 self.layout,
                 self.supervisor,
                 self.clusters,
-                self.environments.watched,
+                self.environments,
             )
             self._tasks.keep("rounds", look)
             log.info("agent %s runs", rpc.version())
@@ -172,7 +172,7 @@ class Agent:
                 await self.supervisor.stop(left)
 
     async def mend_environment(self, asked: door.MendEnvironment) -> None:
-        """Begin its etcd anew, where that loses nothing."""
+        """Begin its etcd anew, where it will not run otherwise."""
         manifests = read_databases(self.layout)
         is_empty = not any(d.environment == asked.environment for d in manifests)
         await self.environments.mend(asked.environment, is_empty=is_empty)
@@ -200,7 +200,7 @@ class Agent:
         next_check = loop.time()
         while loop.time() < deadline:
             if loop.time() >= next_check:
-                await prognosis.check()
+                prognosis.check()
                 next_check = loop.time() + PROGNOSIS_SECONDS
             if cluster.seen.serving:
                 if await _is_so(cluster, asked.condition):

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pgherd.engines.local.agent.moves import (
     Ask,
     Checkpoint,
+    CopyAgain,
     EndServer,
     Fence,
     GiveBack,
@@ -30,6 +31,7 @@ from pgherd.engines.local.agent.moves import (
     Route,
     Settle,
     Wait,
+    Wake,
 )
 from pgherd.engines.local.agent.seen import Instance, Seen, Switch
 from pgherd.engines.local.postgres import ClusterState
@@ -48,6 +50,15 @@ YOUNG_SECONDS = 20.0
 """A Patroni that runs for less is still about to start its server."""
 FENCED_SECONDS = 5.0
 """How long a fenced instance is kept out when no other one leads."""
+UNLED_SECONDS = 0.3
+"""Patronis that know of it have chosen another leader by then."""
+DAMAGED_SECONDS = 3.0
+STUCK_SECONDS = 20.0
+ASTRAY_SECONDS = 60.0
+"""How long a replica whose data is damaged, that has no server, whose server receives no WAL, is
+given to come back by itself, from when it was last seen to get on."""
+COPIED_SECONDS = 600.0
+"""A replica that was copied again is not copied once more before."""
 SILENT_SECONDS = 8
 """A leader whose lease has less than this left (of 30, renewed every 10) has been silent."""
 
@@ -57,6 +68,7 @@ def next_moves(seen: Seen, now: float) -> frozenset[Move]:
     return frozenset(
         [
             *_rescue(seen, now),
+            *_mend(seen, now),
             *_follow(seen),
             *_switch(seen, now),
             *_hold(seen, now),
@@ -89,6 +101,22 @@ def _rescue(seen: Seen, now: float) -> Iterator[Move]:
         yield RestartPatroni(leader.name, holder.patroni)
 
 
+def _mend(seen: Seen, now: float) -> Iterator[Move]:
+    """Copy replicas again that don't come back by themselves; there is a primary to copy from."""
+    for name in seen.replicas - seen.streaming if seen.serving else ():
+        instance = seen.instances[name]
+        if instance.patroni is None:
+            continue
+        began = max(instance.moved_at, instance.patroni_since, instance.idle_since)
+        if instance.postmaster:
+            due = max(began, instance.astray_since or now) + ASTRAY_SECONDS
+        else:
+            due = began + (DAMAGED_SECONDS if instance.is_damaged else STUCK_SECONDS)
+        if instance.copied_at is not None:
+            due = max(due, instance.copied_at + COPIED_SECONDS)
+        yield CopyAgain(name) if now >= due else Wait(due)
+
+
 def _after_fence(seen: Seen, name: str, since: float, now: float) -> Iterator[Move]:
     """Its leader key goes first; it comes back when another leads, or nobody else does in time."""
     leads = seen.leader is not None and seen.leader.name == name
@@ -100,6 +128,16 @@ def _after_fence(seen: Seen, name: str, since: float, now: float) -> Iterator[Mo
         yield Hasten(name)
     else:
         yield Wait(since + FENCED_SECONDS)
+        if seen.leader is None and seen.is_current:
+            yield from _wake(seen, name, since + UNLED_SECONDS, now)
+
+
+def _wake(seen: Seen, fenced: str, at: float, now: float) -> Iterator[Move]:
+    """Somebody has to lead: let those look again who could."""
+    if now < at:
+        yield Wait(at)
+    else:
+        yield from (Wake(name) for name in seen.running - {fenced})
 
 
 def _died_as_primary(instance: Instance, leads: bool, now: float) -> bool:

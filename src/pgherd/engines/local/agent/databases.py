@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from pgherd.engines.local import leftovers, patroni, pooler, postgres, programs, whole
+from pgherd.engines.local.agent.acting import Acting
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.environments import Environments
+from pgherd.engines.local.agent.newest import newest
 from pgherd.engines.local.agent.servers import end_all
 from pgherd.engines.local.agent.serving import serve_certificates
 from pgherd.engines.local.agent.supervisor import Program, Supervisor
@@ -130,21 +133,41 @@ class Databases:
         cluster = self._clusters.get(id)
         self._make_room(manifest)
         if cluster is None:
-            environments, name = self._environments, id.environment
-            cluster = self._clusters[id] = Cluster(
-                self._layout,
-                manifest,
-                self._supervisor,
-                self._owner,
-                environments.tls(name),
-                environments.client(name),
-            )
-            self._tasks.keep(id, cluster.run)
-            environments.teach(cluster)
+            etcd = self._environments.client(id.environment)
+            tls = self._environments.tls(id.environment)
+            cluster = Cluster(self._layout, manifest, self._supervisor, self._owner, tls, etcd)
+            self._clusters[id] = cluster
+            self._tasks.keep(id, Acting(cluster, self._supervisor, etcd).run)
+            self._environments.teach(cluster)
         else:
             cluster.want(manifest)
-        self._supervisor.want(_by_name(programs.of_database(self._layout, manifest)))
+        wanted = _by_name(programs.of_database(self._layout, manifest))
+        runs = self._supervisor.adopt(wanted) | (wanted.keys() & self._supervisor.names())
+        is_begun = bool(runs - {programs.pooler_name(id)}) and not self._tasks.is_busy(
+            ("begin", id)
+        )
+        if is_begun or len(manifest.instances) == 1 or not whole.is_made(self._layout.kept(id)):
+            self._supervisor.want(wanted)
+        else:
+            self._tasks.keep(("begin", id), partial(self._begin, cluster, wanted))
         cluster.look()
+
+    async def _begin(self, cluster: Cluster, wanted: Mapping[str, Program]) -> None:
+        """Start all, once it is known whether etcd knows who led.
+
+        Where it does not, the instance with the newest data is the first, and leads.
+        """
+        id = cluster.id
+        self._supervisor.want({name: wanted[name] for name in [programs.pooler_name(id)]})
+        await cluster.until(lambda seen: seen.is_current)
+        numbers = [instance.number for instance in cluster.manifest.instances]
+        first = None if cluster.keys.are_there else newest(self._layout.kept(id), numbers)
+        if first is not None:
+            log.warning("etcd knows nothing of %s: instance %d, the newest, leads", id, first)
+            name = programs.patroni_name(id, first)
+            self._supervisor.want({name: wanted[name]})
+            await cluster.until(lambda seen: seen.serving is not None)
+        self._supervisor.want(wanted)
 
     def _make_room(self, manifest: DatabaseManifest) -> None:
         """The folders that its programs write to, and a pooler's routes, which lead nowhere yet."""
@@ -174,6 +197,7 @@ class Databases:
             await self._stop_instance(id, leader)
         if wanted is None:
             self._tasks.end(id)
+            self._tasks.end(("begin", id))
             await cluster.close()
             del self._clusters[id]
 

@@ -15,18 +15,22 @@ from pathlib import Path
 
 from pgherd.engines.local import certificates, etcd, identity, patroni, programs
 from pgherd.engines.local.agent.cluster import Cluster
-from pgherd.engines.local.agent.prognosis import check_environment
+from pgherd.engines.local.agent.prognosis import QUICK_EXITS, check_environment
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.agent.tasks import Tasks
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import EnvironmentManifest
-from pgherd.errors import TryLater
+from pgherd.errors import NeedsHuman, TryLater
 from pgherd.files import ensure_directory
 from pgherd.fleet.desired import DatabaseId
 
 log = logging.getLogger(__name__)
 
+SILENT_SECONDS = 120.0
+"""An etcd that runs and has answered nothing for so long is begun anew."""
+AGAIN_SECONDS = 600.0
+"""An etcd that was begun anew is not begun anew once more before."""
 DUE_SECONDS = 60.0
 """Certificates are read again after so long."""
 
@@ -53,7 +57,8 @@ class Environments:
         self._clients: dict[str, EtcdClient] = {}
         self._tls: dict[str, ssl.SSLContext] = {}
         self._keys: dict[str, dict[str, KeyValue]] = {}
-        self._begun_anew: set[str] = set()
+        self._begun_anew: dict[str, float] = {}
+        self._silent_since: dict[str, float] = {}
         self._due: dict[str, tuple[float, bool]] = {}
 
     async def ensure(self, manifest: EnvironmentManifest) -> None:
@@ -81,24 +86,42 @@ class Environments:
         del self.manifests[name]
         await self._supervisor.stop(programs.etcd_name(name))
 
-    async def mend(self, name: str, *, is_empty: bool) -> None:
-        """Begin an etcd anew that has never served; NeedsHuman where it will not run by itself.
+    async def mend(self, name: str, *, is_empty: bool = False) -> None:
+        """Begin an etcd anew that will not run by itself; NeedsHuman where that is of no use.
 
-        One that was killed while it made its data answers nobody, for ever. `is_empty`: no
-        database has anything in it.
+        One whose data is damaged ends again and again; one that was killed while it made its data
+        answers nobody, for ever. All that is in it can be made again from the databases; where
+        there is none (`is_empty`), nobody need wait to see whether it is only slow.
         """
         manifest = self.manifests.get(name)
-        if manifest is None:
-            return
-        if is_empty and name not in self.watched | self._begun_anew:
-            self._begun_anew.add(name)
-            log.warning("etcd of %s was interrupted while it was made: begun anew", name)
-            await self._supervisor.stop(programs.etcd_name(name), at_once=True)
-            data = self._layout.etcd_data(name)
-            await asyncio.to_thread(shutil.rmtree, data, ignore_errors=True)
-            await self.ensure(manifest)
+        if manifest is None or name in self.watched:
             return
         check_environment(self._layout, manifest, self._supervisor)
+        ends = self._supervisor.quick_exits(programs.etcd_name(name)) >= QUICK_EXITS
+        silent_since = self._silent_since.get(name, time.monotonic())
+        if not (ends or is_empty or time.monotonic() > silent_since + SILENT_SECONDS):
+            return
+        if self._begun_anew.get(name, -AGAIN_SECONDS) + AGAIN_SECONDS > time.monotonic():
+            raise NeedsHuman(
+                f"etcd of {name} does not answer, though it was begun anew",
+                f"see {programs.of_environment(self._layout, manifest).start.log}",
+            )
+        self._begun_anew[name] = time.monotonic()
+        log.warning("etcd of %s does not run: its data is put aside, and it is begun anew", name)
+        await self._supervisor.stop(programs.etcd_name(name), at_once=True)
+        await asyncio.to_thread(_put_aside, self._layout.etcd_data(name))
+        await self.ensure(manifest)
+
+    async def mend_all(self) -> None:
+        """Begin those anew whose etcd ends again and again, or has been silent for long."""
+        for name in self.manifests.keys() - self.watched:
+            self._silent_since.setdefault(name, time.monotonic())
+            try:
+                await self.mend(name)
+            except NeedsHuman as error:
+                log.debug("%s", error)
+        for name in self.watched:
+            self._silent_since.pop(name, None)
 
     def client(self, name: str) -> EtcdClient:
         """Of a running environment's etcd."""
@@ -162,6 +185,14 @@ class Environments:
         for id, cluster in self._clusters.items():
             if id.environment == name:
                 act(cluster)
+
+
+def _put_aside(data: Path) -> None:
+    """Keep it beside, in place of what was put there before, for a person to look at."""
+    aside = data.with_name(f"{data.name}.damaged")
+    shutil.rmtree(aside, ignore_errors=True)
+    if data.exists():
+        data.rename(aside)
 
 
 def _service(key: str) -> str:

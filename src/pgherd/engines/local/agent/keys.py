@@ -37,6 +37,11 @@ class Keys:
                 self._keys[name] = event
 
     @property
+    def are_there(self) -> bool:
+        """etcd knows of the database."""
+        return bool(self._keys)
+
+    @property
     def leader(self) -> Leader | None:
         """Who holds the leader key."""
         key = self._keys.get("leader")

@@ -57,6 +57,13 @@ class GiveBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """Let an instance's Patroni look now: nobody leads, and it may have missed that."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hasten:
     """Start the Patroni of a fenced instance now."""
 
@@ -69,6 +76,13 @@ class EndServer:
 
     instance: str
     postmaster: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class CopyAgain:
+    """Put a replica's data aside, and let its Patroni copy the leader's."""
+
+    instance: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +134,10 @@ Move: TypeAlias = (
     | Route
     | Fence
     | GiveBack
+    | Wake
     | Hasten
     | EndServer
+    | CopyAgain
     | RestartPatroni
     | Checkpoint
     | Settle

@@ -1,7 +1,7 @@
 """Whether waiting for a database makes sense: says at once what will not pass by itself.
 
-A program that ends again and again, a PostgreSQL that cannot start and a full disk are a
-person's to see to. A replica with a damaged data directory is not: it is copied again.
+A program that ends again and again, a primary that cannot start and a full disk are a person's to
+see to. A replica that does not come back is not: it is copied again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ FAILED_SECONDS = 20.0
 """Patroni tries again every 10 s to start a PostgreSQL that does not."""
 FULL_BYTES = 4 * 1024 * 1024
 """With less room than this on its disk, PostgreSQL stops as soon as it writes."""
+COPIED_SECONDS = 60.0
+"""A replica that cannot start so long after its data was taken away will not do so by itself."""
 CANNOT_START = "start failed"
 """Patroni's word for it."""
 
@@ -34,17 +36,16 @@ CANNOT_START = "start failed"
 def check_environment(
     layout: Layout, manifest: EnvironmentManifest, supervisor: Supervisor
 ) -> None:
-    """Raise NeedsHuman where an environment's etcd will not run by itself."""
+    """Raise NeedsHuman where an environment's etcd cannot run, whatever data it has."""
     _look_at_disk(layout)
     program = programs.of_environment(layout, manifest)
-    if supervisor.quick_exits(program.name) >= QUICK_EXITS:
-        ports = (manifest.etcd_port, manifest.etcd_peer_port)
-        _give_up(
-            program,
-            [(manifest.etcd_address, port) for port in ports],
-            f"see {program.start.log}; what etcd keeps in {layout.etcd_data(manifest.name)} may be"
-            " moved away, it is found anew",
-        )
+    if supervisor.quick_exits(program.name):
+        for port in (manifest.etcd_port, manifest.etcd_peer_port):
+            if taken := listeners.taken_by(manifest.etcd_address, port):
+                raise NeedsHuman(
+                    f"{program.name} ends again and again: {taken}",
+                    "end that program, then run `pgherd up`",
+                )
 
 
 def _look_at_disk(layout: Layout) -> None:
@@ -70,14 +71,13 @@ class Prognosis:
         self._cluster = cluster
         self._supervisor = supervisor
         self._failing_since: dict[int, float] = {}
-        self._copied: set[int] = set()
 
-    async def check(self) -> None:
-        """Raise an error where waiting is in vain; have a damaged replica copied again."""
+    def check(self) -> None:
+        """Raise an error where waiting is in vain."""
         _look_at_disk(self._layout)
         self._look_at_programs()
         for instance in self._cluster.manifest.instances:
-            await self._look_at(instance)
+            self._look_at(instance)
 
     def _look_at_programs(self) -> None:
         manifest = self._cluster.manifest
@@ -86,7 +86,7 @@ class Prognosis:
             if self._supervisor.quick_exits(program.name) >= QUICK_EXITS:
                 _give_up(program, self._addresses(program.name), f"see `pgherd logs {id}`")
 
-    async def _look_at(self, instance: InstanceManifest) -> None:
+    def _look_at(self, instance: InstanceManifest) -> None:
         cluster, number = self._cluster, instance.number
         id, name = cluster.manifest.id, cluster.manifest.instance_name(number)
         data = self._layout.data(id, number)
@@ -101,21 +101,11 @@ class Prognosis:
                 f"{id}: {data} is damaged: {damaged} cannot be read",
                 f"restore it from a backup, or give the data up with `pgherd destroy {id}`",
             )
-        leader = cluster.seen.leader
-        is_copyable = leader is not None and leader.name != name and number not in self._copied
-        # While it is being copied, it is not whole.
-        was_whole = whole.is_whole(self._layout.kept_by(id, number))
-        if is_damaged and was_whole and is_copyable:
-            await self._copy_again(name, number)
-            return
-        if cluster.keys.member(name).get("state") != CANNOT_START:
+        if cluster.keys.member(name).get("state") != CANNOT_START or self._is_mended(name):
             self._failing_since.pop(number, None)
             return
         now = asyncio.get_running_loop().time()
-        failing = now - self._failing_since.setdefault(number, now)
-        if is_damaged and is_copyable:
-            await self._copy_again(name, number)
-        elif failing > FAILED_SECONDS:
+        if now - self._failing_since.setdefault(number, now) > FAILED_SECONDS:
             folder = self._layout.database_log(id)
             reason = listeners.taken_by(instance.address, cluster.manifest.postgresql_port)
             reason = reason or logs.telling_line(
@@ -126,19 +116,17 @@ class Prognosis:
                 f"see `pgherd logs {id} --instance {name}`, then run `pgherd up`",
             )
 
+    def _is_mended(self, name: str) -> bool:
+        """Whether it is a replica that is copied again, if it does not come back by itself."""
+        seen = self._cluster.seen
+        copied_at = seen.instances[name].copied_at
+        now = asyncio.get_running_loop().time()
+        was_in_vain = copied_at is not None and now > copied_at + COPIED_SECONDS
+        return seen.serving not in (None, name) and not was_in_vain
+
     def _was_killed(self, patroni: str, is_damaged: bool) -> bool:
         """Whether a Patroni has ended while it made a cluster: the next cannot go on."""
         return is_damaged and self._supervisor.quick_exits(patroni) > 0
-
-    async def _copy_again(self, name: str, number: int) -> None:
-        try:
-            await self._cluster.patronis.ask(name, "POST", "reinitialize", {"force": True})
-        except TryLater as error:
-            log.info("%s is not copied again yet: %s", name, error)
-            return
-        log.warning("%s: data of %s is damaged: copied again", self._cluster.manifest.id, name)
-        self._copied.add(number)
-        self._failing_since.pop(number, None)
 
     def _addresses(self, program: str) -> Iterable[tuple[str, int]]:
         manifest = self._cluster.manifest

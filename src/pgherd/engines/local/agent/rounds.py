@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 
 from pgherd.engines.local import logs
 from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.layout import Layout
 from pgherd.fleet.desired import DatabaseId
@@ -29,9 +30,9 @@ async def look_around(
     layout: Layout,
     supervisor: Supervisor,
     clusters: Mapping[DatabaseId, Cluster],
-    watched: Collection[str],
+    environments: Environments,
 ) -> None:
-    """Round after round, for ever. `watched` are the environments whose etcd answers."""
+    """Round after round, for ever."""
     number = 0
     looking: asyncio.Task[None] | None = None
     while True:
@@ -43,8 +44,9 @@ async def look_around(
             cluster.look()
         if number % LOG_ROUNDS == 0:
             logs.rotate(layout.log)
+        await environments.mend_all()
         if looking is None or looking.done():
-            looking = asyncio.create_task(_ask(found, watched, number))
+            looking = asyncio.create_task(_ask(found, environments.watched, number))
 
 
 async def _ask(clusters: Collection[Cluster], watched: Collection[str], number: int) -> None:

@@ -63,6 +63,14 @@ class Instance:
     patroni: Identity | None = None
     patroni_since: float = 0.0
     fenced_since: float | None = None
+    is_damaged: bool = False
+    """No server can start from its data."""
+    astray_since: float | None = None
+    """Since when its server runs and receives no WAL, though another one leads."""
+    moved_at: float = 0.0
+    """When it was last seen to get on: a program of its Patroni's runs, or it replays WAL."""
+    copied_at: float | None = None
+    """When its data was last taken away, to be copied from the leader again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,19 +198,23 @@ class Seen:
             idle_since=0.0,
             stopped_since=None,
             fenced_since=None,
+            is_damaged=False,
         )
         seen = self.with_instance(name, instance)
         is_another = known.postmaster is not None or known.ended is not None
         return seen._unwritable(name) if is_another else seen
 
-    def without_server(self, name: str, control: ClusterState | None, now: float) -> Seen:
+    def without_server(
+        self, name: str, control: ClusterState | None, now: float, *, is_damaged: bool = False
+    ) -> Seen:
         """No server runs there; where one did, it has ended. Nobody is sent there to read."""
         known = self.instances[name]
         if known.postmaster is None:
             # Patroni may recover it meanwhile, in a server that takes no connections.
             said = control if known.ended is None else known.control
             since = known.idle_since or now
-            return self.with_instance(name, replace(known, control=said, idle_since=since))
+            instance = replace(known, control=said, idle_since=since, is_damaged=is_damaged)
+            return self.with_instance(name, instance)
         instance = replace(
             known,
             postmaster=None,
@@ -210,6 +222,8 @@ class Seen:
             control=control,
             idle_since=now,
             stopped_since=None,
+            is_damaged=is_damaged,
+            astray_since=None,
         )
         seen = self.with_instance(name, instance)
         others = {n: r for n, r in seen.replication.items() if n != name}
@@ -220,6 +234,21 @@ class Seen:
         known = self.instances[name]
         since = (known.stopped_since or now) if is_stopped else None
         return self.with_instance(name, replace(known, stopped_since=since))
+
+    def astray(self, name: str, now: float) -> Seen:
+        """Whether its server receives WAL where it should, as far as the leader has said."""
+        known = self.instances[name]
+        is_astray = known.postmaster and name in self.replicas - self.streaming and self.serving
+        since = (known.astray_since or now) if is_astray else None
+        return self.with_instance(name, replace(known, astray_since=since))
+
+    def getting_on(self, name: str, now: float) -> Seen:
+        """It is about to serve, and comes nearer."""
+        return self.with_instance(name, replace(self.instances[name], moved_at=now))
+
+    def taken_away(self, name: str, now: float) -> Seen:
+        """Its data is not there any more: it is to be copied."""
+        return self.with_instance(name, Instance(copied_at=now))
 
     def looked_after_by(self, name: str, patroni: Identity | None, since: float) -> Seen:
         """Its Patroni is that process, begun at `since`; one that runs ends a fence."""
@@ -252,6 +281,14 @@ class Seen:
             seen = replace(seen, switch=replace(self.switch, held_at=now))
         return seen
 
+    def paused(self) -> Seen:
+        """No transaction of the names for transactions is open any more."""
+        return replace(self, pooler=replace(self.pooler, is_paused=True))
+
+    def settled(self) -> Seen:
+        """Nor one that a session of the service had open."""
+        return replace(self, pooler=replace(self.pooler, is_settled=True))
+
     def found_held(self, since: float) -> Seen:
         """An earlier agent has made clients wait since then, for whatever reason."""
         return replace(self, pooler=replace(self.pooler, held_since=since), lost_since=since)
@@ -280,7 +317,8 @@ class Seen:
 
     def fenced(self, name: str, now: float) -> Seen:
         """Nothing of an instance runs."""
-        return self.with_instance(name, Instance(fenced_since=now))
+        copied_at = self.instances[name].copied_at
+        return self.with_instance(name, Instance(fenced_since=now, copied_at=copied_at))
 
 
 class Condition(StrEnum):

@@ -25,6 +25,7 @@ class Servers:
         self._id = id
         self._ended = ended
         self._held: dict[int, Process] = {}
+        self._replayed: dict[int, str] = {}
 
     def look(self, number: int) -> Identity | None:
         """The postmaster that runs there; from now on its end is reported."""
@@ -48,6 +49,26 @@ class Servers:
         """Whether the postmaster that runs there is frozen."""
         held = self._held.get(number)
         return held is not None and processes.is_stopped(held.pid)
+
+    def is_damaged(self, number: int) -> bool:
+        """Whether an instance has data, and no server can start from it."""
+        data = self._layout.data(self._id, number)
+        return data.is_dir() and postgres.damage(data) is not None
+
+    def is_getting_on(self, number: int) -> bool:
+        """Whether an instance that does not serve yet comes nearer to it.
+
+        A program of its Patroni's runs (pg_basebackup, pg_rewind), or its server replays WAL, as
+        the title of its startup process says.
+        """
+        if len(processes.working_in(self._layout.instance(self._id, number))) > 1:
+            return True
+        held = self._held.get(number)
+        titles = [processes.title(pid) for pid in processes.children(held.pid)] if held else []
+        replayed = next((title for title in titles if ": startup " in title), "")
+        is_another = replayed != self._replayed.get(number, "")
+        self._replayed[number] = replayed
+        return is_another
 
     def forget(self, number: int) -> None:
         """Its end is not reported any more."""

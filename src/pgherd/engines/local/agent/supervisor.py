@@ -73,6 +73,10 @@ class Supervisor:
         run = self._runs.get(name)
         return run.process.identity if run and run.process else None
 
+    def names(self) -> set[str]:
+        """All programs that are wanted."""
+        return set(self._runs)
+
     def quick_exits(self, name: str) -> int:
         """How often in a row it ended soon after its start, though nobody wanted it to."""
         run = self._runs.get(name)

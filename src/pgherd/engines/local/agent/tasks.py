@@ -18,8 +18,13 @@ class Tasks:
         self._tasks: dict[object, asyncio.Task[None]] = {}
 
     def keep(self, key: object, work: Callable[[], Awaitable[None]]) -> None:
-        """Do this work from now on."""
+        """Do this work from now on, in place of what was done by that key."""
+        self.end(key)
         self._tasks[key] = asyncio.get_running_loop().create_task(_steadily(work))
+
+    def is_busy(self, key: object) -> bool:
+        """Whether that work is being done, and has not come to its end."""
+        return key in self._tasks and not self._tasks[key].done()
 
     def end(self, key: object) -> None:
         """Do it no longer."""
