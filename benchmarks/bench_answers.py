@@ -26,7 +26,7 @@ from measure import Report, arguments, say
 from psycopg.conninfo import make_conninfo
 from sandbox import sandbox
 
-from pgherd.engine import Access, AccessRole
+from pgherd.contract.access import Access, AccessRole
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout
 from pgherd.fleet.desired import DatabaseId, Pooling

@@ -39,7 +39,8 @@ from writers import (
     writing,
 )
 
-from pgherd.engine import AccessRole, DatabaseState, ObservedDatabase
+from pgherd.contract.access import AccessRole
+from pgherd.contract.observed import DatabaseState, ObservedDatabase
 from pgherd.engines.local import postgres, processes
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout

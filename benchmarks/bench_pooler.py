@@ -29,7 +29,7 @@ import psycopg
 from measure import Report, arguments, median, say
 from sandbox import Sandbox, as_postgres, folder, sandbox
 
-from pgherd.engine import Access, AccessRole
+from pgherd.contract.access import Access, AccessRole
 from pgherd.engines.local import addresses, identity, pooler, postgres
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout, data_plane_owner

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgherd.engine import AccessRole
+from pgherd.contract.access import AccessRole
 from pgherd.engines.local import patroni
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.etcd_client import EtcdClient

@@ -8,7 +8,8 @@ from typing import Protocol
 
 import psycopg
 
-from pgherd.engine import AccessRole, Engine
+from pgherd.contract.access import AccessRole
+from pgherd.contract.engine import Engine
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.world import World
 

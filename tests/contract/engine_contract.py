@@ -15,15 +15,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from clients import Client
 
-from pgherd.engine import (
-    AccessRole,
-    BackupState,
-    DatabaseState,
-    Engine,
-    InstanceState,
-    ObservedDatabase,
-    Role,
-)
+from pgherd.contract.access import AccessRole
+from pgherd.contract.backups import BackupState
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatabase, Role
 from pgherd.engines.local.section import LocalValues
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import (

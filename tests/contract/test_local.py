@@ -9,7 +9,7 @@ import pytest
 from clients import PsycopgClient
 from engine_contract import EngineContract
 
-from pgherd.engine import Engine
+from pgherd.contract.engine import Engine
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout
 

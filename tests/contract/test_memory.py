@@ -7,7 +7,9 @@ import pytest
 from clients import MemoryClient
 from engine_contract import EngineContract
 
-from pgherd.engine import DatabaseState, Engine, InstanceState, ObservedDatabase, Unknown, Usage
+from pgherd.contract.engine import Engine
+from pgherd.contract.meter import Usage
+from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatabase, Unknown
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId, Durability
 from pgherd.testing.fleets import PRODUCTION, database

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from engine_contract import EngineContract
 
-from pgherd.engine import Engine
+from pgherd.contract.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.engines.oci.section import Concession, OciValues, PoolerTier
 from pgherd.fleet.desired import DatabaseId, Environment

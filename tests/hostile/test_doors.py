@@ -13,7 +13,7 @@ import pytest
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, refused
 from tries import NOBODY, OTHER
 
-from pgherd.engine import AccessRole
+from pgherd.contract.access import AccessRole
 from pgherd.engines.local import identity
 from pgherd.engines.local.manifest import read_environment
 from pgherd.pki.authority import Authority

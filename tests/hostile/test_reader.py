@@ -14,8 +14,8 @@ import pytest
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
 from tries import READER
 
+from pgherd.contract.access import AccessRole
 from pgherd.decide.parameters import readers_pool_size
-from pgherd.engine import AccessRole
 from pgherd.engines.local import patroni
 from pgherd.engines.local.agent import rounds
 from pgherd.engines.local.agent.reader import GUARD

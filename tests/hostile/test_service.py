@@ -14,8 +14,9 @@ from psycopg import sql
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, refused
 from tries import SERVICE
 
+from pgherd.contract.access import AccessRole
+from pgherd.contract.observed import ObservedDatabase
 from pgherd.control.migrations import AlembicMigrations
-from pgherd.engine import AccessRole, ObservedDatabase
 from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import Pooling
 

@@ -11,7 +11,7 @@ import pytest
 from running_fleet import AUTH, STAGING_AUTH, RunningFleet, connect
 from tries import READER, SERVICE, SQL, Try
 
-from pgherd.engine import AccessRole
+from pgherd.contract.access import AccessRole
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from running_fleet import AUTH, ORDER, RunningFleet, connect
 from wire import certificate_of
 
-from pgherd.engine import DatabaseState, ObservedDatabase
+from pgherd.contract.observed import DatabaseState, ObservedDatabase
 from pgherd.engines.local import identity
 from pgherd.engines.local.manifest import read_environment
 from pgherd.fleet.desired import DatabaseId

@@ -24,8 +24,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from pgherd.contract.access import Access
 from pgherd.control.migrations import AlembicMigrations
-from pgherd.engine import Access
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import (
     Backup,

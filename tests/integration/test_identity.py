@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
 
-from pgherd.engine import AccessRole
+from pgherd.contract.access import AccessRole
 from pgherd.engines.local import identity
 from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.authority import Authority

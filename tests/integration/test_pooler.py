@@ -24,8 +24,8 @@ from psycopg.conninfo import make_conninfo
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
 from wire import JdbcConnection, RefusedError, client_tls
 
+from pgherd.contract.access import AccessRole
 from pgherd.decide.parameters import pool_size
-from pgherd.engine import AccessRole
 from pgherd.engines.local import patroni, postgres
 from pgherd.engines.local.processes import by_folder, is_session_leader
 from pgherd.fleet.desired import DatabaseId

@@ -18,9 +18,9 @@ import pytest
 from psycopg import errors
 from running_fleet import AUTH, ORDER, RunningFleet, connect, eventually, refused
 
+from pgherd.contract.access import AccessRole
 from pgherd.control.up import converge
 from pgherd.decide.parameters import pool_size, session_pool_size
-from pgherd.engine import AccessRole
 from pgherd.engines.local import library, patroni, postgres
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Pooling

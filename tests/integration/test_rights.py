@@ -13,7 +13,7 @@ import pytest
 from psycopg import errors
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
 
-from pgherd.engine import AccessRole
+from pgherd.contract.access import AccessRole
 
 pytestmark = pytest.mark.integration
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pgherd.contract.observed import InstanceState
 from pgherd.control.outcome import Outcome
 from pgherd.control.up import converge
 from pgherd.decide.actions import subject, summary
-from pgherd.engine import InstanceState
 from pgherd.engines.known import sections
 from pgherd.fleet.desired import DatabaseId
 from pgherd.fleet.load import load, load_text

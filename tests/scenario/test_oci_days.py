@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from oci_story import QUICK, Story, insisting, made
 
+from pgherd.contract.access import AccessRole
+from pgherd.contract.observed import DatabaseState, ObservedDatabase, Role
 from pgherd.control.outcome import Outcome
 from pgherd.control.up import converge, preview
-from pgherd.engine import AccessRole, DatabaseState, ObservedDatabase, Role
 from pgherd.engines.oci.blueprint import pooler_addresses
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.engines.oci.routes import METADATA_KEY, Routes, read

@@ -7,7 +7,7 @@ import pytest
 from oci_story import Story, made
 from terraform_player import Player
 
-from pgherd.engine import DatabaseState, Observation
+from pgherd.contract.observed import DatabaseState, Observation
 from pgherd.engines.oci import poolers
 from pgherd.engines.oci.estate import Estate
 from pgherd.engines.oci.names import Owner

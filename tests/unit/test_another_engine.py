@@ -15,7 +15,7 @@ from pydantic import Field
 from pgherd.cli import render
 from pgherd.cli.engines import open_engine
 from pgherd.cli.show import show
-from pgherd.engine import Engine
+from pgherd.contract.engine import Engine
 from pgherd.engines import known
 from pgherd.engines.declaration import Declaration, Document, Option
 from pgherd.engines.local.section import LOCAL

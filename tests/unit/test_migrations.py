@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pgherd.contract.access import Access
 from pgherd.control.migrations import AlembicMigrations
 from pgherd.control.version_files import read_revision
-from pgherd.engine import Access
 from pgherd.errors import InputError
 from pgherd.fleet.desired import (
     Backup,

@@ -10,8 +10,9 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
+from pgherd.contract.backups import BackupState
+from pgherd.contract.engine import Engine
 from pgherd.control.signals import run
-from pgherd.engine import BackupState, Engine
 from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.report.backups import backups_table, history_json, moment_text, windows
 from pgherd.report.words import duration

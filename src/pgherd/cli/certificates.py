@@ -11,8 +11,8 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
+from pgherd.contract.certificates import CertificateInfo
 from pgherd.control.signals import run
-from pgherd.engine import CertificateInfo
 from pgherd.fleet.desired import Fleet
 from pgherd.report.certificates import NOW, certificates_json, certificates_table
 from pgherd.report.words import number

@@ -14,8 +14,9 @@ from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import Observation, Unknown
 from pgherd.decide.cost import FleetCost, Poolers, fleet_cost
-from pgherd.engine import Engine, Observation, Unknown
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Fleet
 from pgherd.prices.table import PriceTable

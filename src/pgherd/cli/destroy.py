@@ -16,6 +16,7 @@ from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import ask, say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.contract.engine import Engine
 from pgherd.control.clock import Clock
 from pgherd.control.destroy import destroy as destroy_everything
 from pgherd.control.lookout import Lookout
@@ -24,7 +25,6 @@ from pgherd.control.signals import run
 from pgherd.decide.actions import DeleteDatabase
 from pgherd.decide.plan import Plan
 from pgherd.decide.removal import destroy_plan
-from pgherd.engine import Engine
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet
 from pgherd.report.words import duration, few, listed, number

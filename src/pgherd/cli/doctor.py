@@ -13,7 +13,7 @@ from pgherd.cli.fleet_option import FILE_VARIABLE, fleet_file
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
-from pgherd.engine import Capability
+from pgherd.contract.offers import Capability
 from pgherd.engines.known import ENGINES, sections
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet

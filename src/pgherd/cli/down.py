@@ -11,6 +11,8 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import Observation
 from pgherd.control.clock import Clock
 from pgherd.control.lookout import Lookout
 from pgherd.control.outcome import Outcome
@@ -18,7 +20,6 @@ from pgherd.control.signals import run
 from pgherd.control.stop import stop
 from pgherd.decide.actions import Action, StopDatabase
 from pgherd.decide.plan import Observations
-from pgherd.engine import Engine, Observation
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Fleet
 from pgherd.report.words import duration, number

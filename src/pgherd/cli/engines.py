@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pgherd.engine import Engine
+from pgherd.contract.engine import Engine
 from pgherd.engines import known
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Environment, Fleet

@@ -10,7 +10,7 @@ import click
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
-from pgherd.engine import LogLine
+from pgherd.contract.logs import LogLine
 from pgherd.fleet.desired import DatabaseId, Fleet
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue")

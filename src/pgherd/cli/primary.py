@@ -10,8 +10,8 @@ import click
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.contract.engine import Engine
 from pgherd.control.signals import run
-from pgherd.engine import Engine
 from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.report.words import duration
 

@@ -15,8 +15,9 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json, styled
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import drawn, print_table
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import DatabaseState, InstanceState
 from pgherd.control.lookout import Lookout
-from pgherd.engine import DatabaseState, Engine, InstanceState
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Fleet
 from pgherd.report.status import ABSENT, Sight, sights, sights_json

@@ -19,7 +19,7 @@ import click
 
 from pgherd.cli.engines import open_engine, open_engines
 from pgherd.cli.output import say
-from pgherd.engine import Engine
+from pgherd.contract.engine import Engine
 from pgherd.fleet.desired import Environment, Fleet
 from pgherd.state import lock_path
 

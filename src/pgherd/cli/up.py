@@ -11,6 +11,8 @@ from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import say
 from pgherd.cli.progress import expected_instances, progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import DatabaseState, Observation, ObservedDatabase
 from pgherd.control.clock import Clock
 from pgherd.control.events import Event, OnEvent, Planned
 from pgherd.control.outcome import Outcome
@@ -18,7 +20,6 @@ from pgherd.control.signals import run
 from pgherd.control.up import converge
 from pgherd.decide.actions import summary
 from pgherd.decide.plan import Plan
-from pgherd.engine import DatabaseState, Engine, Observation, ObservedDatabase
 from pgherd.fleet.desired import Fleet
 from pgherd.report.words import counted, duration, number
 

@@ -12,7 +12,7 @@ import click
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
-from pgherd.engine import Access, AccessRole
+from pgherd.contract.access import Access, AccessRole
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Fleet, Pooling
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, assert_never
 
+from pgherd.contract.access import Access, AccessRole
+from pgherd.contract.engine import Engine
 from pgherd.decide.actions import (
     Action,
     ApplyMigrations,
@@ -23,7 +25,6 @@ from pgherd.decide.actions import (
     StopEnvironment,
     Switchover,
 )
-from pgherd.engine import Access, AccessRole, Engine
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Fleet
 

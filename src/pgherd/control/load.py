@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pgherd.engine import AccessRole, DatabaseState, Engine, Observation, Unknown
+from pgherd.contract.access import AccessRole
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import DatabaseState, Observation, Unknown
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Fleet, Pooling
 

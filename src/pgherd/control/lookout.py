@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from pgherd.engine import Engine, Observation, Unknown
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import Observation, Unknown
 from pgherd.errors import InputError, TryLater
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pgherd.contract.engine import Engine
 from pgherd.control.act import Actor
 from pgherd.control.clock import Clock, Patience
 from pgherd.control.effort import Effort
@@ -18,7 +19,6 @@ from pgherd.control.lookout import Lookout
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.control.work import Decide, Work
 from pgherd.decide.plan import Plan, Unseen
-from pgherd.engine import Engine
 from pgherd.errors import TryLater
 
 

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pgherd.contract.access import Access
 from pgherd.control.version_files import (
     Revision,
     newest,
@@ -27,7 +28,6 @@ from pgherd.control.version_files import (
     version_files,
     version_folder,
 )
-from pgherd.engine import Access
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId
 

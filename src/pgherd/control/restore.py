@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from pgherd.contract.engine import Engine
 from pgherd.control.clock import Clock, Patience
-from pgherd.engine import Engine
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.fleet.names import check_name, resource_name

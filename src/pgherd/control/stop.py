@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+from pgherd.contract.engine import Engine
 from pgherd.control.act import Actor
 from pgherd.control.clock import Clock, Patience, SystemClock
 from pgherd.control.events import OnEvent, ignore
@@ -11,7 +12,6 @@ from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome
 from pgherd.decide.plan import Observations, Plan
 from pgherd.decide.removal import stop_plan
-from pgherd.engine import Engine
 from pgherd.fleet.desired import Fleet
 
 

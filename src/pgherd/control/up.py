@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from pgherd.contract.engine import Engine
+from pgherd.contract.offers import Offer
 from pgherd.control.act import Actor, Migrations
 from pgherd.control.clock import Clock, Patience, SystemClock
 from pgherd.control.events import OnEvent, ignore
@@ -13,7 +15,6 @@ from pgherd.control.lookout import Lookout
 from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.decide.plan import Observations, Plan, plan
-from pgherd.engine import Engine, Offer
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import DatabaseId, Fleet
 

@@ -13,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from pgherd.contract.engine import Engine
+from pgherd.contract.observed import Unknown
 from pgherd.control.act import Actor
 from pgherd.control.clock import Clock, Patience
 from pgherd.control.effort import Effort
@@ -21,7 +23,6 @@ from pgherd.control.lookout import Lookout
 from pgherd.control.slots import Slots
 from pgherd.decide.actions import Action, EnsureEnvironment, is_disruptive, summary
 from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Observations, Plan
-from pgherd.engine import Engine, Unknown
 from pgherd.errors import PgherdError, TryLater
 from pgherd.fleet.desired import DatabaseId
 

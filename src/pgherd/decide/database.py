@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pgherd.contract.observed import DatabaseState, ObservedDatabase, ObservedInstance
 from pgherd.decide.actions import (
     ApplyMigrations,
     ChangeSettings,
@@ -26,7 +27,6 @@ from pgherd.decide.actions import (
     StartDatabase,
     Switchover,
 )
-from pgherd.engine import DatabaseState, ObservedDatabase, ObservedInstance
 from pgherd.fleet.desired import Database, Durability
 
 

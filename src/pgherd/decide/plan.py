@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from pgherd.contract.observed import Observation, ObservedDatabase, Unknown
 from pgherd.decide.actions import (
     Action,
     CreateDatabase,
@@ -25,7 +26,6 @@ from pgherd.decide.actions import (
     StartDatabase,
 )
 from pgherd.decide.database import Refusal, database_steps, refusal
-from pgherd.engine import Observation, ObservedDatabase, Unknown
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
 

@@ -1,1 +1,1 @@
-"""The places where databases run, behind one contract (`pgherd.engine`)."""
+"""The places where databases run, behind one contract (`pgherd.contract`)."""

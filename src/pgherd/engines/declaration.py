@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from pgherd.engine import Engine
+from pgherd.contract.engine import Engine
 from pgherd.fleet.desired import EngineValues, Environment, Fleet
 
 if TYPE_CHECKING:  # takes a while to import

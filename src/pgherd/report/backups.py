@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from pgherd.engine import BackupHistory, ObservedBackup
+from pgherd.contract.backups import BackupHistory, ObservedBackup
 from pgherd.fleet.desired import DatabaseId
 from pgherd.fleet.summary import Table
 from pgherd.units import format_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgherd.engine import Capability
+from pgherd.contract.offers import Capability
 from pgherd.fleet.summary import Table
 
 

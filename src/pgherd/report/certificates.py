@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from pgherd.engine import CertificateInfo
+from pgherd.contract.certificates import CertificateInfo
 from pgherd.fleet.summary import Table
 from pgherd.report.words import number
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from pgherd.contract.observed import Unknown
 from pgherd.decide.cost import (
     HOURS,
     Charge,
@@ -17,7 +18,6 @@ from pgherd.decide.cost import (
     estimates,
 )
 from pgherd.decide.cost_change import Change
-from pgherd.engine import Unknown
 from pgherd.fleet.desired import Environment
 from pgherd.fleet.summary import Table
 from pgherd.prices.money import format_money

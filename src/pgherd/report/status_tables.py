@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from pgherd.engine import ObservedDatabase, ObservedInstance, Role
+from pgherd.contract.observed import ObservedDatabase, ObservedInstance, Role
 from pgherd.fleet.summary import Table
 from pgherd.report.status import Sight
 from pgherd.report.words import listed, number

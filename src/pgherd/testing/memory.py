@@ -14,26 +14,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pgherd.engine import (
-    Access,
-    AccessRole,
-    BackupHistory,
-    BackupState,
-    Capability,
-    CertificateInfo,
+from pgherd.contract.access import Access, AccessRole
+from pgherd.contract.backups import BackupHistory, BackupState, ObservedBackup, Window
+from pgherd.contract.certificates import CertificateInfo
+from pgherd.contract.logs import LogLine
+from pgherd.contract.meter import Usage
+from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
-    LogLine,
     Observation,
-    ObservedBackup,
     ObservedDatabase,
     ObservedInstance,
-    Offer,
     Role,
     Unknown,
-    Usage,
-    Window,
 )
+from pgherd.contract.offers import Capability, Offer
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Ocpus, Pooling
 from pgherd.fleet.names import pooled_name

@@ -13,7 +13,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pgherd.engine import InstanceState, ObservedBackup, Role, Usage
+from pgherd.contract.backups import ObservedBackup
+from pgherd.contract.meter import Usage
+from pgherd.contract.observed import InstanceState, Role
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId, Durability
 

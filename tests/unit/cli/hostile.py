@@ -16,20 +16,14 @@ import pytest
 from shop import AUTH, Shop
 
 from pgherd.cli.main import cli
+from pgherd.contract.access import Access, AccessRole
+from pgherd.contract.backups import BackupHistory, ObservedBackup
+from pgherd.contract.certificates import CertificateInfo
+from pgherd.contract.engine import Engine
+from pgherd.contract.logs import LogLine
+from pgherd.contract.observed import Observation, Unknown
+from pgherd.contract.offers import Capability, Offer
 from pgherd.control.act import Migrations
-from pgherd.engine import (
-    Access,
-    AccessRole,
-    BackupHistory,
-    Capability,
-    CertificateInfo,
-    Engine,
-    LogLine,
-    Observation,
-    ObservedBackup,
-    Offer,
-    Unknown,
-)
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import Database, DatabaseId, Pooling
 from pgherd.testing.memory import MemoryEngine, MemoryMigrations

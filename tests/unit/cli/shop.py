@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
+from pgherd.contract.engine import Engine
 from pgherd.control.act import Migrations
-from pgherd.engine import Engine
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.memory import MemoryEngine, MemoryMigrations

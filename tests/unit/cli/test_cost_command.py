@@ -9,8 +9,8 @@ from shop import AUTH, FLEET, Shop
 
 from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
+from pgherd.contract.engine import Engine
 from pgherd.decide.cost import Poolers, fleet_cost
-from pgherd.engine import Engine
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Fleet
 from pgherd.prices.file import SHIPPED, load_prices

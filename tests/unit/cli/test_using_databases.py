@@ -2,7 +2,7 @@
 
 from shop import Shop
 
-from pgherd.engine import Capability
+from pgherd.contract.offers import Capability
 from pgherd.errors import InputError
 
 

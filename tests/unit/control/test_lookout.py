@@ -2,8 +2,8 @@
 
 import asyncio
 
+from pgherd.contract.observed import Observation, Unknown
 from pgherd.control.lookout import Lookout
-from pgherd.engine import Observation, Unknown
 from pgherd.errors import TryLater
 from pgherd.testing.memory import MemoryEngine
 from pgherd.testing.world import World

@@ -2,10 +2,10 @@
 
 import pytest
 
+from pgherd.contract.observed import InstanceState
 from pgherd.control.destroy import destroy
 from pgherd.control.stop import stop
 from pgherd.control.up import converge
-from pgherd.engine import InstanceState
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import database, environment, fleet

@@ -9,6 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgherd.contract.observed import (
+    DatabaseState,
+    InstanceState,
+    Observation,
+    ObservedDatabase,
+    ObservedInstance,
+    Role,
+    Unknown,
+)
 from pgherd.decide.cost import (
     Charge,
     FleetCost,
@@ -22,15 +31,6 @@ from pgherd.decide.cost import (
 from pgherd.decide.cost_change import Change, cost_change
 from pgherd.decide.plan import Plan, plan
 from pgherd.decide.removal import destroy_plan, stop_plan
-from pgherd.engine import (
-    DatabaseState,
-    InstanceState,
-    Observation,
-    ObservedDatabase,
-    ObservedInstance,
-    Role,
-    Unknown,
-)
 from pgherd.engines.known import sections
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, Replicas, Storage

@@ -4,6 +4,13 @@ from dataclasses import replace
 
 import pytest
 
+from pgherd.contract.observed import (
+    DatabaseState,
+    InstanceState,
+    ObservedDatabase,
+    ObservedInstance,
+    Role,
+)
 from pgherd.decide.actions import (
     ApplyMigrations,
     CreateDatabase,
@@ -18,7 +25,6 @@ from pgherd.decide.actions import (
     Switchover,
 )
 from pgherd.decide.database import database_steps, refusal
-from pgherd.engine import DatabaseState, InstanceState, ObservedDatabase, ObservedInstance, Role
 from pgherd.fleet.desired import Durability
 from pgherd.testing.fleets import PRODUCTION, database
 

@@ -9,6 +9,15 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pgherd.contract.observed import (
+    DatabaseState,
+    InstanceState,
+    Observation,
+    ObservedDatabase,
+    ObservedInstance,
+    Role,
+    Unknown,
+)
 from pgherd.decide.actions import (
     Action,
     ApplyMigrations,
@@ -28,15 +37,6 @@ from pgherd.decide.actions import (
 )
 from pgherd.decide.plan import Plan, plan
 from pgherd.decide.removal import destroy_plan, stop_plan
-from pgherd.engine import (
-    DatabaseState,
-    InstanceState,
-    Observation,
-    ObservedDatabase,
-    ObservedInstance,
-    Role,
-    Unknown,
-)
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet
 from pgherd.testing.fleets import database, environment, fleet
 

@@ -2,6 +2,15 @@
 
 import pytest
 
+from pgherd.contract.observed import (
+    DatabaseState,
+    InstanceState,
+    Observation,
+    ObservedDatabase,
+    ObservedInstance,
+    Role,
+    Unknown,
+)
 from pgherd.decide.actions import (
     CreateDatabase,
     DeleteDatabase,
@@ -11,15 +20,6 @@ from pgherd.decide.actions import (
     subject,
 )
 from pgherd.decide.plan import EnvironmentPlan, Observations, Plan, Unseen, plan
-from pgherd.engine import (
-    DatabaseState,
-    InstanceState,
-    Observation,
-    ObservedDatabase,
-    ObservedInstance,
-    Role,
-    Unknown,
-)
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Durability
 from pgherd.testing.fleets import PRODUCTION, database, environment, fleet

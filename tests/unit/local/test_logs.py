@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pgherd.engine import LogLine
+from pgherd.contract.logs import LogLine
 from pgherd.engines.local.logs import lines_of
 
 

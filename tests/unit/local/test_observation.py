@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from local_fleet import ALONE, AUTH, LAYOUT, PRODUCTION
 
-from pgherd.engine import DatabaseState, InstanceState, ObservedDatabase, Role, Unknown
+from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatabase, Role, Unknown
 from pgherd.engines.local.door import DatabaseStatus, FleetStatus, InstanceStatus
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.observation import with_agent, without_agent

@@ -7,7 +7,7 @@ import pytest
 from oci.psql import models
 from oci_shop import fleet
 
-from pgherd.engine import DatabaseState, InstanceState, Role
+from pgherd.contract.observed import DatabaseState, InstanceState, Role
 from pgherd.engines.oci.observation import (
     COPIES,
     NOT_ROUTED,

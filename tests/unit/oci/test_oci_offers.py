@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oci_shop import fleet
 
-from pgherd.decide.database import refusal
-from pgherd.engine import (
+from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
     ObservedDatabase,
     ObservedInstance,
-    Offer,
     Role,
 )
+from pgherd.contract.offers import Offer
+from pgherd.decide.database import refusal
 from pgherd.engines.oci.offers import MAX_STORAGE_BYTES, Place, offers
 from pgherd.engines.oci.section import MAX_RETENTION_DAYS, OCI, Concession
 from pgherd.engines.oci.shapes import Shape

@@ -10,7 +10,7 @@ from oci.limits.models import LimitValueSummary, ResourceAvailability
 from oci.monitoring.models import AggregatedDatapoint, MetricData
 from oci_fakes import Client, answer, cloud, refusal
 
-from pgherd.engine import Usage
+from pgherd.contract.meter import Usage
 from pgherd.engines.oci.limits import systems_left
 from pgherd.engines.oci.usage import METRICS, query, samples
 from pgherd.errors import TryLater

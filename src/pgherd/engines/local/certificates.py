@@ -7,7 +7,7 @@ from datetime import datetime
 
 from cryptography import x509
 
-from pgherd.engine import CertificateInfo
+from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.local import identity
 from pgherd.engines.local.identity import CONTROL, DATA, LIFETIME, Certificate, authority_place
 from pgherd.engines.local.layout import Layout

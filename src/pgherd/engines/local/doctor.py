@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from pgherd.engine import Capability
+from pgherd.contract.offers import Capability
 from pgherd.engines.local import etcd, library, machine, pooler, postgres
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError

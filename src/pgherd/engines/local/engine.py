@@ -1,4 +1,4 @@
-"""The local engine: the contract of `pgherd.engine`, kept on this machine.
+"""The local engine: the contract of `pgherd.contract`, kept on this machine.
 
 It writes down what is wanted (manifests, configuration, certificates) and asks the agent to make
 it so. Only the agent touches processes. What only changes need (cryptography, HTTP) is imported
@@ -20,18 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from pgherd import __version__
-from pgherd.engine import (
-    Access,
-    AccessRole,
-    BackupHistory,
-    Capability,
-    CertificateInfo,
-    LogLine,
-    Observation,
-    ObservedBackup,
-    Offer,
-    Usage,
-)
+from pgherd.contract.access import Access, AccessRole
+from pgherd.contract.backups import BackupHistory, ObservedBackup
+from pgherd.contract.certificates import CertificateInfo
+from pgherd.contract.logs import LogLine
+from pgherd.contract.meter import Usage
+from pgherd.contract.observed import Observation
+from pgherd.contract.offers import Capability, Offer
 from pgherd.engines.local import (
     addresses,
     doctor,

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from pgherd.engine import LogLine
+from pgherd.contract.logs import LogLine
 from pgherd.engines.local import lowered
 from pgherd.files import Owner
 

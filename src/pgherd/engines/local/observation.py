@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 
-from pgherd.engine import (
+from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
     Observation,

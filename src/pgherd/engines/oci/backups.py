@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgherd.engine import BackupHistory, BackupState, ObservedBackup, Window
+from pgherd.contract.backups import BackupHistory, BackupState, ObservedBackup, Window
 from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.names import Owner, retry_token
 from pgherd.engines.oci.sdk import Cloud

@@ -15,7 +15,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from pgherd.engine import CertificateInfo
+from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.oci.blueprint import ADMIN
 from pgherd.engines.oci.routes import digest
 from pgherd.files import ensure_directory, write

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgherd.engine import Engine
+from pgherd.contract.engine import Engine
 from pgherd.engines.declaration import Declaration
 from pgherd.engines.oci.documents import DOCUMENTS
 from pgherd.fleet.desired import Environment

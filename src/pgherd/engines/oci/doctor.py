@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from pgherd.engine import Capability
+from pgherd.contract.offers import Capability
 from pgherd.engines.oci import compartments, limits, shapes
 from pgherd.engines.oci.refusals import NotFound
 from pgherd.engines.oci.regions import domains, subscribed

@@ -1,4 +1,4 @@
-"""The engine for OCI: the contract of `pgherd.engine`, kept with the service's own means.
+"""The engine for OCI: the contract of `pgherd.contract`, kept with the service's own means.
 
 Nothing is remembered but client certificates: what exists is what OCI lists with pgherd's tags.
 So a run that ended anywhere is gone on with by looking again.
@@ -12,18 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pgherd.engine import (
-    Access,
-    AccessRole,
-    BackupHistory,
-    Capability,
-    CertificateInfo,
-    LogLine,
-    Observation,
-    ObservedBackup,
-    Offer,
-    Usage,
-)
+from pgherd.contract.access import Access, AccessRole
+from pgherd.contract.backups import BackupHistory, ObservedBackup
+from pgherd.contract.certificates import CertificateInfo
+from pgherd.contract.logs import LogLine
+from pgherd.contract.meter import Usage
+from pgherd.contract.observed import Observation
+from pgherd.contract.offers import Capability, Offer
 from pgherd.engines.oci import (
     backups,
     blueprint,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pgherd.engine import (
+from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
     ObservedDatabase,

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pgherd.engine import Offer
+from pgherd.contract.offers import Offer
 from pgherd.engines.oci.blueprint import NEWEST, addresses_in, addresses_needed, subnets
 from pgherd.engines.oci.section import MAX_RETENTION_DAYS, NETWORK_PREFIXES, OCI, Concession
 from pgherd.engines.oci.shapes import Shape, bare, choose, of_name

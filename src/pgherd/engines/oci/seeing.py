@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pgherd.engine import Observation, ObservedDatabase, Unknown
+from pgherd.contract.observed import Observation, ObservedDatabase, Unknown
 from pgherd.engines.oci import observation, poolers
 from pgherd.engines.oci.blueprint import Kind, pooler_addresses
 from pgherd.engines.oci.refusals import NotFound

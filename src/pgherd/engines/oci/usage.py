@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from pgherd.engine import Usage
+from pgherd.contract.meter import Usage
 from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.waiting import together

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.engine import (
-    Access,
+from pgherd.contract.access import Access
+from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
     ObservedDatabase,
