@@ -145,7 +145,7 @@ def measure_usage(cloud: LocalOci, report: Report, state: Path) -> None:
     engine = OciEngine(fleet.name, fleet.environments, state)
     before = len(cloud.calls)
     began = time.monotonic()
-    usage = asyncio.run(engine.usage(timedelta(minutes=5)))
+    usage = asyncio.run(engine.meter.usage(timedelta(minutes=5)))
     seconds = time.monotonic() - began
     calls = [c for c in cloud.calls[before:] if c.service == "monitoring"]
     if len(usage) != 30 or not all(usage.values()):

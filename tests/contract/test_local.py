@@ -1,5 +1,9 @@
-"""The local engine keeps the contract, with real PostgreSQL, Patroni, etcd and PgBouncer."""
+"""The local engine keeps its promises, with real PostgreSQL, Patroni, etcd and PgBouncer.
 
+Servers are made once for each class: the promises of a class share a state folder.
+"""
+
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -7,7 +11,11 @@ from pathlib import Path
 
 import pytest
 from clients import PsycopgClient
-from engine_contract import EngineContract
+from engine_contract import EngineContract, clear
+from promises_of_abilities import CertificatePromises, LogPromises, ReachPromises
+from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
+from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
+from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
 from pgherd.contract.engine import Engine
 from pgherd.engines.local.engine import LocalEngine
@@ -16,28 +24,74 @@ from pgherd.engines.local.layout import Layout
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def root() -> Iterator[Path]:
     """A state folder that the databases' user can reach, with a short path."""
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="pgh-"))
     folder.chmod(0o755)
     yield folder
+    asyncio.run(clear(_engine(folder)))
     shutil.rmtree(folder)
 
 
-class TestLocalEngine(EngineContract):
-    takes_backups = False
-    measures = False
-
+class OnThisMachine(EngineContract):
     @pytest.fixture
     async def engine(self, root: Path) -> AsyncIterator[Engine]:
-        engine = LocalEngine("contract", Layout(root / "contract"))
-        yield engine
-        for id in (await engine.observe()).databases:
-            await engine.ensure_absent(id)
-        for environment in (await engine.observe()).environments:
-            await engine.ensure_environment_absent(environment)
+        yield _engine(root)
 
     @pytest.fixture
     def client(self, engine: Engine) -> PsycopgClient:
         return PsycopgClient(engine)
+
+
+def _engine(root: Path) -> LocalEngine:
+    return LocalEngine("contract", Layout(root / "contract"))
+
+
+class TestEmptyPlace(OnThisMachine, EmptyPlacePromises):
+    pass
+
+
+class TestEnvironments(OnThisMachine, EnvironmentPromises):
+    pass
+
+
+class TestDatabases(OnThisMachine, DatabasePromises):
+    pass
+
+
+class TestReplicas(OnThisMachine, ReplicaPromises):
+    pass
+
+
+class TestSizes(OnThisMachine, SizePromises):
+    pass
+
+
+class TestPrimaries(OnThisMachine, PrimaryPromises):
+    pass
+
+
+class TestStops(OnThisMachine, StopPromises):
+    pass
+
+
+class TestCrashes(OnThisMachine, CrashPromises):
+    pass
+
+
+class TestCertificates(OnThisMachine, CertificatePromises):
+    pass
+
+
+class TestLogs(OnThisMachine, LogPromises):
+    pass
+
+
+class TestReach(OnThisMachine, ReachPromises):
+    pass
+
+
+def test_it_has_no_other_ability_yet(tmp_path: Path) -> None:
+    engine = _engine(tmp_path)
+    assert (engine.backups, engine.meter, engine.settings) == (None, None, None)

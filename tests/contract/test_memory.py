@@ -1,11 +1,22 @@
-"""The in-memory engine keeps the contract, and its faults are what they say."""
+"""The in-memory engine keeps all promises, and its faults are what they say."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from clients import MemoryClient
 from engine_contract import EngineContract
+from promises_of_abilities import (
+    CertificatePromises,
+    LogPromises,
+    MeterPromises,
+    ReachPromises,
+    SettingPromises,
+)
+from promises_of_backups import BackupPromises
+from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
+from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
+from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
@@ -13,19 +24,19 @@ from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatab
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId, Durability
 from pgherd.testing.fleets import PRODUCTION, database
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.world import World
 
 AUTH = database("auth", replicas=(2, 2), durability=Durability.SYNCHRONOUS)
 BUSY = TryLater("busy")
 
 
-@pytest.fixture
+@pytest.fixture(scope="class")
 def world() -> World:
     return World()
 
 
-class TestMemoryEngine(EngineContract):
+class InMemory(EngineContract):
     is_slow = False
     seconds = 0.001
 
@@ -37,15 +48,78 @@ class TestMemoryEngine(EngineContract):
     def client(self, world: World) -> MemoryClient:
         return MemoryClient(world)
 
-    def make_use_of(self, engine: Engine, id: DatabaseId) -> None:
-        assert isinstance(engine, MemoryEngine)
-        ages = (timedelta(hours=1), timedelta(minutes=1))
-        samples = [Usage(datetime.now(UTC) - age, 91.0, 40.0, 2**30) for age in ages]
-        engine.world.usage[id] = samples
+    @pytest.fixture
+    def use(self, world: World) -> Callable[[DatabaseId], None]:
+        def use(id: DatabaseId) -> None:
+            ages = (timedelta(hours=1), timedelta(minutes=1))
+            samples = [Usage(datetime.now(UTC) - age, 91.0, 40.0, 2**30) for age in ages]
+            world.usage[id] = samples
+
+        return use
+
+
+class TestEmptyPlace(InMemory, EmptyPlacePromises):
+    pass
+
+
+class TestEnvironments(InMemory, EnvironmentPromises):
+    pass
+
+
+class TestDatabases(InMemory, DatabasePromises):
+    pass
+
+
+class TestReplicas(InMemory, ReplicaPromises):
+    pass
+
+
+class TestSizes(InMemory, SizePromises):
+    pass
+
+
+class TestPrimaries(InMemory, PrimaryPromises):
+    pass
+
+
+class TestStops(InMemory, StopPromises):
+    pass
+
+
+class TestCrashes(InMemory, CrashPromises):
+    pass
+
+
+class TestCertificates(InMemory, CertificatePromises):
+    pass
+
+
+class TestLogs(InMemory, LogPromises):
+    pass
+
+
+class TestMeter(InMemory, MeterPromises):
+    pass
+
+
+class TestReach(InMemory, ReachPromises):
+    pass
+
+
+class TestSettings(InMemory, SettingPromises):
+    pass
+
+
+class TestBackups(InMemory, BackupPromises):
+    pass
 
 
 class TestFaults:
     """What only this engine can be asked to do."""
+
+    @pytest.fixture
+    def world(self) -> World:
+        return World()
 
     @pytest.fixture
     async def engine(self, world: World) -> MemoryEngine:

@@ -1,13 +1,18 @@
-"""The engine for OCI keeps the contract, against the strict local OCI.
+"""The engine for OCI keeps its promises, against the strict local OCI.
 
 That shows that pgherd and the SDK's own description of the service agree, not that it runs on OCI.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from engine_contract import EngineContract
+from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, SettingPromises
+from promises_of_backups import BackupPromises
+from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
+from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
+from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
 from pgherd.contract.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
@@ -44,7 +49,23 @@ class OciClient:
         return list(self.cloud.rows(self.system(id)))
 
 
-class TestOciEngine(EngineContract):
+@pytest.fixture(scope="class")
+def cloud() -> Iterator[LocalOci]:
+    with LocalOci() as running:
+        yield running
+
+
+@pytest.fixture(scope="class")
+def state(cloud: LocalOci, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The engine's folder, where the SDK is told of the local OCI."""
+    folder = tmp_path_factory.mktemp("oci")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cloud.variables(folder).items():
+            patch.setenv(name, value)
+        yield folder / "state"
+
+
+class OnOci(EngineContract):
     is_slow = False
     chooses_durability = False
 
@@ -59,26 +80,77 @@ class TestOciEngine(EngineContract):
         return environment("contract", engine="oci", network="10.77.0.0/16", oci=oci)
 
     @pytest.fixture
-    async def engine(
-        self,
-        cloud: LocalOci,
-        contract: Environment,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> AsyncIterator[Engine]:
-        for name, value in cloud.variables(tmp_path).items():
-            monkeypatch.setenv(name, value)
-        self.cloud = cloud
-        yield OciEngine("ecommerce", [contract], tmp_path / "state")
+    async def engine(self, contract: Environment, state: Path) -> AsyncIterator[Engine]:
+        yield OciEngine("ecommerce", [contract], state)
 
     @pytest.fixture
     def client(self, cloud: LocalOci) -> OciClient:
         return OciClient(cloud)
 
-    def make_use_of(self, engine: Engine, id: DatabaseId) -> None:
-        for name, value in (
-            ("CpuUtilization", 91.5),
-            ("MemoryUtilization", 40.0),
-            ("UsedStorage", 2.0**30),
-        ):
-            self.cloud.set_metric(OciClient(self.cloud).system(id), name, value)
+    @pytest.fixture
+    def use(self, cloud: LocalOci) -> Callable[[DatabaseId], None]:
+        def use(id: DatabaseId) -> None:
+            for name, value in (
+                ("CpuUtilization", 91.5),
+                ("MemoryUtilization", 40.0),
+                ("UsedStorage", 2.0**30),
+            ):
+                cloud.set_metric(OciClient(cloud).system(id), name, value)
+
+        return use
+
+
+class TestEmptyPlace(OnOci, EmptyPlacePromises):
+    pass
+
+
+class TestEnvironments(OnOci, EnvironmentPromises):
+    pass
+
+
+class TestDatabases(OnOci, DatabasePromises):
+    pass
+
+
+class TestReplicas(OnOci, ReplicaPromises):
+    pass
+
+
+class TestSizes(OnOci, SizePromises):
+    pass
+
+
+class TestPrimaries(OnOci, PrimaryPromises):
+    pass
+
+
+class TestStops(OnOci, StopPromises):
+    pass
+
+
+class TestCrashes(OnOci, CrashPromises):
+    pass
+
+
+class TestCertificates(OnOci, CertificatePromises):
+    pass
+
+
+class TestLogs(OnOci, LogPromises):
+    pass
+
+
+class TestMeter(OnOci, MeterPromises):
+    pass
+
+
+class TestSettings(OnOci, SettingPromises):
+    pass
+
+
+class TestBackups(OnOci, BackupPromises):
+    pass
+
+
+def test_pgherd_itself_reaches_no_database(tmp_path: Path) -> None:
+    assert OciEngine("ecommerce", [], tmp_path).reach is None

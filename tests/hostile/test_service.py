@@ -100,7 +100,7 @@ def test_code_of_a_service_is_run_by_the_service_alone(
         await engine.ensure_ocpus(running.wanted(AUTH), 2)
         await engine.ensure_ocpus(running.wanted(AUTH), 1)
         await engine.switchover(AUTH)
-        await engine.ensure_certificates("production", renew=True)
+        await engine.certificates.ensure_valid("production", renew=True)
         observation = await engine.observe()
         seen = observation.databases[AUTH]
         assert isinstance(seen, ObservedDatabase)

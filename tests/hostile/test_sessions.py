@@ -120,7 +120,7 @@ def test_postgresql_sees_no_superuser_in_a_services_database(running: RunningFle
         await engine.ensure_ocpus(running.wanted(AUTH), 1)
         await engine.switchover(AUTH)
         await engine.ensure_database(running.wanted(AUTH))
-        await engine.ensure_certificates("production", renew=True)
+        await engine.certificates.ensure_valid("production", renew=True)
         outcome = await converge(
             running.fleet, {"local": running.engine}, migrations=AlembicMigrations()
         )

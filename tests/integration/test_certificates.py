@@ -52,7 +52,7 @@ def served(running: RunningFleet, id: DatabaseId) -> dict[str, int]:
 
 def on_disk(running: RunningFleet, environment: str) -> dict[str, int]:
     """The serial number of each certificate in use."""
-    infos = running.run(running.engine.certificates())
+    infos = running.run(running.engine.certificates.in_use())
     return {
         str(info.path): x509.load_pem_x509_certificate(info.path.read_bytes()).serial_number
         for info in infos
@@ -112,7 +112,7 @@ def test_renewal_under_load_is_served_and_nobody_notices(
     with psycopg.connect(make_conninfo("", **auth)) as open_transaction, load(auth) as counts:
         row = open_transaction.execute("SELECT pg_backend_pid(), now()").fetchone()
         time.sleep(0.3)
-        made = running.run(running.engine.ensure_certificates("production", renew=True))
+        made = running.run(running.engine.certificates.ensure_valid("production", renew=True))
         after = {id: served(running, id) for id in (AUTH, ORDER)}
         there = list(counts)
         time.sleep(0.5)
@@ -137,7 +137,7 @@ def test_renewal_under_load_is_served_and_nobody_notices(
 def test_new_connections_use_the_new_certificates(
     running: RunningFleet, auth: dict[str, str]
 ) -> None:
-    running.run(running.engine.ensure_certificates("production", renew=True))
+    running.run(running.engine.certificates.ensure_valid("production", renew=True))
     with connect(auth) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
     # The agent asks the primary by its own certificates, too.
@@ -148,7 +148,7 @@ def test_new_connections_use_the_new_certificates(
 
 def test_nothing_is_due_right_after(running: RunningFleet) -> None:
     files = on_disk(running, "production")
-    assert running.run(running.engine.ensure_certificates("production")) == 0
+    assert running.run(running.engine.certificates.ensure_valid("production")) == 0
     assert on_disk(running, "production") == files
 
 
@@ -164,7 +164,7 @@ def test_only_what_is_due_is_renewed_and_then_served(running: RunningFleet) -> N
     server.place.write(
         Authority(authority).issue(server.identity, then, timedelta(days=30)), running.owner
     )
-    assert running.run(running.engine.ensure_certificates("production")) == 1
+    assert running.run(running.engine.certificates.ensure_valid("production")) == 1
     found = x509.load_pem_x509_certificate(server.place.certificate.read_bytes())
     assert certificate_of(running.past_pooler(AUTH, instance)).serial_number == found.serial_number
     assert found.not_valid_after_utc > datetime.now(UTC) + timedelta(days=29)
@@ -174,6 +174,6 @@ def test_a_certificate_that_was_damaged_is_made_anew(running: RunningFleet) -> N
     wanted = identity.of_database(running.layout, running.manifest(ORDER))
     client = next(c for c in wanted if c.purpose == "client order")
     client.place.certificate.write_bytes(b"not a certificate")
-    assert running.run(running.engine.ensure_certificates("production")) == 1
+    assert running.run(running.engine.certificates.ensure_valid("production")) == 1
     with connect(running.through_pooler(ORDER)) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)

@@ -15,7 +15,8 @@ from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.crash import Careless, MakeWorld, Story, crash_everywhere
 from pgherd.testing.fleets import database, environment, fleet
-from pgherd.testing.memory import MemoryEngine, MemoryMigrations
+from pgherd.testing.memory.engine import MemoryEngine
+from pgherd.testing.memory.migrations import MemoryMigrations
 from pgherd.testing.world import StoredDatabase, World
 
 AUTH = database("auth", replicas=(2, 5), durability=Durability.SYNCHRONOUS)

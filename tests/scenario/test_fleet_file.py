@@ -13,7 +13,7 @@ from pgherd.engines.known import sections
 from pgherd.fleet.desired import DatabaseId
 from pgherd.fleet.load import load, load_text
 from pgherd.testing.clock import FakeClock
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.world import World
 
 EXAMPLE = Path(__file__).parents[2] / "examples/ecommerce/fleet.yaml"

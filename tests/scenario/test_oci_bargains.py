@@ -131,7 +131,7 @@ async def test_what_a_restore_made_is_seen_at_once(cloud: LocalOci, story: Story
     await up(story)
     cloud.advance(2 * 86400)
     engine = story.engine()
-    taken_at = (await engine.backups(AUTH.id)).backups[0].taken_at
+    taken_at = (await engine.backups.history(AUTH.id)).backups[0].taken_at
     target = restored(story.fleet, AUTH.id, "rescued")
     await restore(
         {"oci": engine},

@@ -27,7 +27,7 @@ from pgherd.engines.oci.section import OCI, Concession, PoolerTier
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Environment, Fleet, Replicas
 from pgherd.testing.fleets import database, environment, fleet
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.oci.server import LocalOci
 from pgherd.testing.world import World
 
@@ -150,16 +150,16 @@ async def test_the_other_region_has_copies_to_restore_from(
     cloud.rows(system["id"]).append("paid")
     cloud.advance(2 * 86400)
     engine = story.engine()
-    history = await engine.backups(AUTH.id)
+    history = await engine.backups.history(AUTH.id)
     copies = [b for b in history.backups if b.region == "us-phoenix-1"]
     assert copies
     moment = copies[0].taken_at + timedelta(minutes=1)
     (auth,) = story.fleet.databases
     with pytest.raises(InputError, match="its copies are in us-phoenix-1"):
-        await engine.restore(AUTH.id, auth, moment, region="us-phoenix-1")
+        await engine.backups.restore(AUTH.id, auth, moment, region="us-phoenix-1")
     copy = replace(auth, id=replace(auth.id, service="rescued"), name="rescued")
     for _ in range(2):
-        await engine.restore(AUTH.id, copy, moment, region="us-phoenix-1")
+        await engine.backups.restore(AUTH.id, copy, moment, region="us-phoenix-1")
     (rescued,) = [s for s in cloud.systems() if s["region"] == "us-phoenix-1"]
     assert list(cloud.rows(rescued["id"])) == ["paid"]
     assert secret_texts(cloud, "admin-password") == secret_texts(cloud, "admin-password")[:1] * 2
@@ -283,9 +283,9 @@ async def test_certificates_are_renewed_for_clients_and_poolers(
 ) -> None:
     await up(story)
     engine = story.engine()
-    before = {c.path: c.path.read_bytes() for c in await engine.certificates()}
-    assert await engine.ensure_certificates("production") == 0
-    assert await engine.ensure_certificates("production", renew=True) == len(before) == 4
+    before = {c.path: c.path.read_bytes() for c in await engine.certificates.in_use()}
+    assert await engine.certificates.ensure_valid("production") == 0
+    assert await engine.certificates.ensure_valid("production", renew=True) == len(before) == 4
     assert all(path.read_bytes() != old for path, old in before.items())
     secrets = {s["secretName"]: s for s in cloud.resources("secret")}
     assert secrets["ecommerce-production-pooler"]["currentVersionNumber"] == 2
@@ -350,7 +350,7 @@ async def test_a_moment_before_the_database_cannot_come_back(story: Story) -> No
     await up(story)
     (auth,) = story.fleet.databases
     with pytest.raises(InputError, match="cannot be restored to 2020"):
-        await story.engine().restore(AUTH.id, auth, datetime(2020, 1, 1, tzinfo=UTC))
+        await story.engine().backups.restore(AUTH.id, auth, datetime(2020, 1, 1, tzinfo=UTC))
 
 
 async def test_a_list_that_failed_is_asked_for_again(cloud: LocalOci, story: Story) -> None:

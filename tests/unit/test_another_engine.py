@@ -29,7 +29,7 @@ from pgherd.fleet.schema import reference, schema
 from pgherd.fleet.section import EngineSection
 from pgherd.fleet.values import Reads, Word
 from pgherd.fleet.values_table import database_table
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.world import World
 from pgherd.units import parse_whole
 

@@ -12,6 +12,7 @@ from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
 from pgherd.contract.backups import BackupState
 from pgherd.contract.engine import Engine
+from pgherd.control.abilities import backups_of
 from pgherd.control.signals import run
 from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.report.backups import backups_table, history_json, moment_text, windows
@@ -34,7 +35,7 @@ def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: b
     Times are UTC.
     """
     id, engine = chosen(surroundings, fleet, database)
-    history = asyncio.run(engine.backups(id))
+    history = asyncio.run(backups_of(engine).history(id))
     if as_json:
         say_json(history_json(id, history))
         return
@@ -54,7 +55,7 @@ def now(surroundings: Surroundings, fleet: Fleet, *, database: str, wait: bool) 
     clock = surroundings.clock()
     with surroundings.lock(fleet, "backup now", wait=wait):
         began = clock.now()
-        taken = run(engine.back_up(id))
+        taken = run(backups_of(engine).back_up(id))
     until = f", kept until {moment_text(taken.kept_until)}" if taken.kept_until else ""
     say(f"{id}: backup {taken.name} is complete{until} ({duration(clock.now() - began)})")
 

@@ -12,6 +12,7 @@ from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
 from pgherd.contract.certificates import CertificateInfo
+from pgherd.control.abilities import certificates_of
 from pgherd.control.signals import run
 from pgherd.fleet.desired import Fleet
 from pgherd.report.certificates import NOW, certificates_json, certificates_table
@@ -55,15 +56,16 @@ def certificates(
 def _rotate(surroundings: Surroundings, fleet: Fleet, names: Sequence[str]) -> None:
     engines = surroundings.open_engines(fleet)
     for name in names:
-        engine = engines[fleet.environment(name).engine]
-        count = run(engine.ensure_certificates(name, renew=True))
+        certificates = certificates_of(engines[fleet.environment(name).engine])
+        count = run(certificates.ensure_valid(name, renew=True))
         say(f"{name}: {number(count, 'certificate')} made anew")
 
 
 async def _list(
     surroundings: Surroundings, fleet: Fleet, names: Sequence[str]
 ) -> list[CertificateInfo]:
-    engines = surroundings.open_engines(fleet).values()
-    found = [c for engine in engines for c in await engine.certificates()]
+    engines = surroundings.open_engines(fleet)
+    used = dict.fromkeys(fleet.environment(name).engine for name in names)
+    found = [c for engine in used for c in await certificates_of(engines[engine]).in_use()]
     mine = (c for c in found if c.environment in names)
     return sorted(mine, key=lambda c: (c.not_after, str(c.path)))

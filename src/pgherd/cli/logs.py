@@ -11,6 +11,7 @@ from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.contract.logs import LogLine
+from pgherd.control.abilities import logs_of
 from pgherd.fleet.desired import DatabaseId, Fleet
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue")
@@ -35,7 +36,7 @@ def logs(
     """Print the last lines of each component's log."""
     wanted = fleet.database(DatabaseId.parse(database))
     engine = surroundings.engine_of(fleet, wanted.id.environment)
-    found = engine.logs(wanted.id, instance=instance, lines=lines, follow=follow)
+    found = logs_of(engine).read(wanted.id, instance=instance, lines=lines, follow=follow)
     try:
         asyncio.run(_print(found))
     except KeyboardInterrupt:

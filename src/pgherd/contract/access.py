@@ -1,11 +1,14 @@
-"""How a client opens a database."""
+"""How a client opens a database, and how pgherd itself does where it can."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, urlencode
+
+from pgherd.fleet.desired import DatabaseId
 
 
 class AccessRole(StrEnum):
@@ -75,3 +78,14 @@ class Access:
         """The same as libpq's environment variables."""
         names = {"dbname": "PGDATABASE", "connect_timeout": "PGCONNECT_TIMEOUT"}
         return {names.get(k, f"PG{k.upper()}"): v for k, v in self.parameters().items()}
+
+
+class Reach(Protocol):
+    """pgherd's own way into the databases from where it runs: an ability that an engine may lack.
+
+    Migrations need it.
+    """
+
+    async def as_service(self, id: DatabaseId) -> Access:
+        """How pgherd connects as the service that a database belongs to."""
+        ...

@@ -1,10 +1,13 @@
-"""Backups, and what they can bring back."""
+"""Backups, and what they can bring back: an ability that an engine may lack."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
+
+from pgherd.fleet.desired import Database, DatabaseId
 
 
 class BackupState(StrEnum):
@@ -42,3 +45,31 @@ class BackupHistory:
 
     backups: tuple[ObservedBackup, ...] = ()
     windows: tuple[Window, ...] = ()
+
+
+class Backups(Protocol):
+    """What takes backups of databases and restores them. InputError for a database unknown."""
+
+    async def history(self, id: DatabaseId) -> BackupHistory:
+        """What it can be restored to, in every region."""
+        ...
+
+    async def back_up(self, id: DatabaseId) -> ObservedBackup:
+        """A backup taken now, once it is complete."""
+        ...
+
+    async def restore(
+        self,
+        source: DatabaseId,
+        target: Database,
+        moment: datetime,
+        *,
+        region: str | None = None,
+    ) -> None:
+        """`target` is as `source` was at `moment`, to the second; it serves.
+
+        Where both are the same, what was written since is lost. `region` is another one that
+        has copies: the target is made there from the last copy before the moment. A target that
+        is there already and is another database is an InputError.
+        """
+        ...

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from pgherd.contract.access import Access, AccessRole
-from pgherd.contract.backups import BackupHistory, ObservedBackup
-from pgherd.contract.certificates import CertificateInfo
-from pgherd.contract.logs import LogLine
-from pgherd.contract.meter import Usage
+from pgherd.contract.access import Access, AccessRole, Reach
+from pgherd.contract.backups import Backups
+from pgherd.contract.certificates import Certificates
+from pgherd.contract.logs import Logs
+from pgherd.contract.meter import Meter
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
+from pgherd.contract.settings import Settings
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 
 
 class Engine(Protocol):
     """A place where databases run. Each `ensure_...` changes one kind of thing.
+
+    The properties are abilities: None where the place does not have one.
 
     All calls raise TryLater when the place does not answer or is not ready, NeedsHuman when it
     will not be ready by itself. Those that take a DatabaseId raise InputError when it is unknown.
@@ -28,8 +30,36 @@ class Engine(Protocol):
     """How many databases may be worked on at once."""
     deadline: float | None
     """Seconds after which work on one database is late, None for as long as everywhere."""
-    reaches_databases: bool
-    """pgherd itself can connect to the databases from where it runs; migrations need that."""
+
+    @property
+    def backups(self) -> Backups | None:
+        """Backups, and restoring them."""
+        ...
+
+    @property
+    def certificates(self) -> Certificates | None:
+        """The certificates that it makes and renews."""
+        ...
+
+    @property
+    def logs(self) -> Logs | None:
+        """What its components wrote."""
+        ...
+
+    @property
+    def meter(self) -> Meter | None:
+        """What its databases use."""
+        ...
+
+    @property
+    def reach(self) -> Reach | None:
+        """pgherd's own way into the databases."""
+        ...
+
+    @property
+    def settings(self) -> Settings | None:
+        """What it sets beside sizes and durability."""
+        ...
 
     async def capabilities(self) -> Sequence[Capability]:
         """What this place can and cannot do."""
@@ -46,17 +76,6 @@ class Engine(Protocol):
         """All that is there now. Raises TryLater when the engine cannot see at all.
 
         Without `roles`, instances of several may have Role.UNKNOWN where knowing costs a call.
-        """
-        ...
-
-    def settings(self, database: Database) -> Mapping[str, str]:
-        """What is set for it beside sizes and durability, by the fleet file's names. Pure."""
-        ...
-
-    async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
-        """What the databases used from `since` ago until now, the oldest first.
-
-        A database without an answer is not in it.
         """
         ...
 
@@ -88,10 +107,6 @@ class Engine(Protocol):
         """Commits are acknowledged as `durability` says. Live."""
         ...
 
-    async def ensure_settings(self, database: Database) -> None:
-        """What `settings` names is as the fleet file says. Live."""
-        ...
-
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """An instance with pending settings was restarted. Not done on one that needs none."""
         ...
@@ -120,49 +135,8 @@ class Engine(Protocol):
         """Make a replica the primary though the primary may be lost; its name."""
         ...
 
-    async def backups(self, id: DatabaseId) -> BackupHistory:
-        """What it can be restored to, in every region."""
-        ...
-
-    async def back_up(self, id: DatabaseId) -> ObservedBackup:
-        """A backup taken now, once it is complete."""
-        ...
-
-    async def restore(
-        self,
-        source: DatabaseId,
-        target: Database,
-        moment: datetime,
-        *,
-        region: str | None = None,
-    ) -> None:
-        """`target` is as `source` was at `moment`, to the second; it serves.
-
-        Where both are the same, what was written since is lost. `region` is another one that
-        has copies: the target is made there from the last copy before the moment. A target that
-        is there already and is another database is an InputError.
-        """
-        ...
-
     async def access(
         self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
     ) -> Access:
         """How to connect as `role`. An operator always has a session of its own."""
-        ...
-
-    async def certificates(self) -> Sequence[CertificateInfo]:
-        """Every certificate in use."""
-        ...
-
-    async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
-        """All certificates of an environment are valid and served; how many were made new.
-
-        With `renew`, all of them are made anew, with no connection dropped.
-        """
-        ...
-
-    def logs(
-        self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False
-    ) -> AsyncIterator[LogLine]:
-        """The last lines of every component's log, then those that come, if `follow`."""
         ...

@@ -71,7 +71,7 @@ class ObservedDatabase:
     `ocpus`, `durability` and `postgresql` are what is applied, None when unknown.
     `schema_revision` is the newest migration applied, None for none; it is only known
     while the database serves. `restart_pending` names the instances whose settings wait
-    for a restart. `settings` are what else is applied, as `Engine.settings` names it; what is
+    for a restart. `settings` are what else is applied, as the engine's `Settings` name it; what is
     unknown is left out. `resize_ends_connections`: another size restarts it without a switchover.
     """
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, assert_never
 
-from pgherd.contract.access import Access, AccessRole
+from pgherd.contract.access import Access
 from pgherd.contract.engine import Engine
+from pgherd.control.abilities import reach_of, settings_of
 from pgherd.decide.actions import (
     Action,
     ApplyMigrations,
@@ -69,7 +70,7 @@ class Actor:
             case SetDurability():
                 await engine.ensure_durability(fleet.database(action.id), action.target)
             case ChangeSettings():
-                await engine.ensure_settings(fleet.database(action.id))
+                await settings_of(engine).ensure_applied(fleet.database(action.id))
             case RestartInstance():
                 await engine.ensure_restarted(action.id, action.instance)
             case Switchover():
@@ -90,6 +91,6 @@ class Actor:
     async def _migrate(self, action: ApplyMigrations, engine: Engine) -> None:
         if self._migrations is None:
             raise InputError(f"{action.id} wants migration {action.target} and nothing applies it")
-        access = await engine.access(action.id, AccessRole.SERVICE)
+        access = await reach_of(engine).as_service(action.id)
         database = self._fleet.database(action.id)
         await asyncio.to_thread(self._migrations.apply, database, access)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pgherd.contract.engine import Engine
+from pgherd.control.abilities import backups_of
 from pgherd.control.clock import Clock, Patience
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
@@ -45,13 +46,14 @@ async def restore(
 ) -> None:
     """The target is there and serves. What passes by itself is waited for."""
     engine = engines[target.environment.engine]
+    backups = backups_of(engine)
     for offer in await engine.offers([target]):
         if offer.objections:
             raise offer.objections[0]
         target = offer.database
     for failures in range(1, patience.attempts + 1):
         try:
-            await engine.restore(source, target, moment, region=region)
+            await backups.restore(source, target, moment, region=region)
             break
         except TryLater:
             if failures == patience.attempts:

@@ -120,9 +120,9 @@ async def _bargain(
             offers |= {d.id: Offer(d, objections=(problem,)) for d in databases}
     made = tuple(offers[d.id].database if d.id in offers else d for d in fleet.databases)
     settings = {
-        d.id: engines[d.environment.engine].settings(d)
+        d.id: found.wanted(d)
         for d in made
-        if d.environment.engine in engines
+        if d.environment.engine in engines and (found := engines[d.environment.engine].settings)
     }
     return _Bargain(
         replace(fleet, databases=made),
@@ -144,7 +144,7 @@ def newest_migrations(
         return heads, ()
     for database in fleet.databases:
         engine = engines.get(database.environment.engine)
-        if engine is None or not engine.reaches_databases:
+        if engine is None or engine.reach is None:
             continue
         try:
             heads[database.id] = migrations.head(database)

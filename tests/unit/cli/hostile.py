@@ -26,7 +26,11 @@ from pgherd.contract.offers import Capability, Offer
 from pgherd.control.act import Migrations
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import Database, DatabaseId, Pooling
-from pgherd.testing.memory import MemoryEngine, MemoryMigrations
+from pgherd.testing.memory.abilities import MemoryCertificates, MemoryLogs
+from pgherd.testing.memory.backups import MemoryBackups
+from pgherd.testing.memory.engine import MemoryEngine
+from pgherd.testing.memory.migrations import MemoryMigrations
+from pgherd.testing.world import World
 
 HOSTILE = (
     "\x1b]0;owned\x07\x1b]52;c;ZWNobw==\x07\x9b2J\u202e\u200b\udc9b\x7f\u2028"
@@ -75,8 +79,36 @@ def tainted(value: _T) -> _T:
     return changed  # type: ignore[no-any-return]
 
 
+class HostileBackups(MemoryBackups):
+    async def history(self, id: DatabaseId) -> BackupHistory:
+        return tainted(await super().history(id))
+
+    async def back_up(self, id: DatabaseId) -> ObservedBackup:
+        return tainted(await super().back_up(id))
+
+
+class HostileCertificates(MemoryCertificates):
+    async def in_use(self) -> Sequence[CertificateInfo]:
+        """Those of its environments, which keep their names, or nobody would see them."""
+        return [replace(tainted(c), environment=c.environment) for c in await super().in_use()]
+
+
+class HostileLogs(MemoryLogs):
+    async def read(
+        self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False
+    ) -> AsyncIterator[LogLine]:
+        async for line in super().read(id, instance=instance, lines=lines, follow=follow):
+            yield tainted(line)
+
+
 class HostileEngine(MemoryEngine):
     """Its databases are as they are remembered; all that it says of them is hostile."""
+
+    def __init__(self, world: World, *, name: str) -> None:
+        super().__init__(world, name=name)
+        self.backups = HostileBackups(world, self.ensure_database)
+        self.certificates = HostileCertificates(world)
+        self.logs = HostileLogs(world)
 
     async def capabilities(self) -> Sequence[Capability]:
         broken = Capability("broken", False, "it is broken", "mend it")
@@ -105,29 +137,11 @@ class HostileEngine(MemoryEngine):
     async def failover(self, id: DatabaseId, target: str | None = None) -> str:
         return tainted(await super().failover(id, target))
 
-    async def backups(self, id: DatabaseId) -> BackupHistory:
-        return tainted(await super().backups(id))
-
-    async def back_up(self, id: DatabaseId) -> ObservedBackup:
-        return tainted(await super().back_up(id))
-
     async def access(
         self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
     ) -> Access:
         files = {name: Path(name) for name in ("certificate", "key", "authority")}
         return tainted(replace(await super().access(id, role, pooling), **files))
-
-    async def certificates(self) -> Sequence[CertificateInfo]:
-        """Those of its environments, which keep their names, or nobody would see them."""
-        return [
-            replace(tainted(c), environment=c.environment) for c in await super().certificates()
-        ]
-
-    async def logs(
-        self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False
-    ) -> AsyncIterator[LogLine]:
-        async for line in super().logs(id, instance=instance, lines=lines, follow=follow):
-            yield tainted(line)
 
 
 class HostileMigrations(MemoryMigrations):

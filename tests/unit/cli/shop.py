@@ -16,7 +16,8 @@ from pgherd.contract.engine import Engine
 from pgherd.control.act import Migrations
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.clock import FakeClock
-from pgherd.testing.memory import MemoryEngine, MemoryMigrations
+from pgherd.testing.memory.engine import MemoryEngine
+from pgherd.testing.memory.migrations import MemoryMigrations
 from pgherd.testing.world import World
 
 FLEET = """\

@@ -17,7 +17,7 @@ from pgherd.prices.file import SHIPPED, load_prices
 from pgherd.report.cost_json import cost_json
 from pgherd.report.cost_tables import cost_notes, cost_tables
 from pgherd.testing.fleets import database, fleet
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 
 # A production database: 2 x 2 x 0.16 x 730 + 1024 x 0.072, to 3 x 8; staging's: one node of 2.
 INITIAL = {"production": 1081.86, "staging": 614.66}

@@ -12,7 +12,7 @@ from pgherd.control.up import converge
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import database, ecommerce, fleet
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.world import World
 
 AUTH = database("auth", replicas=(2, 5))

@@ -5,7 +5,7 @@ import asyncio
 from pgherd.contract.observed import Observation, Unknown
 from pgherd.control.lookout import Lookout
 from pgherd.errors import TryLater
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.world import World
 
 

@@ -9,7 +9,7 @@ from pgherd.control.up import converge
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import database, environment, fleet
-from pgherd.testing.memory import MemoryEngine
+from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.world import World
 
 AUTH = database("auth", replicas=(1, 2), deletion_protection=True)

@@ -24,7 +24,8 @@ from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Backup, Database, DatabaseId, Environment, Fleet
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import database, ecommerce, environment, fleet
-from pgherd.testing.memory import MAX_OCPUS, MemoryEngine, MemoryMigrations
+from pgherd.testing.memory.engine import MAX_OCPUS, MemoryEngine
+from pgherd.testing.memory.migrations import MemoryMigrations
 from pgherd.testing.world import World
 
 AUTH = database("auth", replicas=(1, 3))
@@ -127,7 +128,7 @@ async def test_a_changed_retention_is_one_live_step(run: Run) -> None:
 
 async def test_databases_out_of_reach_are_made_without_their_migrations(run: Run) -> None:
     engine = MemoryEngine(run.world)
-    engine.reaches_databases = False
+    engine.reach = None
     migrations = MemoryMigrations(run.world, {AUTH.id: "1"})
     outcome = await converge(FLEET, {"memory": engine}, migrations=migrations)
     assert outcome.is_complete

@@ -12,19 +12,17 @@ import json
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pgherd import __version__
 from pgherd.contract.access import Access, AccessRole
-from pgherd.contract.backups import BackupHistory, ObservedBackup
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.contract.logs import LogLine
-from pgherd.contract.meter import Usage
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
 from pgherd.engines.local import (
@@ -81,7 +79,9 @@ class LocalEngine:
 
     name = "local"
     deadline: float | None = None
-    reaches_databases = True
+    backups: None = None
+    meter: None = None
+    settings: None = None
 
     def __init__(self, fleet: str, layout: Layout, concurrency: int | None = None) -> None:
         self.fleet = fleet
@@ -90,6 +90,9 @@ class LocalEngine:
         self._owner = data_plane_owner()
         self._agent = AgentClient(layout, self._owner)
         self._writing: defaultdict[DatabaseId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.certificates = _Certificates(self)
+        self.logs = _Logs(self)
+        self.reach = _Reach(self)
 
     # Seeing
 
@@ -146,34 +149,6 @@ class LocalEngine:
             return observation.without_agent(self.layout, environments, databases, running, why)
         return observation.with_agent(environments, databases, status)
 
-    def settings(self, database: Database) -> Mapping[str, str]:
-        """Nothing: what there is follows from the size."""
-        return {}
-
-    async def ensure_settings(self, database: Database) -> None:
-        """There are none."""
-        self._existing(database.id)
-
-    async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
-        """Nothing: nobody measures here yet, as `capabilities` says."""
-        return {}
-
-    # Backups
-
-    async def backups(self, id: DatabaseId) -> BackupHistory:
-        """There are none yet."""
-        raise _no_backups()
-
-    async def back_up(self, id: DatabaseId) -> ObservedBackup:
-        """There are none yet."""
-        raise _no_backups()
-
-    async def restore(
-        self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
-    ) -> None:
-        """There is nothing to restore from yet."""
-        raise _no_backups()
-
     # Environments
 
     async def ensure_environment(self, environment: Environment) -> None:
@@ -186,7 +161,7 @@ class LocalEngine:
         await self._agent.ask_once_it_runs(door.ConvergeEnvironment(manifest.name))
         await self._wait_for_etcd(manifest.name)
         if await self._agent.ask(door.AreCertificatesDue(manifest.name)):
-            await self.ensure_certificates(manifest.name)
+            await self.certificates.ensure_valid(manifest.name)
 
     async def _wait_for_etcd(self, environment: str) -> None:
         """The agent watches it; where it does not soon, it is mended, or the reason given early."""
@@ -329,46 +304,6 @@ class LocalEngine:
             key=folder / f"{user}.key",
             authority=folder / "data-authority.crt",
         )
-
-    async def certificates(self) -> Sequence[CertificateInfo]:
-        """Every certificate of the fleet, those that end first in front."""
-        self._read_claim()
-        from pgherd.engines.local.certificates import of_environment
-
-        environments = read_environments(self.layout)
-        infos = [info for e in environments for info in of_environment(self.layout, e)]
-        return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
-
-    async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
-        """Certificates that are due, or all with `renew`, are new and served."""
-        manifest = self._existing_environment(environment)
-        made = self._ensure_certificates(
-            environment, identity.of_environment(self.layout, manifest), renew=renew
-        )
-        if manifest.running:
-            await self._agent.ask(door.ConvergeEnvironment(environment))
-        for id in [d.id for d in read_databases(self.layout) if d.environment == environment]:
-            async with self._writing[id]:
-                database = read_database(self.layout, id)
-                if database is None:  # deleted while another was written
-                    continue
-                found = identity.of_database(self.layout, database)
-                made += self._ensure_certificates(environment, found, renew=renew)
-            if database.running:
-                await self._serve_certificates(id)
-        return made
-
-    async def _serve_certificates(self, id: DatabaseId) -> None:
-        if not await self._agent.ask(door.ServeCertificates(str(id), RELOAD_SECONDS)):
-            raise TryLater(f"{id} serves old certificates still", f"see `pgherd logs {id}`")
-
-    def logs(
-        self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False
-    ) -> AsyncIterator[LogLine]:
-        """The logs of a database's pooler, Patronis and PostgreSQLs."""
-        self._existing(id)
-        folder = self.layout.database_log(id)
-        return logs.read(self._owner, self.layout.root, folder, instance, lines, follow)
 
     # Manifests
 
@@ -647,8 +582,68 @@ class LocalEngine:
         await lowered.remove(self._owner, self.layout.root, paths)
 
 
-def _no_backups() -> InputError:
-    return InputError(
-        f"engine {LocalEngine.name} takes no backups yet",
-        "copy the data with pg_dump, or put the environment on engine oci",
-    )
+class _Certificates:
+    """Those of all environments, made by their authorities and served by what the agent runs."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+
+    async def in_use(self) -> Sequence[CertificateInfo]:
+        """Every certificate of the fleet, those that end first in front."""
+        from pgherd.engines.local.certificates import of_environment
+
+        self._engine._read_claim()
+        layout = self._engine.layout
+        infos = [info for e in read_environments(layout) for info in of_environment(layout, e)]
+        return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
+
+    async def ensure_valid(self, environment: str, *, renew: bool = False) -> int:
+        """Certificates that are due, or all with `renew`, are new and served."""
+        engine, layout = self._engine, self._engine.layout
+        manifest = engine._existing_environment(environment)
+        made = engine._ensure_certificates(
+            environment, identity.of_environment(layout, manifest), renew=renew
+        )
+        if manifest.running:
+            await engine._agent.ask(door.ConvergeEnvironment(environment))
+        for id in [d.id for d in read_databases(layout) if d.environment == environment]:
+            async with engine._writing[id]:
+                database = read_database(layout, id)
+                if database is None:  # deleted while another was written
+                    continue
+                found = identity.of_database(layout, database)
+                made += engine._ensure_certificates(environment, found, renew=renew)
+            if database.running:
+                await self._serve(id)
+        return made
+
+    async def _serve(self, id: DatabaseId) -> None:
+        if not await self._engine._agent.ask(door.ServeCertificates(str(id), RELOAD_SECONDS)):
+            raise TryLater(f"{id} serves old certificates still", f"see `pgherd logs {id}`")
+
+
+class _Logs:
+    """The files that a database's pooler, Patronis and PostgreSQLs write."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+
+    def read(
+        self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False
+    ) -> AsyncIterator[LogLine]:
+        """Lines of all of them, each in the order in which it was written."""
+        self._engine._existing(id)
+        layout = self._engine.layout
+        folder = layout.database_log(id)
+        return logs.read(self._engine._owner, layout.root, folder, instance, lines, follow)
+
+
+class _Reach:
+    """The same way in as the services', for they run on this machine too."""
+
+    def __init__(self, engine: LocalEngine) -> None:
+        self._engine = engine
+
+    async def as_service(self, id: DatabaseId) -> Access:
+        """Through the pooler by certificate."""
+        return await self._engine.access(id, AccessRole.SERVICE)

@@ -7,38 +7,28 @@ So a run that ended anywhere is gone on with by looking again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from pgherd.contract.access import Access, AccessRole
-from pgherd.contract.backups import BackupHistory, ObservedBackup
-from pgherd.contract.certificates import CertificateInfo
-from pgherd.contract.logs import LogLine
-from pgherd.contract.meter import Usage
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
-from pgherd.engines.oci import (
-    backups,
-    blueprint,
-    compartments,
-    limits,
-    observation,
-    restoring,
-    shapes,
-    usage,
-)
+from pgherd.engines.oci import blueprint, compartments, limits, shapes
+from pgherd.engines.oci.backups import OciBackups
 from pgherd.engines.oci.blueprint import ADMIN
-from pgherd.engines.oci.clients import Clients
-from pgherd.engines.oci.making import copied_elsewhere, make, reach
+from pgherd.engines.oci.certificates import OciCertificates
+from pgherd.engines.oci.logs import OciLogs
+from pgherd.engines.oci.making import make, reach
 from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud, Sleep
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.seeing import Eye
+from pgherd.engines.oci.settings import SystemSettings
 from pgherd.engines.oci.site import Site
-from pgherd.engines.oci.tenancy import Tenancy, in_region
+from pgherd.engines.oci.systems import require_running
+from pgherd.engines.oci.tenancy import Tenancy
+from pgherd.engines.oci.usage import OciMeter
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
@@ -58,7 +48,7 @@ class OciEngine:
     name = "oci"
     concurrency = CONCURRENCY
     deadline: float | None = 3600.0
-    reaches_databases = False
+    reach: None = None
 
     def __init__(
         self,
@@ -69,6 +59,11 @@ class OciEngine:
     ) -> None:
         self._tenancy = Tenancy(fleet, environments, root, sleep)
         self._eye = Eye(self._tenancy)
+        self.backups = OciBackups(self._tenancy, self._eye)
+        self.certificates = OciCertificates(self._tenancy)
+        self.logs = OciLogs(self._tenancy)
+        self.meter = OciMeter(self._tenancy)
+        self.settings = SystemSettings(self._tenancy)
 
     # Seeing
 
@@ -106,25 +101,6 @@ class OciEngine:
     async def observe(self, *, roles: bool = True) -> Observation:
         """Everything that carries the fleet's tags."""
         return await self._eye.look(roles=roles)
-
-    def settings(self, database: Database) -> Mapping[str, str]:
-        """Backups and the tier of its storage."""
-        return observation.settings_wanted(database)
-
-    async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
-        """CPU, memory and storage of each primary, as OCI measured them."""
-        now = datetime.now(UTC)
-        found: dict[DatabaseId, Sequence[Usage]] = {}
-        for held in await self._tenancy.held():
-            for site in self._tenancy.sites(held):
-                if not (systems := await site.systems.live()):
-                    continue
-                measured = await usage.samples(site.cloud, held.compartment, now, since)
-                for system in systems:
-                    id = site.systems.owner.database(system)
-                    if id is not None and system.id in measured:
-                        found[id] = measured[system.id]
-        return found
 
     # Environments
 
@@ -197,25 +173,6 @@ class OciEngine:
         """Nothing to do: the storage has every commit several times before it is acknowledged."""
         await self._tenancy.find(database.id)
 
-    async def ensure_settings(self, database: Database) -> None:
-        """Backups, the storage's tier, the reader endpoint: one kind of thing a call."""
-        site, system = await self._tenancy.find(database.id)
-        seen = observation.settings_seen((await site.systems.get(system.id)).data)
-        wanted = observation.settings_wanted(database)
-        changed = {name for name, value in wanted.items() if seen.get(name) != value}
-        ocids = site.estate.ocids
-        if changed & {observation.RETENTION, observation.COPIES}:
-            database = copied_elsewhere(database, site.cloud.region)
-            policy = blueprint.resolved(blueprint.management_policy(database), ocids)
-            await site.systems.update(database.id, system.id, {"management_policy": policy})
-        if observation.IOPS in changed:
-            tier = {"storage_details": {"iops": OCI.of(database.environment).iops}}
-            await site.systems.update(database.id, system.id, tier)
-        if observation.READER in changed:
-            reader = {"network_details": {"is_reader_endpoint_enabled": database.replicas.max > 0}}
-            await site.systems.update(database.id, system.id, reader)
-            await reach(site, database, system.id)
-
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """Nothing waits for a restart on OCI: the service restarts what has to be."""
         site, system = await self._tenancy.find(id)
@@ -247,7 +204,7 @@ class OciEngine:
 
     async def _change_primary(self, id: DatabaseId, target: str | None) -> str:
         site, summary = await self._tenancy.find(id)
-        _require_running(id, summary)
+        require_running(id, summary)
         instances = await self._instances(site, summary.id)
         primary = await site.systems.primary(summary.id)
         if target is not None:
@@ -264,43 +221,6 @@ class OciEngine:
     async def _instances(self, site: Site, system: str) -> list[Any]:
         found = (await site.systems.get(system)).data
         return [i for i in found.instances or () if i.lifecycle_state != "DELETED"]
-
-    # Backups
-
-    async def backups(self, id: DatabaseId) -> BackupHistory:
-        """The service's daily ones, those taken by hand, and copies in other regions."""
-        site, system = await self._tenancy.find(id)
-        return await backups.history(site.cloud, site.estate.compartment, system.id)
-
-    async def back_up(self, id: DatabaseId) -> ObservedBackup:
-        """A full one, kept as long as the database's own."""
-        site, system = await self._tenancy.find(id)
-        _require_running(id, system)
-        found = (await site.systems.get(system.id)).data
-        days = observation.retention_days(found) or 1
-        return await backups.take(
-            site.cloud, site.estate.compartment, id, system.id, site.systems.owner, days
-        )
-
-    async def restore(
-        self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
-    ) -> None:
-        """Point-in-time recovery, in place or to a new system; or a copy's, in its region."""
-        self._eye.forget()
-        moment = moment.astimezone(UTC).replace(microsecond=0)
-        site, system = await self._tenancy.find(source)
-        is_elsewhere = region is not None and region != site.cloud.region
-        if target.id == source and is_elsewhere:
-            raise InputError(
-                f"{source} is in {site.cloud.region}, its copies are in {region}",
-                f"write --as NAME: the copy becomes a new database in {region}",
-            )
-        if target.id == source:
-            await restoring.in_place(site, source, system, moment)
-        elif region is not None and is_elsewhere:
-            await restoring.elsewhere(self._tenancy, source, system, target, moment, region)
-        else:
-            await restoring.beside(self._tenancy, site, source, system, target, moment)
 
     # Access
 
@@ -328,50 +248,6 @@ class OciEngine:
             connect_timeout=CONNECT_SECONDS,
         )
 
-    async def certificates(self) -> Sequence[CertificateInfo]:
-        """Those of clients that are on this machine, and the poolers'."""
-        root = self._tenancy.root
-        folders = sorted(root.iterdir()) if root.is_dir() else []
-        infos = [info for f in folders for info in Clients(f.name, f).infos()]
-        return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
-
-    async def ensure_certificates(self, environment: str, *, renew: bool = False) -> int:
-        """On this machine and, for the poolers, in the vault, where they read them."""
-        held = await self._tenancy.holding(environment)
-        own, *others = self._tenancy.sites(held)
-        services = [
-            id.service
-            for site in (own, *others)
-            for system in await site.systems.live()
-            if (id := site.systems.owner.database(system)) is not None
-        ]
-        users = [ADMIN, *(u for s in services for u in (s, read_only_role(s)))]
-        wanted = self._tenancy.known(environment)
-        made = await own.ensure_certificates(wanted, users, renew=renew)
-        for site in others:
-            there = in_region(wanted, site.cloud.region)
-            made += await site.ensure_certificates(there, (), renew=renew)
-        return made
-
-    async def logs(
-        self, id: DatabaseId, *, instance: str | None = None, lines: int = 50, follow: bool = False
-    ) -> AsyncIterator[LogLine]:
-        """What OCI did to the system: the logs of its work requests."""
-        site, system = await self._tenancy.find(id)
-        told: set[tuple[str, str]] = set()
-        while True:
-            fresh = [
-                line
-                for line in await _work_log(site, system.id)
-                if (line.source, line.text) not in told
-            ]
-            for line in fresh[-lines:] if not told else fresh:
-                yield line
-            told |= {(line.source, line.text) for line in fresh}
-            if not follow:
-                return
-            await site.cloud.sleep(5)
-
 
 def _named(id: DatabaseId, instances: Sequence[Any], name: str) -> Any:
     """The instance of that name; InputError where there is none."""
@@ -380,27 +256,3 @@ def _named(id: DatabaseId, instances: Sequence[Any], name: str) -> Any:
             return instance
     known = ", ".join(sorted(i.display_name for i in instances))
     raise InputError(f"{name!r} is not an instance of {id}", f"write one of {known}")
-
-
-def _require_running(id: DatabaseId, system: Any) -> None:
-    """InputError for a database that is stopped."""
-    if system.lifecycle_state == "INACTIVE":
-        raise InputError(f"{id} is stopped", "start it with `pgherd up`")
-
-
-async def _work_log(site: Site, system: str) -> list[LogLine]:
-    cloud = site.cloud
-    requests = await cloud.all(
-        "psql", "list_work_requests", compartment_id=site.estate.compartment, resource_id=system
-    )
-    lines = []
-    for request in sorted(requests, key=lambda r: r.time_accepted):
-        source = request.operation_type.lower().replace("_", " ")
-        lines.append(LogLine(source, f"{request.time_accepted:%Y-%m-%d %H:%M:%S} {request.status}"))
-        for kind in ("logs", "errors"):
-            entries = await cloud.all("psql", f"list_work_request_{kind}", request.id)
-            lines += [
-                LogLine(source, f"{entry.timestamp:%Y-%m-%d %H:%M:%S} {entry.message}")
-                for entry in sorted(entries, key=lambda e: e.timestamp)
-            ]
-    return lines

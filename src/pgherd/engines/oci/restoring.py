@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pgherd.engines.oci import backups, compartments
+from pgherd.engines.oci import compartments, history
 from pgherd.engines.oci.making import Origin, make, reach
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Tenancy
@@ -16,8 +16,8 @@ from pgherd.fleet.desired import Database, DatabaseId, Environment
 
 async def in_place(site: Site, id: DatabaseId, system: Any, moment: datetime) -> None:
     """The same system, as it was."""
-    history = await backups.history(site.cloud, site.estate.compartment, system.id)
-    backups.require_in(history, id, moment)
+    found = await history.of_system(site.cloud, site.estate.compartment, system.id)
+    history.require_in(found, id, moment)
     await site.systems.restore_in_place(id, system.id, {"time_to_restore": moment})
 
 
@@ -38,8 +38,8 @@ async def beside(
     origin = Origin(source, system.id, moment, details)
     if await _is_made(site, target, origin):
         return
-    history = await backups.history(site.cloud, site.estate.compartment, system.id)
-    backups.require_in(history, source, moment)
+    found = await history.of_system(site.cloud, site.estate.compartment, system.id)
+    history.require_in(found, source, moment)
     own = await tenancy.open(target.environment)
     if own is not site:
         raise InputError(
@@ -60,7 +60,7 @@ async def elsewhere(
     """A new system in another region, from the last copy there that is not newer."""
     held = await tenancy.holding(source.environment)
     cloud = tenancy.cloud(held.profile, region)
-    copy = await backups.last_copy(cloud, held.compartment, system.id, source, moment)
+    copy = await history.last_copy(cloud, held.compartment, system.id, source, moment)
     site = await _second_site(tenancy, target.environment, region)
     origin = Origin(source, system.id, moment, {"source_type": "BACKUP", "backup_id": copy})
     if not await _is_made(site, target, origin):

@@ -19,7 +19,7 @@ from pgherd.engines.oci.refusals import NotFound
 from pgherd.engines.oci.sdk import Answer, Cloud
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.waiting import PATIENCE_FOR_NEWS, until, work_done
-from pgherd.errors import NeedsHuman, TryLater
+from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId
 
 GONE = ("DELETED",)
@@ -248,3 +248,9 @@ _WITH_TOKEN = frozenset(
         "restore_db_system",
     }
 )
+
+
+def require_running(id: DatabaseId, system: Any) -> None:
+    """InputError for a database that is stopped."""
+    if system.lifecycle_state == "INACTIVE":
+        raise InputError(f"{id} is stopped", "start it with `pgherd up`")

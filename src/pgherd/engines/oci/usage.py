@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pgherd.contract.meter import Usage
 from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.sdk import Cloud
+from pgherd.engines.oci.tenancy import Tenancy
 from pgherd.engines.oci.waiting import together
+from pgherd.fleet.desired import DatabaseId
 
 NAMESPACE = "oci_postgresql"
 METRICS: Mapping[str, str] = {
@@ -19,6 +21,28 @@ METRICS: Mapping[str, str] = {
     "storage_bytes": "UsedStorage",
 }
 """Of the primary; all of a database's instances have one storage."""
+
+
+class OciMeter:
+    """CPU, memory and storage of each primary, as OCI measured them."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._tenancy = tenancy
+
+    async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
+        """Of all that are measured; a new database takes some minutes."""
+        now = datetime.now(UTC)
+        found: dict[DatabaseId, Sequence[Usage]] = {}
+        for held in await self._tenancy.held():
+            for site in self._tenancy.sites(held):
+                if not (systems := await site.systems.live()):
+                    continue
+                measured = await samples(site.cloud, held.compartment, now, since)
+                for system in systems:
+                    id = site.systems.owner.database(system)
+                    if id is not None and system.id in measured:
+                        found[id] = measured[system.id]
+        return found
 
 
 async def samples(

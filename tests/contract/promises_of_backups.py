@@ -1,0 +1,123 @@
+"""What an engine promises that has backups."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from clients import Client
+from engine_contract import NOWHERE, EngineContract, is_whole, new_row, seen
+
+from pgherd.contract.backups import Backups, BackupState
+from pgherd.contract.engine import Engine
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Database, Environment
+from pgherd.testing.fleets import database
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A moment, what was written before it, and what was written after it."""
+
+    moment: datetime
+    before: str
+    after: str
+
+
+class BackupPromises(EngineContract):
+    @pytest.fixture
+    def backups(self, engine: Engine) -> Backups:
+        assert engine.backups is not None
+        return engine.backups
+
+    @pytest.fixture
+    async def copy(self, engine: Engine, contract: Environment) -> Database:
+        """A database to restore to, which is not there."""
+        copy = database("copy", contract)
+        await engine.ensure_absent(copy.id)
+        return copy
+
+    @pytest.fixture
+    async def past(self, backups: Backups, alone: Database, client: Client) -> Past:
+        """`auth` has a backup and a moment to go back to."""
+        before, after = new_row(), new_row()
+        await client.write(alone.id, before)
+        await backups.back_up(alone.id)
+        await asyncio.sleep(self.seconds)
+        moment = datetime.now(UTC)
+        await asyncio.sleep(self.seconds)
+        await client.write(alone.id, after)
+        return Past(moment, before, after)
+
+    async def test_a_backup_is_complete_and_in_the_history(
+        self, backups: Backups, alone: Database
+    ) -> None:
+        known = [b.name for b in (await backups.history(alone.id)).backups]
+        backup = await backups.back_up(alone.id)
+        assert backup.state is BackupState.AVAILABLE
+        assert [b.name for b in (await backups.history(alone.id)).backups] == [backup.name, *known]
+
+    async def test_there_is_a_time_to_restore_to(self, backups: Backups, alone: Database) -> None:
+        await backups.back_up(alone.id)
+        assert (await backups.history(alone.id)).windows
+
+    async def test_a_copy_is_as_it_was_and_the_source_stays(
+        self, backups: Backups, alone: Database, past: Past, copy: Database, client: Client
+    ) -> None:
+        await backups.restore(alone.id, copy, past.moment)
+        restored = await client.rows(copy.id)
+        assert past.before in restored
+        assert past.after not in restored
+        assert {past.before, past.after} <= set(await client.rows(alone.id))
+
+    async def test_a_copy_serves(
+        self, engine: Engine, backups: Backups, alone: Database, past: Past, copy: Database
+    ) -> None:
+        await backups.restore(alone.id, copy, past.moment)
+        is_whole(await seen(engine, copy.id), 0)
+
+    async def test_the_same_copy_again_is_there_already(
+        self, backups: Backups, alone: Database, past: Past, copy: Database, client: Client
+    ) -> None:
+        await backups.restore(alone.id, copy, past.moment)
+        before = await client.rows(copy.id)
+        await backups.restore(alone.id, copy, past.moment)
+        assert await client.rows(copy.id) == before
+
+    async def test_in_its_own_place_what_was_written_since_is_lost(
+        self, engine: Engine, backups: Backups, alone: Database, past: Past, client: Client
+    ) -> None:
+        await backups.restore(alone.id, alone, past.moment)
+        restored = await client.rows(alone.id)
+        assert past.before in restored
+        assert past.after not in restored
+        is_whole(await seen(engine, alone.id), 0)
+
+    async def test_another_database_is_not_restored_over(
+        self, backups: Backups, alone: Database, past: Past, copy: Database, client: Client
+    ) -> None:
+        await backups.restore(alone.id, copy, past.moment)
+        with pytest.raises(InputError):
+            await backups.restore(copy.id, alone, past.moment)
+        assert past.after in await client.rows(alone.id)
+
+    async def test_a_time_before_all_backups_is_an_input_error(
+        self, backups: Backups, alone: Database, copy: Database
+    ) -> None:
+        await backups.back_up(alone.id)
+        with pytest.raises(InputError):
+            await backups.restore(alone.id, copy, datetime.now(UTC) - timedelta(days=1000))
+
+    async def test_a_database_that_is_not_there_has_no_history(
+        self, backups: Backups, alone: Database
+    ) -> None:
+        with pytest.raises(InputError):
+            await backups.history(NOWHERE)
+
+    async def test_a_database_that_is_not_there_cannot_be_restored(
+        self, backups: Backups, alone: Database, copy: Database
+    ) -> None:
+        with pytest.raises(InputError):
+            await backups.restore(NOWHERE, copy, datetime.now(UTC))
