@@ -136,11 +136,18 @@ class Place:
         return found
 
     def agent(self) -> int:
-        """The one that listens."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(self.root / "run/agent.sock"))
-            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return int(struct.unpack("3i", credentials)[0])
+        """The one that listens, as soon as one does."""
+        deadline = time.monotonic() + 15
+        while True:
+            with socket.socket(socket.AF_UNIX) as client:
+                try:
+                    client.connect(str(self.root / "run/agent.sock"))
+                except OSError:
+                    assert time.monotonic() < deadline, "no agent listens"
+                    time.sleep(0.05)
+                    continue
+                credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+            return int(struct.unpack("3i", credentials)[0])
 
     def keeper(self) -> int:
         """Who watches over the agent, and does nothing else."""

@@ -145,12 +145,28 @@ def test_the_state_of_another_fleet_is_refused(tiny: Place) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"service": 1}', "{"])
-def test_a_damaged_manifest_is_named(tiny: Place, damage: str) -> None:
+def test_a_damaged_manifest_is_one_row_and_is_made_again(tiny: Place, damage: str) -> None:
     path = tiny.path("order", "database.json")
-    content = path.read_text()
+    content = json.loads(path.read_text())
     path.write_text(damage)
-    assert f"{path} is damaged" in tiny.run("up", exit_code=4)
-    path.write_text(content)
+    assert tiny.databases()["order"]["detail"] == "its manifest is damaged"
+    assert tiny.instances("auth") == ["running", "streaming"]
+    tiny.run("url", "lab/auth")
+    assert "order" in tiny.up()
+    assert json.loads(path.read_text()) == content
+    assert answers(tiny, "order")
+
+
+def test_an_agent_begins_beside_a_damaged_manifest(tiny: Place) -> None:
+    path = tiny.path("order", "database.json")
+    path.write_text("{")
+    before = tiny.agent()
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: tiny.agent() != before, 10)
+    assert tiny.instances("auth") == ["running", "streaming"]
+    tiny.run("down")
+    assert not tiny.leaders()
+    tiny.up()
     assert answers(tiny, "order")
 
 

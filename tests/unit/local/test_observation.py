@@ -8,9 +8,13 @@ from local_fleet import ALONE, AUTH, LAYOUT, PRODUCTION
 
 from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatabase, Role, Unknown
 from pgherd.engines.local.door import DatabaseStatus, FleetStatus, InstanceStatus
-from pgherd.engines.local.manifest import DatabaseManifest
-from pgherd.engines.local.observation import with_agent, without_agent
+from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
+from pgherd.engines.local.observation import Wanted, with_agent, without_agent
 from pgherd.fleet.desired import Durability
+
+
+def wanted(environments: list[EnvironmentManifest], databases: list[DatabaseManifest]) -> Wanted:
+    return Wanted(tuple(environments), tuple(databases))
 
 
 def instance(replication: str | None = None, **more: Any) -> InstanceStatus:
@@ -51,7 +55,7 @@ def seen(
     agent: DatabaseStatus, manifest: DatabaseManifest = AUTH, etcd: bool = True
 ) -> ObservedDatabase | Unknown:
     status = FleetStatus({"production": etcd}, {str(manifest.id): agent}, ())
-    return with_agent([PRODUCTION], [manifest], status).databases[manifest.id]
+    return with_agent(wanted([PRODUCTION], [manifest]), status).databases[manifest.id]
 
 
 def database(agent: DatabaseStatus, manifest: DatabaseManifest = AUTH) -> ObservedDatabase:
@@ -129,33 +133,33 @@ def test_an_instance_that_the_agent_has_not_heard_of() -> None:
 
 def test_etcd_that_does_not_answer_leaves_all_unknown() -> None:
     assert seen(healthy(), etcd=False) == Unknown("etcd of production does not answer")
-    found = with_agent([PRODUCTION], [], fleet(etcd=False))
+    found = with_agent(wanted([PRODUCTION], []), fleet(etcd=False))
     assert found.impaired == {"production": "etcd of production does not answer"}
 
 
 def test_a_database_that_was_stopped() -> None:
     stopped = replace(AUTH, running=False)
-    found = with_agent([PRODUCTION], [stopped], fleet()).databases[AUTH.id]
+    found = with_agent(wanted([PRODUCTION], [stopped]), fleet()).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.STOPPED
 
 
 def test_a_database_that_should_run_and_does_not() -> None:
-    found = with_agent([PRODUCTION], [ALONE], fleet()).databases[ALONE.id]
+    found = with_agent(wanted([PRODUCTION], [ALONE]), fleet()).databases[ALONE.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.UNAVAILABLE
 
 
 def test_a_stopped_environment() -> None:
     stopped = replace(PRODUCTION, running=False)
-    found = with_agent([stopped], [], FleetStatus({}, {}, ()))
+    found = with_agent(wanted([stopped], []), FleetStatus({}, {}, ()))
     assert found.environments == found.stopped == frozenset({"production"})
     assert found.impaired == {}
 
 
 def test_without_an_agent_only_processes_tell() -> None:
     folder = str(LAYOUT.instance(AUTH.id, 2))
-    found = without_agent(LAYOUT, [PRODUCTION], [AUTH], {folder})
+    found = without_agent(LAYOUT, wanted([PRODUCTION], [AUTH]), {folder})
     assert found.impaired == {"production": "the agent does not run"}
     database = found.databases[AUTH.id]
     assert isinstance(database, ObservedDatabase)
@@ -174,11 +178,25 @@ def test_what_was_stopped_and_runs_on_is_not_called_stopped() -> None:
         (set[str](), DatabaseState.STOPPED),
         (running, DatabaseState.UNAVAILABLE),
     ):
-        found = without_agent(LAYOUT, [PRODUCTION], [stopped], folders).databases[AUTH.id]
+        found = without_agent(LAYOUT, wanted([PRODUCTION], [stopped]), folders).databases[AUTH.id]
         assert isinstance(found, ObservedDatabase)
         assert found.state is state
 
 
 def test_due_certificates_impair_an_environment() -> None:
-    found = with_agent([PRODUCTION], [], fleet(due=("production",)))
+    found = with_agent(wanted([PRODUCTION], []), fleet(due=("production",)))
     assert dict(found.impaired) == {"production": "its certificates are due"}
+
+
+def test_a_damaged_manifest_is_the_row_of_one_database() -> None:
+    damaged = Wanted((PRODUCTION,), (ALONE,), (AUTH.id,))
+    found = with_agent(damaged, fleet()).databases[AUTH.id]
+    assert isinstance(found, ObservedDatabase)
+    assert (found.state, found.detail) == (DatabaseState.UNAVAILABLE, "its manifest is damaged")
+    status = FleetStatus({"production": True}, {str(AUTH.id): healthy()}, ())
+    found = with_agent(damaged, status).databases[AUTH.id]
+    assert isinstance(found, ObservedDatabase)
+    assert found.state is DatabaseState.DEGRADED
+    assert found.primary
+    assert found.primary.name == "auth-1"
+    assert without_agent(LAYOUT, damaged, set()).databases[AUTH.id].detail == found.detail

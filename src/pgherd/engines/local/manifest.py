@@ -34,9 +34,6 @@ UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (lambda conte
 class DamagedManifest(NeedsHuman):
     """A manifest that cannot be read, or is not one."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} is damaged", "run `pgherd up`: it is made again")
-
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentManifest:
@@ -180,7 +177,7 @@ def _read(path: Path, kind: type[T]) -> T:
         content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         format = content.pop("format", 0)
         if not isinstance(format, int) or format < 0:
-            raise DamagedManifest(path)
+            raise _damaged(path)
         if format > FORMAT:
             raise NeedsHuman(
                 f"{path} was written by a newer pgherd (format {format}, this one knows {FORMAT})",
@@ -190,4 +187,8 @@ def _read(path: Path, kind: type[T]) -> T:
             content = upgrade(content)
         return msgspec.convert(content, kind)
     except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
-        raise DamagedManifest(path) from None
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> DamagedManifest:
+    return DamagedManifest(f"{path} is damaged", "run `pgherd up`: it is made again")

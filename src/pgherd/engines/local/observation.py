@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from pgherd.contract.observed import (
     DatabaseState,
@@ -21,21 +22,28 @@ from pgherd.engines.local.manifest import (
     EnvironmentManifest,
     InstanceManifest,
 )
-from pgherd.fleet.desired import Durability
+from pgherd.fleet.desired import DatabaseId, Durability
 
 NO_AGENT = "the agent does not run"
 
 
-def with_agent(
-    environments: Sequence[EnvironmentManifest],
-    databases: Sequence[DatabaseManifest],
-    status: FleetStatus,
-) -> Observation:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the manifests say; `damaged` are the databases whose manifest cannot be read."""
+
+    environments: tuple[EnvironmentManifest, ...]
+    databases: tuple[DatabaseManifest, ...]
+    damaged: tuple[DatabaseId, ...] = ()
+
+
+def with_agent(wanted: Wanted, status: FleetStatus) -> Observation:
     """All of it, from the agent's status."""
+    environments = wanted.environments
     unseen = {e.name for e in environments if e.running and not status.environments.get(e.name)}
     return Observation(
         environments=frozenset(e.name for e in environments),
-        databases={d.id: _seen(d, status, unseen) for d in databases},
+        databases={d.id: _seen(d, status, unseen) for d in wanted.databases}
+        | {id: _damaged(id, status.databases.get(str(id))) for id in wanted.damaged},
         impaired={
             **dict.fromkeys(status.due, "its certificates are due"),
             **{name: f"etcd of {name} does not answer" for name in sorted(unseen)},
@@ -45,16 +53,14 @@ def with_agent(
 
 
 def without_agent(
-    layout: Layout,
-    environments: Sequence[EnvironmentManifest],
-    databases: Sequence[DatabaseManifest],
-    running: Collection[str],
-    why: str = NO_AGENT,
+    layout: Layout, wanted: Wanted, running: Collection[str], why: str = NO_AGENT
 ) -> Observation:
     """What can be said without the agent. `running` are the folders that processes work in."""
+    environments = wanted.environments
     return Observation(
         environments=frozenset(e.name for e in environments),
-        databases={d.id: _unattended(layout, d, running, why) for d in databases},
+        databases={d.id: _unattended(layout, d, running, why) for d in wanted.databases}
+        | {id: _damaged(id, None) for id in wanted.damaged},
         impaired={e.name: why for e in environments if e.running},
         stopped=frozenset(e.name for e in environments if not e.running),
     )
@@ -78,6 +84,21 @@ def _seen(
         schema_revision=seen.schema_revision,
         restart_pending=tuple(pending),
     )
+
+
+def _damaged(id: DatabaseId, seen: DatabaseStatus | None) -> ObservedDatabase:
+    """One that may run, and of which is not known what is wanted."""
+    serving = seen.serving if seen else None
+    instances = tuple(
+        ObservedInstance(
+            name=name,
+            role=Role.PRIMARY if name == serving else Role.UNKNOWN,
+            state=InstanceState.RUNNING if name == serving else InstanceState.UNKNOWN,
+        )
+        for name in (seen.instances if seen else ())
+    )
+    state = DatabaseState.DEGRADED if serving else DatabaseState.UNAVAILABLE
+    return ObservedDatabase(id, state, instances, detail="its manifest is damaged")
 
 
 def _unattended(

@@ -41,12 +41,7 @@ class NoAgent(TryLater):
 class Silent(TryLater):
     """An agent listens, the process `pid`, and does not answer."""
 
-    def __init__(self, pid: int, seconds: float) -> None:
-        super().__init__(
-            f"the agent of this fleet (process {pid}) has not answered for {seconds:.0f} s",
-            "where it stays so, kill that process: another agent takes over",
-        )
-        self.pid = pid
+    pid: int
 
 
 class OtherVersion(TryLater):
@@ -113,7 +108,7 @@ async def ask(path: Path, owner: Owner, request: Request[Answer]) -> Answer:
     except ConnectionError as error:
         raise TryLater("the agent of this fleet stopped while it was asked") from error
     except TimeoutError:
-        raise Silent(pid, request.patience) from None
+        raise _silent(pid, request.patience) from None
     except ValueError:
         raise _unreadable() from None
     finally:
@@ -121,6 +116,15 @@ async def ask(path: Path, owner: Owner, request: Request[Answer]) -> Answer:
     if not line:
         raise TryLater("the agent of this fleet stopped while it was asked")
     return _result(line, answer_type(type(request)))
+
+
+def _silent(pid: int, seconds: float) -> Silent:
+    error = Silent(
+        f"the agent of this fleet (process {pid}) has not answered for {seconds:.0f} s",
+        "it is ended and followed by another one; where it is not, run `pgherd up`",
+    )
+    error.pid = pid
+    return error
 
 
 def _peer(writer: asyncio.StreamWriter) -> tuple[int, int]:

@@ -1,0 +1,158 @@
+"""Where things of a fleet go on this machine: addresses, domains, programs, as manifests.
+
+What has a place keeps it: addresses are in a book, and a manifest that was lost is made again from
+what lies on the disk.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from pgherd.engines.local import addresses, etcd, library, pooler, postgres
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import (
+    DamagedManifest,
+    DatabaseManifest,
+    EnvironmentManifest,
+    InstanceManifest,
+    read_environment,
+)
+from pgherd.engines.local.section import LOCAL
+from pgherd.errors import NeedsHuman
+from pgherd.files import Owner
+from pgherd.fleet.desired import Database, DatabaseId
+
+MOST_INSTANCES = 100
+
+
+class Placement:
+    """The places of one fleet; whoever writes the book of addresses does it for `owner`, too."""
+
+    def __init__(self, layout: Layout, owner: Owner) -> None:
+        self._layout = layout
+        self._owner = owner
+
+    def environment(self, name: str) -> EnvironmentManifest:
+        """An environment that is to run, where it ran before."""
+        try:
+            known = read_environment(self._layout, name)
+        except DamagedManifest:
+            known = None
+        if known:
+            return replace(known, running=True)
+        book = self._book(f"{name}/etcd")
+        return EnvironmentManifest(
+            name=name,
+            etcd_address=str(book.address(f"{name}/etcd")),
+            etcd_port=book.ports["etcd"],
+            etcd_peer_port=book.ports["peer"],
+            etcd_program=etcd.program(),
+        )
+
+    def database(self, database: Database) -> DatabaseManifest:
+        """A database that is new here, with its first instance."""
+        version, _ = postgres.choose(database.postgresql)
+        manifest = self._database(database.id, version, database)
+        return self.with_instance(manifest, database.environment.availability_domains)
+
+    def recovered(self, id: DatabaseId, database: Database | None) -> DatabaseManifest:
+        """A database whose manifest is damaged, from the configuration of its instances.
+
+        Its size is the initial one again, where the fleet file says of it (`database`). NeedsHuman
+        where no configuration is left.
+        """
+        left = {
+            int(p.name): c
+            for p in self._layout.database(id).iterdir()
+            if p.name.isdigit() and (c := _read(p))
+        }
+        if not left:
+            path = self._layout.database(id) / "database.json"
+            raise NeedsHuman(
+                f"{path} is damaged, and nothing else says what the instances of {id} were",
+                f"restore it from a backup, or give it up with `pgherd destroy {id}`",
+            )
+        instances = tuple(
+            InstanceManifest(number, left[number].domain, self._address(f"{id}/{number}"))
+            for number in sorted(left)
+        )
+        version = next(iter(left.values())).postgresql
+        return replace(self._database(id, version, database), instances=instances)
+
+    def bare(self, id: DatabaseId) -> DatabaseManifest:
+        """A database of which nothing is known, to be removed."""
+        return self._database(id, postgres.choose(None)[0], None)
+
+    def with_instance(self, manifest: DatabaseManifest, domains: int) -> DatabaseManifest:
+        """One instance more, in the availability domain that has the fewest."""
+        taken = {i.number for i in manifest.instances}
+        number = next(n for n in range(1, MOST_INSTANCES) if n not in taken)
+        used = [i.availability_domain for i in manifest.instances]
+        first = sum(manifest.service.encode()) % domains
+        order = [1 + (first + step) % domains for step in range(domains)]
+        domain = min(order, key=lambda d: (used.count(d), order.index(d)))
+        instance = InstanceManifest(number, domain, self._address(f"{manifest.id}/{number}"))
+        return replace(manifest, instances=(*manifest.instances, instance))
+
+    def forget(self, name: str) -> None:
+        """An environment, a database or an instance has no address any more."""
+        book = addresses.open_book(self._layout.addresses, str(self._layout.root)).without(name)
+        addresses.save_book(self._layout.addresses, book, self._owner)
+
+    def _database(
+        self, id: DatabaseId, version: int, database: Database | None
+    ) -> DatabaseManifest:
+        book = self._book(f"{id}/pooler")
+        ocpus = database.ocpus.initial if database else 1
+        memory = LOCAL.of(database.environment).memory_per_ocpu_bytes if database else 64 * 2**20
+        return DatabaseManifest(
+            environment=id.environment,
+            service=id.service,
+            postgresql=version,
+            bin_directory=str(postgres.choose(version)[1]),
+            library=str(library.path(version)),
+            pooler_program=str(self._pooler_program),
+            postgresql_port=book.ports["postgresql"],
+            patroni_port=book.ports["patroni"],
+            pooler_address=str(book.address(f"{id}/pooler")),
+            pooler_port=book.ports["pooler"],
+            ocpus=ocpus,
+            max_ocpus=database.ocpus.max if database else ocpus,
+            memory_bytes=ocpus * memory,
+            durability=str(database.durability) if database else "asynchronous",
+            instances=(),
+        )
+
+    def _address(self, name: str) -> str:
+        return str(self._book(name).address(name))
+
+    def _book(self, name: str) -> addresses.AddressBook:
+        book = addresses.open_book(self._layout.addresses, str(self._layout.root)).including(name)
+        addresses.save_book(self._layout.addresses, book, self._owner)
+        return book
+
+    @cached_property
+    def _pooler_program(self) -> Path:
+        return pooler.program()
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What the configuration of an instance says of it."""
+
+    domain: int
+    postgresql: int
+
+
+def _read(folder: Path) -> _Left | None:
+    """What patroni.yml says, which whoever runs pgherd wrote; None where it cannot be read."""
+    try:
+        content = json.loads((folder / "patroni.yml").read_text())
+        programs = Path(content["postgresql"]["bin_dir"])
+        version = next(v for v, path in postgres.installed().items() if path == programs)
+        return _Left(int(content["tags"]["availability_domain"]), version)
+    except (OSError, ValueError, KeyError, TypeError, StopIteration):
+        return None

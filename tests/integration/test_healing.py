@@ -1,0 +1,202 @@
+"""What is frozen, gone or damaged while the fleet runs, and comes back though nobody does anything.
+
+auth has a replica, order has none. Each test leaves all of it running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from tiny_place import Place, answers, eventually, new_place
+
+from pgherd.engines.local import processes
+
+pytestmark = pytest.mark.integration
+
+ALL_WELL = ["running", "streaming"]
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[Place]:
+    with new_place() as place:
+        place.up()
+        yield place
+
+
+def is_well(place: Place) -> bool:
+    return place.instances("auth") == ALL_WELL and place.instances("order") == ["running"]
+
+
+def primary(place: Place) -> str:
+    """The number of auth's primary."""
+    instances = place.databases()["auth"]["instances"]
+    return next(i["name"] for i in instances if i["role"] == "primary").removeprefix("auth-")
+
+
+def replica(place: Place) -> str:
+    instances = place.databases()["auth"]["instances"]
+    return next(i["name"] for i in instances if i["role"] == "replica").removeprefix("auth-")
+
+
+@contextlib.contextmanager
+def frozen(*pids: int) -> Iterator[None]:
+    """They stand still, and go on in the end if they are still there."""
+    births = {pid: processes.start_time(pid) for pid in pids}
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid, birth in births.items():
+            if processes.start_time(pid) == birth:
+                os.kill(pid, signal.SIGCONT)
+
+
+FROZEN: dict[str, Callable[[Place], int]] = {
+    "pooler": lambda place: place.program("databases/lab/auth/pooler"),
+    "etcd": lambda place: place.program("environments/lab/etcd"),
+    "Patroni": lambda place: place.program(f"databases/lab/auth/{primary(place)}"),
+    "primary": lambda place: place.program(f"instances/lab/auth/{primary(place)}/data"),
+    "replica": lambda place: place.program(f"instances/lab/auth/{replica(place)}/data"),
+    "agent": Place.agent,
+    "keeper": Place.keeper,
+    "fork server": Place.forkserver,
+}
+
+
+@pytest.mark.parametrize("thing", FROZEN)
+def test_what_is_frozen_is_ended_and_begun_again(tiny: Place, thing: str) -> None:
+    pid = FROZEN[thing](tiny)
+    birth = processes.start_time(pid)
+    with frozen(pid):
+        eventually(lambda: processes.start_time(pid) != birth, 10)
+        eventually(lambda: answers(tiny, "auth") and answers(tiny, "order"), 10)
+    eventually(lambda: is_well(tiny), 30)
+
+
+def test_a_database_with_one_instance_comes_back_from_a_frozen_server(tiny: Place) -> None:
+    with frozen(tiny.program("instances/lab/order/1/data")):
+        # Its pooler has connections that are served on; a new one needs the postmaster.
+        eventually(lambda: answers(tiny, "order"), 15)
+    eventually(lambda: is_well(tiny), 30)
+
+
+def test_status_says_soon_that_the_agent_hangs(tiny: Place) -> None:
+    watchers = (tiny.keeper(), tiny.forkserver())
+    agent = tiny.agent()
+    with frozen(agent, *watchers):
+        began = time.monotonic()
+        _, output = tiny.outcome("status")
+        assert time.monotonic() - began < 8
+        assert f"(process {agent}) has not answered" in output
+    eventually(lambda: is_well(tiny), 30)
+
+
+def test_up_replaces_an_agent_that_hangs_with_all_who_watch_over_it(tiny: Place) -> None:
+    agent, keeper, server = tiny.agent(), tiny.keeper(), tiny.forkserver()
+    with frozen(agent, keeper, server):
+        tiny.up()
+        assert tiny.agent() != agent
+        assert is_well(tiny)
+    eventually(lambda: len(tiny.agents()) == 3, 20)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        (Place.agent, Place.keeper),
+        (Place.agent, Place.forkserver),
+        (Place.keeper, Place.forkserver),
+        (Place.keeper,),
+    ],
+    ids=["agent, keeper", "agent, fork server", "keeper, fork server", "keeper"],
+)
+def test_those_who_watch_over_one_another_come_back(
+    tiny: Place, lost: tuple[Callable[[Place], int], ...]
+) -> None:
+    before = tiny.leaders()
+    pids = [which(tiny) for which in lost]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: len(set(tiny.agents()) - set(pids)) == 3, 10)
+    assert tiny.leaders() == before
+    postmaster = tiny.program(f"instances/lab/auth/{primary(tiny)}/data")
+    os.kill(postmaster, signal.SIGKILL)
+    eventually(lambda: answers(tiny, "auth"), 5)
+    eventually(lambda: is_well(tiny), 30)
+
+
+def test_a_keeper_that_thaws_late_starts_no_second_agent(tiny: Place) -> None:
+    keeper, agent = tiny.keeper(), tiny.agent()
+    with frozen(keeper):
+        os.kill(agent, signal.SIGKILL)
+        eventually(lambda: tiny.agent() != agent, 15)
+    eventually(lambda: len(tiny.agents()) == 3, 10)
+    assert is_well(tiny)
+
+
+# etcd
+
+
+def test_etcd_loses_its_data_while_all_runs(tiny: Place) -> None:
+    shutil.rmtree(tiny.root / "etcd/lab")
+    os.kill(tiny.program("environments/lab/etcd"), signal.SIGKILL)
+    eventually(lambda: is_well(tiny), 40)
+    os.kill(tiny.program(f"instances/lab/auth/{primary(tiny)}/data"), signal.SIGKILL)
+    eventually(lambda: answers(tiny, "auth"), 5)
+    eventually(lambda: is_well(tiny), 30)
+
+
+def test_a_damaged_etcd_is_put_aside_and_begun_anew(tiny: Place) -> None:
+    os.kill(tiny.program("environments/lab/etcd"), signal.SIGSTOP)
+    for path in (tiny.root / "etcd/lab/member").rglob("*.wal"):
+        path.write_bytes(b"\xff" * 64)
+    os.kill(tiny.program("environments/lab/etcd"), signal.SIGKILL)
+    eventually(lambda: is_well(tiny), 60)
+    assert (tiny.root / "etcd/lab.damaged/member").is_dir()
+
+
+def test_who_has_the_newest_data_leads_where_etcd_has_forgotten_who_did(tiny: Place) -> None:
+    was_primary = primary(tiny)
+    with tiny.connect("auth") as client:
+        client.execute("CREATE TABLE kept AS SELECT 42 AS n")
+    tiny.kill_all()
+    shutil.rmtree(tiny.root / "etcd/lab")
+    tiny.up()
+    assert primary(tiny) == was_primary
+    with tiny.connect("auth") as client:
+        assert client.execute("SELECT n FROM kept").fetchone() == (42,)
+        client.execute("DROP TABLE kept")
+
+
+# A replica that does not come back by itself
+
+
+def cut_off_control(place: Place, number: str) -> None:
+    (place.kept("auth", number) / "data/global/pg_control").write_bytes(b"short")
+
+
+def lose_version(place: Place, number: str) -> None:
+    (place.kept("auth", number) / "data/PG_VERSION").unlink()
+
+
+def open_to_all(place: Place, number: str) -> None:
+    (place.kept("auth", number) / "data").chmod(0o777)
+
+
+@pytest.mark.parametrize("damage", [cut_off_control, lose_version, open_to_all])
+def test_a_damaged_replica_is_copied_again(
+    tiny: Place, damage: Callable[[Place, str], None]
+) -> None:
+    number = replica(tiny)
+    damage(tiny, number)
+    os.kill(tiny.program(f"instances/lab/auth/{number}/data"), signal.SIGKILL)
+    eventually(lambda: not is_well(tiny), 5)
+    eventually(lambda: is_well(tiny), 60)
+    shutil.rmtree(tiny.kept("auth", number) / "data.damaged", ignore_errors=True)
