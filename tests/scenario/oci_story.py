@@ -105,7 +105,7 @@ class Story:
                 await insisting(lambda id=database.id, name=name: engine.failover(id, name))
 
     async def down(self) -> Outcome:
-        return await stop(self.fleet, {"oci": self.engine()}, patience=QUICK)
+        return await stop({"oci": self.engine()}, patience=QUICK)
 
     async def destroy(self) -> Outcome:
         names = tuple(e.name for e in self.fleet.environments)

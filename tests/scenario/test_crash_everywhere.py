@@ -81,7 +81,7 @@ async def stopped() -> World:
 
 
 async def down(world: World) -> None:
-    outcome = await stop(FLEET, {"memory": MemoryEngine(world)}, clock=FakeClock())
+    outcome = await stop({"memory": MemoryEngine(world)}, clock=FakeClock())
     assert outcome.errors == ()
 
 

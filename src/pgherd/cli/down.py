@@ -49,7 +49,7 @@ async def _down(
 ) -> Outcome:
     ensure_known(fleet, await Lookout(engines).look_everywhere() if targets else {}, targets)
     with progress(clock, {}) as on_event:
-        return await stop(fleet, engines, targets=targets, on_event=on_event, clock=clock)
+        return await stop(engines, targets=targets, on_event=on_event, clock=clock)
 
 
 def ensure_known(fleet: Fleet, seen: Observations, targets: Iterable[str]) -> None:

@@ -26,8 +26,9 @@ from pgherd.decide.actions import (
     StopEnvironment,
     Switchover,
 )
+from pgherd.decide.wish import Wishes
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Database, Fleet
+from pgherd.fleet.desired import Database
 
 
 class Migrations(Protocol):
@@ -49,28 +50,28 @@ class Migrations(Protocol):
 
 
 class Actor:
-    """Carries out actions on one fleet."""
+    """Carries out actions, those that make something as it is wanted."""
 
-    def __init__(self, fleet: Fleet, migrations: Migrations | None) -> None:
-        self._fleet = fleet
+    def __init__(self, wishes: Wishes, migrations: Migrations | None) -> None:
+        self._environments = {e.name: e for e in wishes.environments}
+        self._databases = {wish.id: wish.database for wish in wishes.databases}
         self._migrations = migrations
 
     async def act(self, action: Action, engine: Engine) -> None:
         """Carry out one action; whatever the engine raises goes through."""
-        fleet = self._fleet
         match action:
             case EnsureEnvironment():
-                await engine.ensure_environment(fleet.environment(action.environment))
+                await engine.ensure_environment(self._environments[action.environment])
             case CreateDatabase() | StartDatabase() | RepairDatabase():
-                await engine.ensure_database(fleet.database(action.id))
+                await engine.ensure_database(self._databases[action.id])
             case SetReplicas():
-                await engine.ensure_replicas(fleet.database(action.id), action.target)
+                await engine.ensure_replicas(self._databases[action.id], action.target)
             case SetOcpus():
-                await engine.ensure_ocpus(fleet.database(action.id), action.target)
+                await engine.ensure_ocpus(self._databases[action.id], action.target)
             case SetDurability():
-                await engine.ensure_durability(fleet.database(action.id), action.target)
+                await engine.ensure_durability(self._databases[action.id], action.target)
             case ChangeSettings():
-                await settings_of(engine).ensure_applied(fleet.database(action.id))
+                await settings_of(engine).ensure_applied(self._databases[action.id])
             case RestartInstance():
                 await engine.ensure_restarted(action.id, action.instance)
             case Switchover():
@@ -92,5 +93,5 @@ class Actor:
         if self._migrations is None:
             raise InputError(f"{action.id} wants migration {action.target} and nothing applies it")
         access = await reach_of(engine).as_service(action.id)
-        database = self._fleet.database(action.id)
+        database = self._databases[action.id]
         await asyncio.to_thread(self._migrations.apply, database, access)

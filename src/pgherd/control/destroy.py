@@ -16,6 +16,7 @@ from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome
 from pgherd.decide.plan import Observations, Plan
 from pgherd.decide.removal import destroy_plan
+from pgherd.decide.wish import Wishes
 from pgherd.fleet.desired import Fleet
 
 
@@ -39,7 +40,7 @@ async def destroy(
 
     return await loop(
         engines,
-        Actor(fleet, None),
+        Actor(Wishes(), None),
         decide,
         on_event=on_event,
         clock=clock or SystemClock(),

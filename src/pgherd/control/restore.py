@@ -9,6 +9,7 @@ from datetime import datetime
 from pgherd.contract.engine import Engine
 from pgherd.control.abilities import backups_of
 from pgherd.control.clock import Clock, Patience
+from pgherd.control.wishes import wishes
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.fleet.names import check_name, resource_name
@@ -47,13 +48,12 @@ async def restore(
     """The target is there and serves. What passes by itself is waited for."""
     engine = engines[target.environment.engine]
     backups = backups_of(engine)
-    for offer in await engine.offers([target]):
-        if offer.objections:
-            raise offer.objections[0]
-        target = offer.database
+    (wish,) = await wishes((target,), {engine.name: engine}, None)
+    if wish.objections:
+        raise wish.objections[0]
     for failures in range(1, patience.attempts + 1):
         try:
-            await backups.restore(source, target, moment, region=region)
+            await backups.restore(source, wish.database, moment, region=region)
             break
         except TryLater:
             if failures == patience.attempts:

@@ -12,11 +12,10 @@ from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome
 from pgherd.decide.plan import Observations, Plan
 from pgherd.decide.removal import stop_plan
-from pgherd.fleet.desired import Fleet
+from pgherd.decide.wish import Wishes
 
 
 async def stop(
-    fleet: Fleet,
     engines: Mapping[str, Engine],
     *,
     targets: Collection[str] = (),
@@ -34,7 +33,7 @@ async def stop(
 
     return await loop(
         engines,
-        Actor(fleet, None),
+        Actor(Wishes(), None),
         decide,
         on_event=on_event,
         clock=clock or SystemClock(),

@@ -8,7 +8,7 @@ instance serves, replicas first, so that no step takes the last healthy instance
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgherd.contract.observed import DatabaseState, ObservedDatabase, ObservedInstance
@@ -27,6 +27,7 @@ from pgherd.decide.actions import (
     StartDatabase,
     Switchover,
 )
+from pgherd.decide.wish import Wish
 from pgherd.fleet.desired import Database, Durability
 
 
@@ -70,32 +71,22 @@ def refusal(database: Database, seen: ObservedDatabase) -> Refusal | None:
     return None
 
 
-def database_steps(
-    database: Database,
-    seen: ObservedDatabase | None,
-    head: str | None,
-    settings: Mapping[str, str] | None = None,
-) -> tuple[DatabaseAction, ...]:
-    """What to do, in order.
-
-    `head` is the newest revision of its migrations, `settings` what else its engine sets.
-    """
-    if seen is None:
-        return tuple(_creation(database, head))
-    return tuple(_changes(database, seen, head, settings or {}))
+def database_steps(wish: Wish, seen: ObservedDatabase | None) -> tuple[DatabaseAction, ...]:
+    """What to do, in order."""
+    return tuple(_creation(wish) if seen is None else _changes(wish, seen))
 
 
-def _creation(database: Database, head: str | None) -> Iterator[DatabaseAction]:
+def _creation(wish: Wish) -> Iterator[DatabaseAction]:
+    database = wish.database
     yield CreateDatabase(database.id, "it does not exist")
     if database.replicas.min > 0:
         yield SetReplicas(database.id, 0, database.replicas.min, _bounds_of_replicas(database))
-    if head is not None:
-        yield ApplyMigrations(database.id, None, head, "its schema is empty")
+    if wish.migration is not None:
+        yield ApplyMigrations(database.id, None, wish.migration, "its schema is empty")
 
 
-def _changes(
-    database: Database, seen: ObservedDatabase, head: str | None, settings: Mapping[str, str]
-) -> Iterator[DatabaseAction]:
+def _changes(wish: Wish, seen: ObservedDatabase) -> Iterator[DatabaseAction]:
+    database = wish.database
     yield from _serving(database, seen)
     # Without replicas a synchronous commit would wait for nobody: durability goes down
     # before replicas do, and up after them.
@@ -106,11 +97,11 @@ def _changes(
     if database.durability is Durability.SYNCHRONOUS:
         yield from _durability(database, seen)
     yield from _ocpus(database, seen)
-    yield from _settings(seen, settings)
+    yield from _settings(wish, seen)
     # Whom to restart, and who takes over, is only known once the replicas stand.
     if not replicas:
         yield from _restarts(seen)
-    yield from _migrations(database, seen, head)
+    yield from _migrations(wish, seen)
 
 
 def _serving(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseAction]:
@@ -163,10 +154,10 @@ def _ocpus(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseActio
         yield SetOcpus(database.id, seen.ocpus, target, reason, interruption)
 
 
-def _settings(seen: ObservedDatabase, wanted: Mapping[str, str]) -> Iterator[DatabaseAction]:
+def _settings(wish: Wish, seen: ObservedDatabase) -> Iterator[DatabaseAction]:
     changes = tuple(
         Setting(name, seen.settings[name], target)
-        for name, target in wanted.items()
+        for name, target in wish.settings.items()
         if seen.settings.get(name, target) != target
     )
     if changes:
@@ -216,11 +207,10 @@ def _lag_and_name(instance: ObservedInstance) -> tuple[bool, int, str]:
     return instance.lag_bytes is None, instance.lag_bytes or 0, instance.name
 
 
-def _migrations(
-    database: Database, seen: ObservedDatabase, head: str | None
-) -> Iterator[DatabaseAction]:
+def _migrations(wish: Wish, seen: ObservedDatabase) -> Iterator[DatabaseAction]:
     # The revision is only known while a primary serves; what starts now is looked at again.
+    head = wish.migration
     if head is None or seen.primary is None or seen.schema_revision == head:
         return
     reason = f"the newest migration is {head}"
-    yield ApplyMigrations(database.id, seen.schema_revision, head, reason)
+    yield ApplyMigrations(wish.id, seen.schema_revision, head, reason)

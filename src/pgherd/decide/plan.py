@@ -1,6 +1,6 @@
 """What would change, for the whole fleet: `plan` prints it, `up` carries it out.
 
-Pure: the same fleet file and the same observations give the same plan, and a plan that was
+Pure: the same wishes and the same observations give the same plan, and a plan that was
 carried out plans to nothing. Three things are kept apart from the steps: what is refused
 since it would lose data or cannot be done, what is not seen and so not decided, and nothing
 else. Data is only ever given up by name: `production/order` for a database, `production`
@@ -9,7 +9,7 @@ for an environment that has left the fleet file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -26,8 +26,9 @@ from pgherd.decide.actions import (
     StartDatabase,
 )
 from pgherd.decide.database import Refusal, database_steps, refusal
+from pgherd.decide.wish import Wish, Wishes
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Database, DatabaseId, Environment, Fleet
+from pgherd.fleet.desired import DatabaseId, Environment
 
 Observations = Mapping[str, Observation | Unknown]
 """What each engine sees, by the engine's name; Unknown where it cannot see at all."""
@@ -114,36 +115,23 @@ def _less(part: EnvironmentPlan, subjects: Collection[str]) -> EnvironmentPlan:
 
 
 def plan(
-    fleet: Fleet,
-    observations: Observations,
-    *,
-    heads: Mapping[DatabaseId, str | None] | None = None,
-    objections: Mapping[DatabaseId, Sequence[InputError]] | None = None,
-    settings: Mapping[DatabaseId, Mapping[str, str]] | None = None,
-    allow_destroy: Collection[str] = (),
+    wishes: Wishes, observations: Observations, *, allow_destroy: Collection[str] = ()
 ) -> Plan:
-    """What makes the world match the fleet file.
-
-    `heads` are the newest migrations, `objections` what engines cannot make as it is wanted,
-    `settings` what engines set beside sizes.
-    """
+    """What makes the world match what is wanted."""
     parts: list[EnvironmentPlan] = []
     refused: list[Refusal] = []
     unknown: list[Unseen] = []
-    for environment in fleet.environments:
+    for environment in wishes.environments:
         if environment.engine not in observations:
             raise InputError(
                 f"{environment.name} is on engine {environment.engine!r}, which is not there",
                 f"write engine: {' or '.join(sorted(observations))}",
             )
-        wanted = _Wanted(
-            fleet, environment, observations, heads or {}, objections or {}, settings or {}
-        )
-        part = wanted.plan()
+        part = _Wanted(wishes, environment, observations).plan()
         _collect(part, parts, refused, unknown)
     for engine, seen in observations.items():
         if isinstance(seen, Observation):
-            _collect(_unwanted(fleet, engine, seen, allow_destroy), parts, refused, unknown)
+            _collect(_unwanted(wishes, engine, seen, allow_destroy), parts, refused, unknown)
     merged = _merged(parts)
     return Plan(tuple(p for p in merged if p.steps), tuple(refused), tuple(unknown))
 
@@ -178,12 +166,9 @@ def _merged(parts: list[EnvironmentPlan]) -> Iterator[EnvironmentPlan]:
 class _Wanted:
     """One environment of the fleet file."""
 
-    fleet: Fleet
+    wishes: Wishes
     environment: Environment
     observations: Observations
-    heads: Mapping[DatabaseId, str | None]
-    objections: Mapping[DatabaseId, Sequence[InputError]]
-    settings: Mapping[DatabaseId, Mapping[str, str]]
 
     def plan(self) -> Plan:
         seen = self.observations[self.environment.engine]
@@ -192,8 +177,8 @@ class _Wanted:
         databases: list[DatabasePlan] = []
         refused: list[Refusal] = []
         unknown: list[Unseen] = []
-        for database in self.fleet.in_environment(self.environment.name):
-            found = self._database(database, seen.databases.get(database.id))
+        for wish in self.wishes.in_environment(self.environment.name):
+            found = self._database(wish, seen.databases.get(wish.id))
             if isinstance(found, tuple):
                 refused += found
             elif isinstance(found, Unseen):
@@ -208,19 +193,17 @@ class _Wanted:
         return Plan((part,), tuple(refused), tuple(unknown))
 
     def _database(
-        self, database: Database, seen: ObservedDatabase | Unknown | None
+        self, wish: Wish, seen: ObservedDatabase | Unknown | None
     ) -> DatabasePlan | tuple[Refusal, ...] | Unseen:
         if isinstance(seen, Unknown):
-            return Unseen(str(database.id), seen.reason)
-        if seen is None and (elsewhere := self._elsewhere(database.id)) is not None:
-            return (_moved(str(database.id), elsewhere, self.environment.engine),)
-        if seen is not None and (reason := refusal(database, seen)) is not None:
+            return Unseen(str(wish.id), seen.reason)
+        if seen is None and (elsewhere := self._elsewhere(wish.id)) is not None:
+            return (_moved(str(wish.id), elsewhere, self.environment.engine),)
+        if seen is not None and (reason := refusal(wish.database, seen)) is not None:
             return (reason,)
-        if objections := self.objections.get(database.id):
-            return tuple(Refusal(str(database.id), o.message, o.hint) for o in objections)
-        head = self.heads.get(database.id)
-        settings = self.settings.get(database.id)
-        return DatabasePlan(database.id, database_steps(database, seen, head, settings))
+        if wish.objections:
+            return tuple(Refusal(str(wish.id), o.message, o.hint) for o in wish.objections)
+        return DatabasePlan(wish.id, database_steps(wish, seen))
 
     def _elsewhere(self, id: DatabaseId) -> str | None:
         for engine, seen in self.observations.items():
@@ -255,10 +238,12 @@ def _moved(subject: str, current: str, target: str) -> Refusal:
     )
 
 
-def _unwanted(fleet: Fleet, engine: str, seen: Observation, allow_destroy: Collection[str]) -> Plan:
+def _unwanted(
+    wishes: Wishes, engine: str, seen: Observation, allow_destroy: Collection[str]
+) -> Plan:
     """What one engine has and the fleet file has not."""
-    wanted = {database.id for database in fleet.databases}
-    kept = {e.name for e in fleet.environments}
+    wanted = {wish.id for wish in wishes.databases}
+    kept = {e.name for e in wishes.environments}
     names = seen.environments | {id.environment for id in seen.databases}
     parts: list[EnvironmentPlan] = []
     refused: list[Refusal] = []

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from pgherd.decide.wish import Wish, Wishes
 from pgherd.engines.local.section import LocalValues
 from pgherd.engines.oci.section import OciValues
+from pgherd.errors import InputError
 from pgherd.fleet.desired import (
     Autoscale,
     Backup,
@@ -99,6 +102,26 @@ def fleet(*databases: Database) -> Fleet:
         services=tuple(dict.fromkeys(d.id.service for d in databases)),
         environments=tuple({d.environment.name: d.environment for d in databases}.values()),
         databases=databases,
+    )
+
+
+def wishes(
+    fleet: Fleet,
+    *,
+    migrations: Mapping[DatabaseId, str | None] | None = None,
+    objections: Mapping[DatabaseId, tuple[InputError, ...]] | None = None,
+) -> Wishes:
+    """What is wanted where engines can make all but what they object to, as the fleet file says."""
+    return Wishes(
+        fleet.environments,
+        tuple(
+            Wish(
+                d,
+                objections=(objections or {}).get(d.id, ()),
+                migration=(migrations or {}).get(d.id),
+            )
+            for d in fleet.databases
+        ),
     )
 
 

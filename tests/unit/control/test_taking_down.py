@@ -35,11 +35,11 @@ def running(world: World) -> set[str]:
 
 
 async def test_down_stops_everything_and_keeps_it(world: World) -> None:
-    outcome = await stop(FLEET, {"memory": MemoryEngine(world)}, clock=FakeClock())
+    outcome = await stop({"memory": MemoryEngine(world)}, clock=FakeClock())
     assert outcome.is_complete
     assert running(world) == set()
     assert all(e.is_stopped for e in world.environments.values())
-    again = await stop(FLEET, {"memory": MemoryEngine(world)}, clock=FakeClock())
+    again = await stop({"memory": MemoryEngine(world)}, clock=FakeClock())
     assert again.done == ()
     await converge(FLEET, {"memory": MemoryEngine(world)}, clock=FakeClock())
     assert world.rows(AUTH.id) == ["paid"]
@@ -47,14 +47,14 @@ async def test_down_stops_everything_and_keeps_it(world: World) -> None:
 
 async def test_down_of_one_environment_leaves_the_other(world: World) -> None:
     engines = {"memory": MemoryEngine(world)}
-    await stop(FLEET, engines, targets=("production",), clock=FakeClock())
+    await stop(engines, targets=("production",), clock=FakeClock())
     assert running(world) == {"staging/auth"}
     assert not world.environments["staging"].is_stopped
 
 
 async def test_an_environment_runs_on_for_a_database_that_does_not_stop(world: World) -> None:
     world.fail_next("ensure_stopped", NeedsHuman("auth hangs"), id=AUTH.id)
-    outcome = await stop(FLEET, {"memory": MemoryEngine(world)}, clock=FakeClock())
+    outcome = await stop({"memory": MemoryEngine(world)}, clock=FakeClock())
     assert outcome.exit_code == 4
     assert running(world) == {"production/auth"}
     assert not world.environments["production"].is_stopped
@@ -64,7 +64,7 @@ async def test_an_environment_runs_on_for_a_database_that_does_not_stop(world: W
 async def test_a_lost_answer_does_not_keep_down_from_ending(world: World) -> None:
     world.fail_next("ensure_stopped", TryLater("no answer"), id=AUTH.id, after=True)
     world.fail_next("ensure_environment_stopped", TryLater("no answer"))
-    outcome = await stop(FLEET, {"memory": MemoryEngine(world)}, clock=FakeClock())
+    outcome = await stop({"memory": MemoryEngine(world)}, clock=FakeClock())
     assert outcome.is_complete
     assert running(world) == set()
 

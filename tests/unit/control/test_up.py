@@ -23,7 +23,7 @@ from pgherd.decide.actions import (
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Backup, Database, DatabaseId, Environment, Fleet
 from pgherd.testing.clock import FakeClock
-from pgherd.testing.fleets import database, ecommerce, environment, fleet
+from pgherd.testing.fleets import database, ecommerce, environment, fleet, wishes
 from pgherd.testing.memory.engine import MAX_OCPUS, MemoryEngine
 from pgherd.testing.memory.migrations import MemoryMigrations
 from pgherd.testing.world import World
@@ -389,7 +389,7 @@ class BadFolder(MemoryMigrations):
 
 
 async def test_migrations_with_nothing_that_applies_them_are_an_input_error(run: Run) -> None:
-    actor = Actor(FLEET, None)
+    actor = Actor(wishes(FLEET), None)
     with pytest.raises(InputError, match="nothing applies it"):
         await actor.act(ApplyMigrations(AUTH.id, None, "0001", "why"), MemoryEngine(run.world))
 

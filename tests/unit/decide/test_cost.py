@@ -37,7 +37,7 @@ from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, Replic
 from pgherd.fleet.load import load
 from pgherd.prices.file import load_prices
 from pgherd.prices.table import Performance, Price, PriceTable
-from pgherd.testing.fleets import database, ecommerce, environment, fleet
+from pgherd.testing.fleets import database, ecommerce, environment, fleet, wishes
 
 EXAMPLE = Path(__file__).parents[3] / "examples/ecommerce/fleet.yaml"
 PRICES = load_prices()
@@ -238,19 +238,19 @@ def test_only_the_uncertain_prices_that_count_are_told() -> None:
 
 def test_creating_costs_what_initial_says() -> None:
     wanted, now = fleet(AUTH, ORDER), sees(seen(AUTH.id))
-    found = change(wanted, now, plan(wanted, now))
+    found = change(wanted, now, plan(wishes(wanted), now))
     assert found == Change(COST, 2 * COST)
     assert found.amount == COST
 
 
 def test_nothing_to_do_changes_nothing() -> None:
     wanted, now = fleet(AUTH), sees(seen(AUTH.id))
-    assert change(wanted, now, plan(wanted, now)).amount == 0
+    assert change(wanted, now, plan(wishes(wanted), now)).amount == 0
 
 
 def test_sizes_and_replicas_change_the_cost() -> None:
     wanted, now = fleet(AUTH), sees(seen(AUTH.id, nodes=5, ocpus=16))
-    steps = plan(wanted, now)
+    steps = plan(wishes(wanted), now)
     after = change(wanted, now, steps)
     # Moved into the bounds: three nodes of 8 OCPUs.
     assert after.after == Decimal("2876.93")
@@ -260,7 +260,7 @@ def test_sizes_and_replicas_change_the_cost() -> None:
 def test_starting_and_stopping_change_all_but_the_storage() -> None:
     wanted = fleet(AUTH)
     stopped = sees(seen(AUTH.id, state=DatabaseState.STOPPED))
-    assert change(wanted, stopped, plan(wanted, stopped)) == Change(STORAGE_COST, COST)
+    assert change(wanted, stopped, plan(wishes(wanted), stopped)) == Change(STORAGE_COST, COST)
     running = sees(seen(AUTH.id))
     assert change(wanted, running, stop_plan(running)) == Change(COST, STORAGE_COST)
 
@@ -268,14 +268,14 @@ def test_starting_and_stopping_change_all_but_the_storage() -> None:
 def test_steps_that_do_not_bear_on_the_size_cost_nothing() -> None:
     wanted = fleet(replace(AUTH, durability=Durability.SYNCHRONOUS))
     now = sees(seen(AUTH.id))
-    steps = plan(wanted, now)
+    steps = plan(wishes(wanted), now)
     assert not steps.is_empty
     assert change(wanted, now, steps) == Change(COST, COST)
 
 
 def test_steps_on_what_is_not_there_any_more_cost_nothing() -> None:
     wanted = fleet(AUTH)
-    steps = plan(wanted, sees(seen(AUTH.id, nodes=5)))
+    steps = plan(wishes(wanted), sees(seen(AUTH.id, nodes=5)))
     assert not steps.is_empty
     assert change(wanted, {"oci": Observation()}, steps) == Change(Decimal(0), Decimal(0))
 
@@ -283,7 +283,9 @@ def test_steps_on_what_is_not_there_any_more_cost_nothing() -> None:
 def test_a_start_of_unknown_size_is_not_known() -> None:
     wanted = fleet(AUTH)
     now = sees(seen(AUTH.id, ocpus=None, state=DatabaseState.STOPPED))
-    assert change(wanted, now, plan(wanted, now)) == Change(Decimal(0), Decimal(0), (AUTH.id,))
+    assert change(wanted, now, plan(wishes(wanted), now)) == Change(
+        Decimal(0), Decimal(0), (AUTH.id,)
+    )
 
 
 def test_deleting_ends_all_cost() -> None:
@@ -294,10 +296,10 @@ def test_deleting_ends_all_cost() -> None:
 def test_what_left_the_fleet_file_counts_without_its_storage() -> None:
     wanted, now = fleet(AUTH), sees(seen(AUTH.id), seen(ORDER.id))
     without = COST - STORAGE_COST
-    kept = change(wanted, now, plan(wanted, now))
+    kept = change(wanted, now, plan(wishes(wanted), now))
     assert kept.amount == 0
     assert kept.without_storage == (ORDER.id,)
-    gone = change(wanted, now, plan(wanted, now, allow_destroy={str(ORDER.id)}))
+    gone = change(wanted, now, plan(wishes(wanted), now, allow_destroy={str(ORDER.id)}))
     assert (gone.before, gone.after) == (COST + without, COST)
 
 
@@ -313,7 +315,7 @@ def test_what_is_not_seen_is_named_and_left_out_of_the_change() -> None:
         "blind": Unknown("no answer"),
     }
     wanted = fleet(AUTH, ORDER, cart)
-    found = change(wanted, now, plan(wanted, now))
+    found = change(wanted, now, plan(wishes(wanted), now))
     assert found.unknown == (AUTH.id, cart.id)
     assert found.before == found.after == COST
 
@@ -333,7 +335,7 @@ def test_a_plan_says_what_the_world_costs_after_it(
 ) -> None:
     wanted = fleet(replace(sized(max_ocpus=max(most, 2)), replicas=Replicas(0, replicas)), ORDER)
     before = sees(now, seen(ORDER.id))
-    found = change(wanted, before, plan(wanted, before))
+    found = change(wanted, before, plan(wishes(wanted), before))
     ocpus = max(2, min(now.ocpus or 0, max(most, 2)))
     nodes = 1 + min(len(now.instances) - 1, replicas)
     after = sees(seen(AUTH.id, nodes=nodes, ocpus=ocpus), seen(ORDER.id))

@@ -38,7 +38,7 @@ from pgherd.decide.actions import (
 from pgherd.decide.plan import Plan, plan
 from pgherd.decide.removal import destroy_plan, stop_plan
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet
-from pgherd.testing.fleets import database, environment, fleet
+from pgherd.testing.fleets import database, environment, fleet, wishes
 
 ENVIRONMENTS = ("production", "staging")
 SERVICES = ("auth", "order")
@@ -200,7 +200,7 @@ def carried_out(
     """The world once its plans are empty, with everything that was done on the way."""
     done: list[Action] = []
     for _ in range(5):
-        found = plan(fleet, {"memory": world}, heads=heads, allow_destroy=allowed)
+        found = plan(wishes(fleet, migrations=heads), {"memory": world}, allow_destroy=allowed)
         if found.is_empty:
             return world, done, found
         for step in found.steps:
@@ -268,7 +268,7 @@ def test_unknown_leads_to_no_action_and_lost_data_was_named(
 ) -> None:
     hidden = {str(id) for id, seen in world.databases.items() if isinstance(seen, Unknown)}
     seen = {"memory": world}
-    up = plan(fleet, seen, heads=heads, allow_destroy=allowed)
+    up = plan(wishes(fleet, migrations=heads), seen, allow_destroy=allowed)
     for found in (up, stop_plan(seen), destroy_plan(fleet, seen, (), allowed)):
         assert not hidden & {subject(step) for step in found.steps}
     kept = {e.name for e in fleet.environments}
@@ -293,6 +293,10 @@ def test_destroy_takes_what_is_protected_only_by_name(
 def test_an_engine_that_cannot_see_leads_to_nothing(
     fleet: Fleet, heads: dict[DatabaseId, str | None]
 ) -> None:
-    found = plan(fleet, {"memory": Unknown("dark")}, heads=heads, allow_destroy=set(ENVIRONMENTS))
+    found = plan(
+        wishes(fleet, migrations=heads),
+        {"memory": Unknown("dark")},
+        allow_destroy=set(ENVIRONMENTS),
+    )
     assert found.is_empty
     assert {u.subject for u in found.unknown} == {e.name for e in fleet.environments}

@@ -22,7 +22,7 @@ from pgherd.decide.actions import (
 from pgherd.decide.plan import EnvironmentPlan, Observations, Plan, Unseen, plan
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Durability
-from pgherd.testing.fleets import PRODUCTION, database, environment, fleet
+from pgherd.testing.fleets import PRODUCTION, database, environment, fleet, wishes
 
 STAGING = environment("staging", network="10.1.0.0/16")
 CART, ORDER = database("cart"), database("order")
@@ -48,7 +48,7 @@ NOTHING: Observations = {"memory": Observation()}
 
 
 def test_everything_is_created_environment_first() -> None:
-    found = plan(BOTH, NOTHING, heads={CART.id: "0001"})
+    found = plan(wishes(BOTH, migrations={CART.id: "0001"}), NOTHING)
     production, staging = found.environments
     assert production.before == (EnsureEnvironment("production", "it does not exist"),)
     assert [d.id for d in production.databases] == [CART.id, ORDER.id]
@@ -64,7 +64,7 @@ def test_everything_is_created_environment_first() -> None:
 
 def test_what_an_engine_cannot_make_is_refused_and_the_rest_is_made() -> None:
     objections = {CART.id: (InputError("it has no PostgreSQL 19", "write postgresql: 17"),)}
-    found = plan(PRODUCTION_ONLY, NOTHING, objections=objections)
+    found = plan(wishes(PRODUCTION_ONLY, objections=objections), NOTHING)
     assert [subject(s) for s in found.steps] == ["production", "production/order"]
     (no,) = found.refused
     assert (no.subject, no.message) == ("production/cart", "it has no PostgreSQL 19")
@@ -72,13 +72,13 @@ def test_what_an_engine_cannot_make_is_refused_and_the_rest_is_made() -> None:
 
 
 def test_what_is_as_wanted_plans_to_nothing() -> None:
-    found = plan(BOTH, sees(CART.id, ORDER.id, TEST_ORDER.id))
+    found = plan(wishes(BOTH), sees(CART.id, ORDER.id, TEST_ORDER.id))
     assert found == Plan()
     assert found.is_empty
 
 
 def test_an_impaired_environment_is_mended_for_its_own_sake() -> None:
-    found = plan(PRODUCTION_ONLY, sees(CART.id, ORDER.id, impaired="production"))
+    found = plan(wishes(PRODUCTION_ONLY), sees(CART.id, ORDER.id, impaired="production"))
     assert found.steps == (EnsureEnvironment("production", "etcd does not run"),)
 
 
@@ -87,20 +87,20 @@ def test_before_a_database_is_brought_to_serve_its_environment_is_ensured() -> N
         frozenset({"production"}),
         {CART.id: runs(CART.id, DatabaseState.UNAVAILABLE), ORDER.id: runs(ORDER.id)},
     )
-    first, second = plan(PRODUCTION_ONLY, {"memory": seen}).steps
+    first, second = plan(wishes(PRODUCTION_ONLY), {"memory": seen}).steps
     assert first == EnsureEnvironment("production", "1 of its databases are to be brought to serve")
     assert isinstance(second, RepairDatabase)
 
 
 def test_a_new_service_is_created_beside_the_others() -> None:
-    found = plan(PRODUCTION_ONLY, sees(CART.id))
+    found = plan(wishes(PRODUCTION_ONLY), sees(CART.id))
     assert CreateDatabase(ORDER.id, "it does not exist") in found.steps
     assert {subject(s) for s in found.steps} == {"production", "production/order"}
 
 
 def test_a_removed_service_keeps_its_data_until_it_is_named() -> None:
     seen = sees(CART.id, ORDER.id)
-    found = plan(fleet(CART), seen)
+    found = plan(wishes(fleet(CART)), seen)
     assert found.is_empty
     (refused,) = found.refused
     assert (refused.subject, refused.flag) == ("production/order", "production/order")
@@ -109,13 +109,13 @@ def test_a_removed_service_keeps_its_data_until_it_is_named() -> None:
 
 @pytest.mark.parametrize("name", ["production", "order", "staging/order", "production/cart"])
 def test_another_name_does_not_destroy_a_removed_service(name: str) -> None:
-    found = plan(fleet(CART), sees(CART.id, ORDER.id), allow_destroy={name})
+    found = plan(wishes(fleet(CART)), sees(CART.id, ORDER.id), allow_destroy={name})
     assert found.is_empty
     assert len(found.refused) == 1
 
 
 def test_a_named_service_is_deleted_and_nothing_else() -> None:
-    found = plan(fleet(CART), sees(CART.id, ORDER.id), allow_destroy={"production/order"})
+    found = plan(wishes(fleet(CART)), sees(CART.id, ORDER.id), allow_destroy={"production/order"})
     (step,) = found.steps
     assert isinstance(step, DeleteDatabase)
     assert step.id == ORDER.id
@@ -124,14 +124,16 @@ def test_a_named_service_is_deleted_and_nothing_else() -> None:
 
 def test_changes_and_deletions_of_one_environment_are_one_part() -> None:
     found = plan(
-        fleet(CART, database("user")), sees(CART.id, ORDER.id), allow_destroy={"production/order"}
+        wishes(fleet(CART, database("user"))),
+        sees(CART.id, ORDER.id),
+        allow_destroy={"production/order"},
     )
     (part,) = found.environments
     assert [str(d.id) for d in part.databases] == ["production/user", "production/order"]
 
 
 def test_a_removed_environment_is_one_refusal() -> None:
-    found = plan(fleet(TEST_ORDER), sees(CART.id, ORDER.id, TEST_ORDER.id))
+    found = plan(wishes(fleet(TEST_ORDER)), sees(CART.id, ORDER.id, TEST_ORDER.id))
     assert found.is_empty
     (refused,) = found.refused
     assert refused.flag == "production"
@@ -140,27 +142,27 @@ def test_a_removed_environment_is_one_refusal() -> None:
 
 def test_a_named_environment_is_deleted_after_its_databases() -> None:
     seen = sees(CART.id, ORDER.id, TEST_ORDER.id)
-    found = plan(fleet(TEST_ORDER), seen, allow_destroy={"production"})
+    found = plan(wishes(fleet(TEST_ORDER)), seen, allow_destroy={"production"})
     assert [type(s) for s in found.steps] == [DeleteDatabase, DeleteDatabase, DeleteEnvironment]
     assert found.refused == ()
 
 
 def test_one_named_database_of_a_removed_environment_takes_nothing_else_along() -> None:
     seen = sees(CART.id, ORDER.id, TEST_ORDER.id)
-    found = plan(fleet(TEST_ORDER), seen, allow_destroy={"production/cart"})
+    found = plan(wishes(fleet(TEST_ORDER)), seen, allow_destroy={"production/cart"})
     assert [type(s) for s in found.steps] == [DeleteDatabase]
     assert [r.flag for r in found.refused] == ["production"]
 
 
 def test_an_environment_with_an_unseen_database_is_not_deleted() -> None:
     seen = sees(CART.id, TEST_ORDER.id, hidden=(ORDER.id,))
-    found = plan(fleet(TEST_ORDER), seen, allow_destroy={"production"})
+    found = plan(wishes(fleet(TEST_ORDER)), seen, allow_destroy={"production"})
     assert [type(s) for s in found.steps] == [DeleteDatabase]
     assert found.unknown == (Unseen("production/order", "no answer"),)
 
 
 def test_nothing_is_decided_on_what_is_not_seen() -> None:
-    found = plan(PRODUCTION_ONLY, sees(CART.id, hidden=(ORDER.id,)))
+    found = plan(wishes(PRODUCTION_ONLY), sees(CART.id, hidden=(ORDER.id,)))
     assert found.is_empty
     assert found.hides("production/order") == "no answer"
     assert found.hides("production/cart") is None
@@ -168,19 +170,19 @@ def test_nothing_is_decided_on_what_is_not_seen() -> None:
 
 def test_an_engine_that_cannot_see_hides_its_environments_only() -> None:
     cloud = database("order", environment("cloud", engine="oci", network="10.9.0.0/16"))
-    found = plan(fleet(CART, cloud), {**NOTHING, "oci": Unknown("no network")})
+    found = plan(wishes(fleet(CART, cloud)), {**NOTHING, "oci": Unknown("no network")})
     assert found.unknown == (Unseen("cloud", "no network"),)
     assert [e.name for e in found.environments] == ["production"]
 
 
 def test_an_engine_that_is_not_there_is_an_error() -> None:
     with pytest.raises(InputError, match="production is on engine 'memory'"):
-        plan(PRODUCTION_ONLY, {"local": Observation()})
+        plan(wishes(PRODUCTION_ONLY), {"local": Observation()})
 
 
 def test_a_database_is_not_made_a_second_time_on_another_engine() -> None:
     moved = fleet(database("cart", environment("production", engine="oci")))
-    found = plan(moved, {**sees(CART.id), "oci": Observation(), "dark": Unknown("dark")})
+    found = plan(wishes(moved), {**sees(CART.id), "oci": Observation(), "dark": Unknown("dark")})
     assert found.is_empty
     (refused,) = found.refused
     assert refused.hint == "write engine: memory, or destroy it first"
@@ -188,14 +190,14 @@ def test_a_database_is_not_made_a_second_time_on_another_engine() -> None:
 
 def test_where_all_is_refused_no_place_is_made_for_it() -> None:
     objections = {CART.id: (InputError("it is too large", "write less"),)}
-    assert plan(fleet(CART), NOTHING, objections=objections).is_empty
-    found = plan(PRODUCTION_ONLY, NOTHING, objections=objections)
+    assert plan(wishes(fleet(CART), objections=objections), NOTHING).is_empty
+    found = plan(wishes(PRODUCTION_ONLY, objections=objections), NOTHING)
     assert found.steps[0] == EnsureEnvironment("production", "it does not exist")
 
 
 def test_what_cannot_be_changed_is_refused_and_nothing_else_of_it_is_touched() -> None:
     old = fleet(database("cart", postgresql=16, replicas=(2, 2)), ORDER)
-    found = plan(old, sees(CART.id, ORDER.id))
+    found = plan(wishes(old), sees(CART.id, ORDER.id))
     assert found.is_empty
     assert [r.subject for r in found.refused] == ["production/cart"]
     assert [r.flag for r in found.refused] == [None]
@@ -203,12 +205,12 @@ def test_what_cannot_be_changed_is_refused_and_nothing_else_of_it_is_touched() -
 
 def test_parked_subjects_leave_the_plan_and_hold_back_what_comes_after() -> None:
     everything = plan(
-        fleet(), sees(CART.id, TEST_ORDER.id), allow_destroy={"production", "staging"}
+        wishes(fleet()), sees(CART.id, TEST_ORDER.id), allow_destroy={"production", "staging"}
     )
     rest = everything.without({"production/cart", "staging"})
     assert rest.is_empty
     assert everything.without(()) == everything
-    created = plan(BOTH, NOTHING)
+    created = plan(wishes(BOTH), NOTHING)
     assert created.without({"staging/order"}).environments == created.environments[:1]
     kept = created.without({"production/cart"})
     assert [str(d.id) for d in kept.environment("production", "memory").databases] == [
@@ -217,13 +219,13 @@ def test_parked_subjects_leave_the_plan_and_hold_back_what_comes_after() -> None
 
 
 def test_a_part_is_found_by_its_environment_and_its_engine() -> None:
-    found = plan(BOTH, NOTHING)
+    found = plan(wishes(BOTH), NOTHING)
     assert found.environment("staging", "memory") is found.environments[1]
     assert found.environment("staging", "oci").steps == ()
 
 
 def test_one_databases_steps_come_with_what_its_environment_needs() -> None:
-    part = plan(PRODUCTION_ONLY, NOTHING).environment("production", "memory")
+    part = plan(wishes(PRODUCTION_ONLY), NOTHING).environment("production", "memory")
     assert [type(s) for s in part.steps_of(ORDER.id)] == [EnsureEnvironment, CreateDatabase]
     assert part.steps_of(TEST_ORDER.id) == ()
     assert Plan().environment("production", "memory") == EnvironmentPlan("production", "memory")
@@ -231,6 +233,6 @@ def test_one_databases_steps_come_with_what_its_environment_needs() -> None:
 
 def test_an_environment_without_databases_is_refused_by_name_too() -> None:
     seen = {"memory": Observation(frozenset({"old"}), {CART.id: runs(CART.id)})}
-    found = plan(fleet(CART), seen)
+    found = plan(wishes(fleet(CART)), seen)
     assert [r.flag for r in found.refused] == ["old"]
     assert PRODUCTION.name not in {r.subject for r in found.refused}
