@@ -90,6 +90,15 @@ def cluster_parameters(size: InstanceSize) -> dict[str, Value]:
     }
 
 
+def slot_wal_keep_size(storage_bytes: int) -> Value:
+    """How much WAL a primary keeps for a replica that does not fetch it: a tenth of its storage.
+
+    A replica that is farther behind is copied again. Without a bound, one that hangs fills the
+    primary's disk.
+    """
+    return _mebibytes(_clamp(storage_bytes // 10, GiB, 64 * GiB))
+
+
 def _clamp(value: int, low: int, high: int) -> int:
     return max(low, min(value, high))
 

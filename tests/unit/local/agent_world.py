@@ -25,6 +25,8 @@ from pgherd.engines.local.agent.moves import (
     Move,
     Release,
     RestartPatroni,
+    RestartPooler,
+    RestartServer,
     Route,
     Settle,
     Wait,
@@ -54,6 +56,7 @@ class Truth:
     patroni: Identity | None = None
     patroni_began: float = 0.0
     is_kept_out: bool = False
+    has_socket: bool = True
 
 
 @dataclass
@@ -75,6 +78,7 @@ class World:
     paused_at: float | None = None
     stamp: tuple[Identity, float] | None = None
     transaction_open: bool = False
+    has_pooler_socket: bool = True
     astray: set[str] = field(default_factory=set)
     """Replicas that receive no WAL, whatever happens to their server."""
     seen: Seen = field(default_factory=lambda: Seen({}))
@@ -205,7 +209,8 @@ class World:
 
     def hear_pooler(self) -> None:
         if self.lives:
-            self.seen = self.seen.pooled_by(self.pooler)
+            seen = self.seen.pooled_by(self.pooler)
+            self.seen = seen.pooler_reached(self.now, is_reachable=self.has_pooler_socket)
 
     def look_at(self, name: str) -> None:
         if not self.lives:
@@ -219,6 +224,7 @@ class World:
             name, self.now, is_stopped=truth.stopped_at is not None
         )
         self.seen = self.seen.looked_after_by(name, truth.patroni, truth.patroni_began)
+        self.seen = self.seen.reached(name, self.now, is_reachable=truth.has_socket)
 
     def hear_everything(self) -> None:
         self.hear_etcd()
@@ -353,6 +359,16 @@ class World:
                 if self.truths[name].patroni == patroni:
                     self.start_patroni(name)
                 self.seen = replace(seen, lease_left=None)
+            case RestartPooler(process):
+                if self.pooler == process:
+                    self.restart_pooler()
+                    self.has_pooler_socket = True
+            case RestartServer(name, postmaster):
+                if self.truths[name].postmaster == postmaster:
+                    was_writing = self.truths[name].writes
+                    self.start_server(name)
+                    self.truths[name].writes = was_writing
+                    self.truths[name].has_socket = True
             case Checkpoint() if seen.switch:
                 self.seen = replace(seen, switch=replace(seen.switch, is_checkpointed=True))
             case Settle():

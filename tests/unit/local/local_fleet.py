@@ -32,6 +32,7 @@ AUTH = DatabaseManifest(
     ocpus=2,
     max_ocpus=128,
     memory_bytes=128 * 2**20,
+    storage_bytes=256 * 2**30,
     durability="synchronous",
     instances=(
         InstanceManifest(1, 1, "127.7.0.3"),

@@ -25,6 +25,8 @@ from pgherd.engines.local.agent.moves import (
     Move,
     Release,
     RestartPatroni,
+    RestartPooler,
+    RestartServer,
     Route,
     Settle,
     Wait,
@@ -369,6 +371,21 @@ def test_one_without_a_patroni_waits_for_it() -> None:
     world.hear_everything()
     world.tick(60.0)
     assert CopyAgain not in kinds(world.moves())
+
+
+def test_those_whose_sockets_are_gone_are_begun_again_one_after_the_other() -> None:
+    world = made()
+    world.has_pooler_socket = False
+    for truth in world.truths.values():
+        truth.has_socket = False
+    world.hear_everything()
+    assert kinds(world.moves()) == []
+    world.tick(3.0)
+    world.settle()
+    begun = [move for move in world.made if isinstance(move, RestartPooler | RestartServer)]
+    assert [type(move) for move in begun] == [RestartPooler, *[RestartServer] * 3]
+    assert [m.instance for m in begun if isinstance(m, RestartServer)][-1] == FIRST
+    assert world.seen.serving == FIRST
 
 
 # Switchover, step by step

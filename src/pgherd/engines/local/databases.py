@@ -62,6 +62,7 @@ class Databases:
             ocpus=ocpus,
             max_ocpus=max(ocpus, database.ocpus.max),
             memory_bytes=ocpus * LOCAL.of(database.environment).memory_per_ocpu_bytes,
+            storage_bytes=self._place.placement.storage(database),
         )
         await self._reconfigure(manifest)
 

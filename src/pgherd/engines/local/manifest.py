@@ -27,7 +27,15 @@ T = TypeVar("T")
 
 FORMAT = 1
 """Of the manifests that are written. Whoever changes what is in one adds to `UPGRADES`."""
-UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (lambda content: content,)
+STORAGE_BYTES = 16 * 2**30
+"""What is taken for the storage of a database whose manifest does not say it."""
+
+
+def _with_storage(content: dict[str, Any]) -> dict[str, Any]:
+    return {"storage_bytes": STORAGE_BYTES, **content}
+
+
+UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_with_storage,)
 """What makes a manifest of format N one of N + 1. The first ones did not say their format."""
 
 
@@ -78,6 +86,8 @@ class DatabaseManifest:
     ocpus: int
     max_ocpus: int
     memory_bytes: int
+    storage_bytes: int
+    """What each instance may use of the disk, and no more than that has."""
     durability: str
     instances: tuple[InstanceManifest, ...]
     running: bool = True

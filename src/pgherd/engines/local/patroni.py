@@ -14,7 +14,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pgherd.decide.parameters import InstanceSize, cluster_parameters, parameters
+from pgherd.decide.parameters import (
+    InstanceSize,
+    cluster_parameters,
+    parameters,
+    slot_wal_keep_size,
+)
 from pgherd.engines.local import library, postgres, template, whole
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
@@ -237,6 +242,7 @@ def _parameters(
         "hot_standby_feedback": True,
         "recovery_init_sync_method": "syncfs",
         "wal_log_hints": True,
+        "max_slot_wal_keep_size": slot_wal_keep_size(manifest.storage_bytes),
         "wal_compression": "lz4" if manifest.postgresql >= LZ4_SINCE else "on",
         # Who has not said who it is holds a place among max_connections.
         "authentication_timeout": "5s",

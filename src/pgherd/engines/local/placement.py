@@ -7,6 +7,7 @@ what lies on the disk.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from pgherd.engines.local import addresses, etcd, library, pooler, postgres
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
+    STORAGE_BYTES,
     DamagedManifest,
     DatabaseManifest,
     EnvironmentManifest,
@@ -97,6 +99,11 @@ class Placement:
         instance = InstanceManifest(number, domain, self._address(f"{manifest.id}/{number}"))
         return replace(manifest, instances=(*manifest.instances, instance))
 
+    def storage(self, database: Database | None) -> int:
+        """What an instance may use of the disk: what the fleet file gives it, if it has that."""
+        disk = shutil.disk_usage(self._layout.root).total
+        return min(database.storage.initial_bytes if database else STORAGE_BYTES, disk)
+
     def forget(self, name: str) -> None:
         """An environment, a database or an instance has no address any more."""
         book = addresses.open_book(self._layout.addresses, str(self._layout.root)).without(name)
@@ -122,6 +129,7 @@ class Placement:
             ocpus=ocpus,
             max_ocpus=database.ocpus.max if database else ocpus,
             memory_bytes=ocpus * memory,
+            storage_bytes=self.storage(database),
             durability=str(database.durability) if database else "asynchronous",
             instances=(),
         )

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import psycopg
 
-from pgherd.engines.local import listeners, pooler, whole
+from pgherd.engines.local import listeners, pooler, programs, whole
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.core import next_moves
 from pgherd.engines.local.agent.moves import (
@@ -30,11 +30,14 @@ from pgherd.engines.local.agent.moves import (
     Move,
     Release,
     RestartPatroni,
+    RestartPooler,
+    RestartServer,
     Route,
     Settle,
     Wait,
     Wake,
 )
+from pgherd.engines.local.agent.room import make_room
 from pgherd.engines.local.agent.seen import Leader, Target
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.etcd_client import EtcdClient
@@ -146,6 +149,10 @@ class Acting:
                 )
                 cluster.seen = replace(cluster.seen, lease_left=None)
                 self._supervisor.kill(cluster.patroni_program(name), process)
+            case RestartPooler(process):
+                await self._restart_pooler(process)
+            case RestartServer(name, postmaster):
+                await self._restart_server(name, postmaster)
             case Checkpoint():
                 await cluster.looks.checkpoint(cluster.primary)
                 cluster.change_switch(is_checkpointed=True)
@@ -261,6 +268,22 @@ class Acting:
         finally:
             self._supervisor.hasten(cluster.patroni_program(name))
         cluster.seen = cluster.seen.taken_away(name, asyncio.get_running_loop().time())
+
+    async def _restart_pooler(self, process: Identity) -> None:
+        cluster = self._cluster
+        log.warning("%s: the socket of its pooler is gone: it is started again", cluster.id)
+        make_room(cluster.layout, cluster.manifest)
+        self._supervisor.kill(programs.pooler_name(cluster.id), process)
+
+    async def _restart_server(self, name: str, postmaster: Identity) -> None:
+        cluster = self._cluster
+        number = cluster.instance(name).number
+        if cluster.servers.look(number) != postmaster:
+            cluster.look_at(number)
+            return
+        log.warning("%s: the socket of %s is gone: it is restarted", cluster.id, name)
+        make_room(cluster.layout, cluster.manifest)
+        await cluster.patronis.ask(name, "POST", "restart", {})
 
     async def _give_back(self, leader: Leader) -> None:
         cluster = self._cluster

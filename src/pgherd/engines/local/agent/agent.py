@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 30.0
 PROGNOSIS_SECONDS = 1.0
+DOOR_SECONDS = 1.0
 STATUS_SECONDS = 3.0
 """How long databases are asked for what is not known of them, before it is said without it."""
 
@@ -56,6 +57,7 @@ class Agent:
         self.supervisor = Supervisor(self._forks, self._program_changed)
         self._tasks = Tasks()
         self._leaving = asyncio.Event()
+        self._door: asyncio.Server | None = None
         self._stack = AsyncExitStack()
         self.environments = Environments(
             layout, self.supervisor, self.clusters, self._tasks, self._stack
@@ -85,7 +87,7 @@ class Agent:
                 await self._converge_environment(environment.name)
             for database in list(read_databases(self.layout)):
                 await self.databases.resume(database)
-            server = await rpc.serve(self.layout.agent_socket, self._handlers())
+            await self._listen()
             look = partial(
                 look_around,
                 self.layout,
@@ -94,14 +96,31 @@ class Agent:
                 self.environments,
             )
             self._tasks.keep("rounds", look)
+            self._tasks.keep("door", self._keep_door)
             log.info("agent %s runs", rpc.version())
             self.watchers.tell_ready()
             ready()
             await self._leaving.wait()
             self.watchers.tell_leave()
-            server.close()
+            self._close_door()
             self._tasks.end_all()
             self.supervisor.close()
+
+    async def _listen(self) -> None:
+        self._door = await rpc.serve(self.layout.agent_socket, self._handlers())
+
+    def _close_door(self) -> None:
+        if self._door:
+            self._door.close()
+
+    async def _keep_door(self) -> None:
+        """Listen again where somebody has removed the socket."""
+        while True:
+            await asyncio.sleep(DOOR_SECONDS)
+            if not self.layout.agent_socket.exists():
+                log.warning("the agent's socket is gone: it listens again")
+                self._close_door()
+                await self._listen()
 
     def _program_changed(self, name: str) -> None:
         id = programs.database_of(name)

@@ -132,9 +132,14 @@ class Cluster:
     # What the kernel says
 
     def look(self) -> None:
-        """Look at each instance's server."""
+        """Look at each instance's server, and whether the pooler can be told anything."""
         for instance in self.manifest.instances:
             self.look_at(instance.number)
+        now = asyncio.get_running_loop().time()
+        seen = self.seen.pooler_reached(now, is_reachable=self.console.is_reachable)
+        if seen is not self.seen:
+            self.seen = seen
+            self.touch()
 
     def look_at(self, number: int) -> None:
         """Look at one instance's server."""
@@ -146,6 +151,8 @@ class Cluster:
             seen = self.seen.serves(name, postmaster)
             is_stopped = self.servers.is_stopped(number)
             seen = seen.standing_still(name, now, is_stopped=is_stopped).astray(name, now)
+            is_reachable = self.servers.is_reachable(number, self.manifest.postgresql_port)
+            seen = seen.reached(name, now, is_reachable=is_reachable)
         else:
             seen = self.seen.without_server(
                 name, self.servers.state(number), now, is_damaged=self.servers.is_damaged(number)

@@ -68,6 +68,12 @@ class Console:
         async with asyncio.timeout(ANSWER_SECONDS):
             await self._tell("RECONNECT", *shared)
 
+    @property
+    def is_reachable(self) -> bool:
+        """Whether there is a Unix socket over which it could be told."""
+        folder = self._layout.pooler_socket_folder(self._manifest.id)
+        return (folder / f".s.PGSQL.{self._manifest.pooler_port}").exists()
+
     # Since when clients are held
 
     def note_hold(self, process: Identity) -> None:

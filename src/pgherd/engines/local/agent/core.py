@@ -28,6 +28,8 @@ from pgherd.engines.local.agent.moves import (
     Move,
     Release,
     RestartPatroni,
+    RestartPooler,
+    RestartServer,
     Route,
     Settle,
     Wait,
@@ -59,6 +61,8 @@ ASTRAY_SECONDS = 60.0
 given to come back by itself, from when it was last seen to get on."""
 COPIED_SECONDS = 600.0
 """A replica that was copied again is not copied once more before."""
+UNREACHABLE_SECONDS = 3.0
+"""A server makes its Unix socket in less."""
 SILENT_SECONDS = 8
 """A leader whose lease has less than this left (of 30, renewed every 10) has been silent."""
 
@@ -69,6 +73,7 @@ def next_moves(seen: Seen, now: float) -> frozenset[Move]:
         [
             *_rescue(seen, now),
             *_mend(seen, now),
+            *_reach(seen, now),
             *_follow(seen),
             *_switch(seen, now),
             *_hold(seen, now),
@@ -115,6 +120,23 @@ def _mend(seen: Seen, now: float) -> Iterator[Move]:
         if instance.copied_at is not None:
             due = max(due, instance.copied_at + COPIED_SECONDS)
         yield CopyAgain(name) if now >= due else Wait(due)
+
+
+def _reach(seen: Seen, now: float) -> Iterator[Move]:
+    """Begin those again whose sockets somebody removed: the pooler, replicas, then the primary."""
+    pooler = seen.pooler
+    if pooler.process and pooler.unreachable_since is not None:
+        due = pooler.unreachable_since + UNREACHABLE_SECONDS
+        yield RestartPooler(pooler.process) if now >= due else Wait(due)
+        return
+    lost = [n for n, i in seen.instances.items() if i.unreachable_since is not None]
+    for name in sorted(lost, key=lambda name: name not in seen.replicas)[:1]:
+        instance = seen.instances[name]
+        due = (instance.unreachable_since or now) + UNREACHABLE_SECONDS
+        if now < due:
+            yield Wait(due)
+        elif instance.postmaster and instance.patroni:
+            yield RestartServer(name, instance.postmaster)
 
 
 def _after_fence(seen: Seen, name: str, since: float, now: float) -> Iterator[Move]:

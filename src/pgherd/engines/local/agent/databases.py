@@ -8,11 +8,12 @@ import shutil
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from pgherd.engines.local import leftovers, patroni, pooler, postgres, programs, whole
+from pgherd.engines.local import leftovers, patroni, postgres, programs, whole
 from pgherd.engines.local.agent.acting import Acting
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.newest import newest
+from pgherd.engines.local.agent.room import make_room
 from pgherd.engines.local.agent.servers import end_all
 from pgherd.engines.local.agent.serving import serve_certificates
 from pgherd.engines.local.agent.supervisor import Program, Supervisor
@@ -20,7 +21,7 @@ from pgherd.engines.local.agent.tasks import Tasks
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_database
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.files import Owner, ensure_directory, write
+from pgherd.files import Owner
 from pgherd.fleet.desired import DatabaseId
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ class Databases:
     def _ensure(self, manifest: DatabaseManifest) -> None:
         id = manifest.id
         cluster = self._clusters.get(id)
-        self._make_room(manifest)
+        make_room(self._layout, manifest)
         if cluster is None:
             etcd = self._environments.client(id.environment)
             tls = self._environments.tls(id.environment)
@@ -168,17 +169,6 @@ class Databases:
             self._supervisor.want({name: wanted[name]})
             await cluster.until(lambda seen: seen.serving is not None)
         self._supervisor.want(wanted)
-
-    def _make_room(self, manifest: DatabaseManifest) -> None:
-        """The folders that its programs write to, and a pooler's routes, which lead nowhere yet."""
-        id, layout = manifest.id, self._layout
-        ensure_directory(layout.database_log(id))
-        ensure_directory(layout.pooler_socket_folder(id))
-        for instance in manifest.instances:
-            ensure_directory(layout.kept_by(id, instance.number))
-            ensure_directory(layout.socket_folder(id, instance.number))
-        if not layout.routes(id).exists():
-            write(layout.routes(id), pooler.databases(manifest, pooler.Route(None)))
 
     async def _stop_unwanted(self, cluster: Cluster, wanted: DatabaseManifest | None) -> None:
         """Stop the pooler, the replicas, then the primary, so that no replica takes over."""

@@ -94,6 +94,21 @@ class RestartPatroni:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartPooler:
+    """End a pooler that nobody can tell anything, to be started again."""
+
+    process: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class RestartServer:
+    """Have Patroni restart a server that nobody can open over its Unix socket."""
+
+    instance: str
+    postmaster: Identity
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """Write a checkpoint on the primary, so that its last one is short."""
 
@@ -139,6 +154,8 @@ Move: TypeAlias = (
     | EndServer
     | CopyAgain
     | RestartPatroni
+    | RestartPooler
+    | RestartServer
     | Checkpoint
     | Settle
     | Ask

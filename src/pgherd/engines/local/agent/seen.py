@@ -69,6 +69,8 @@ class Instance:
     """Since when its server runs and receives no WAL, though another one leads."""
     moved_at: float = 0.0
     """When it was last seen to get on: a program of its Patroni's runs, or it replays WAL."""
+    unreachable_since: float | None = None
+    """Since when its server runs and nobody can open it: its Unix socket is gone."""
     copied_at: float | None = None
     """When its data was last taken away, to be copied from the leader again."""
 
@@ -92,6 +94,8 @@ class Pooler:
     """Since when it makes them wait."""
     is_paused: bool = False
     """No transaction of the pooled names is open any more."""
+    unreachable_since: float | None = None
+    """Since when it runs and nobody can tell it anything: its Unix socket is gone."""
     is_settled: bool = False
     """And none of the service's sessions that was open when it was paused."""
 
@@ -234,6 +238,24 @@ class Seen:
         known = self.instances[name]
         since = (known.stopped_since or now) if is_stopped else None
         return self.with_instance(name, replace(known, stopped_since=since))
+
+    def reached(self, name: str, now: float, *, is_reachable: bool) -> Seen:
+        """Whether the Unix socket of its server is there."""
+        known = self.instances[name]
+        is_lost = known.postmaster is not None and not is_reachable
+        since = (known.unreachable_since or now) if is_lost else None
+        return self.with_instance(name, replace(known, unreachable_since=since))
+
+    def pooler_reached(self, now: float, *, is_reachable: bool) -> Seen:
+        """Whether the Unix socket of the pooler is there."""
+        known = self.pooler
+        is_lost = known.process is not None and not is_reachable
+        since = (known.unreachable_since or now) if is_lost else None
+        return (
+            self
+            if since == known.unreachable_since
+            else replace(self, pooler=replace(known, unreachable_since=since))
+        )
 
     def astray(self, name: str, now: float) -> Seen:
         """Whether its server receives WAL where it should, as far as the leader has said."""

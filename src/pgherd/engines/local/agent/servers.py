@@ -50,6 +50,10 @@ class Servers:
         held = self._held.get(number)
         return held is not None and processes.is_stopped(held.pid)
 
+    def is_reachable(self, number: int, port: int) -> bool:
+        """Whether there is a Unix socket over which its server could be opened."""
+        return (self._layout.socket_folder(self._id, number) / f".s.PGSQL.{port}").exists()
+
     def is_damaged(self, number: int) -> bool:
         """Whether an instance has data, and no server can start from it."""
         data = self._layout.data(self._id, number)

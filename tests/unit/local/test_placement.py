@@ -1,0 +1,59 @@
+"""A manifest that was lost is made again from what whoever runs pgherd wrote beside it."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_fleet import AUTH, PRODUCTION
+
+from pgherd.engines.local import placement, pooler, rendering
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.placement import Placement
+from pgherd.errors import NeedsHuman
+from pgherd.files import Owner
+
+ME = Owner(os.geteuid(), os.getegid(), "me")
+
+
+class LongLayout(Layout):
+    """One whose root may be long, as pytest's folders are: no socket is opened in it."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """With the configuration of production/auth in it, and no manifest."""
+    layout = LongLayout(tmp_path)
+    for file in rendering.files(layout, PRODUCTION, AUTH, "postgres"):
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        file.path.write_text(file.content)
+    # What is installed on this machine is beside the point.
+    monkeypatch.setattr(pooler, "program", lambda: Path(AUTH.pooler_program))
+    programs = {AUTH.postgresql: Path(AUTH.bin_directory)}
+    monkeypatch.setattr(placement.postgres, "installed", lambda: programs)
+    chosen = (AUTH.postgresql, Path(AUTH.bin_directory))
+    monkeypatch.setattr(placement.postgres, "choose", lambda version: chosen)
+    monkeypatch.setattr(placement.library, "path", lambda version: Path(AUTH.library))
+    return layout
+
+
+def test_a_database_is_recovered_from_the_configuration_of_its_instances(layout: Layout) -> None:
+    found = Placement(layout, ME).recovered(AUTH.id, None)
+    where = [(i.number, i.availability_domain) for i in found.instances]
+    assert where == [(i.number, i.availability_domain) for i in AUTH.instances]
+    assert (found.postgresql, found.bin_directory) == (AUTH.postgresql, AUTH.bin_directory)
+    assert not found.made
+    again = Placement(layout, ME).recovered(AUTH.id, None)
+    assert again == found, "an address is kept"
+
+
+def test_nothing_is_made_up_where_no_configuration_is_left(layout: Layout) -> None:
+    for instance in AUTH.instances:
+        (layout.instance(AUTH.id, instance.number) / "patroni.yml").write_text("{")
+    with pytest.raises(NeedsHuman, match=r"database\.json is damaged, and nothing else says"):
+        Placement(layout, ME).recovered(AUTH.id, None)
+    bare = Placement(layout, ME).bare(AUTH.id)
+    assert replace(bare, instances=()) == bare
