@@ -28,6 +28,10 @@ STATEMENTS: dict[str, str] = {
     # console.py
     "RELOAD": CONSOLE,
     '{} "{}"': CONSOLE,
+    "SHOW VERSION": CONSOLE,
+    "SHOW POOLS": CONSOLE,
+    # probe.py
+    "SELECT pg_catalog.pg_is_in_recovery()": TENANT,
     # preload.py
     "SELECT pg_catalog.pg_read_binary_file(%s, %s, %s, true)": REWIND,
     # serving.py

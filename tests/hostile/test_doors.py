@@ -16,6 +16,7 @@ from tries import NOBODY, OTHER
 from pgherd.contract.access import AccessRole
 from pgherd.engines.local import identity
 from pgherd.engines.local.manifest import read_environment
+from pgherd.fleet.desired import Pooling
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity, Place
 
@@ -73,6 +74,25 @@ def test_another_services_certificates_open_no_database(running: RunningFleet) -
     )
     pooler = Place(running.layout.pooler(ORDER) / "pki", "client")
     refused(with_place(direct, pooler), "certificate authentication failed")
+
+
+@pytest.mark.makes(OTHER, "enter elsewhere, with the certificate of the agent's probe")
+def test_the_probe_opens_one_name_of_one_pooler(running: RunningFleet) -> None:
+    place = identity.probe_place(running.layout, AUTH)
+    one = running.through_pooler(AUTH, pooling=Pooling.TRANSACTION)
+    connect(with_place(one, place)).close()
+    for pooling in Pooling:
+        for role in (AccessRole.SERVICE, AccessRole.READ_ONLY):
+            door = running.through_pooler(AUTH, role, pooling)
+            if door["dbname"] != one["dbname"]:
+                refused(with_place(door, place), "certificate authentication failed|no hba entry")
+    other = running.through_pooler(ORDER, pooling=Pooling.TRANSACTION)
+    refused(with_place(other, place), "certificate authentication failed")
+    elsewhere = running.through_pooler(STAGING_AUTH, pooling=Pooling.TRANSACTION)
+    refused(with_place(elsewhere, place), UNKNOWN)
+    refused(with_place(running.past_pooler(AUTH), place), "certificate authentication failed")
+    for door_of_control in control_doors(running):
+        assert_shut(door_of_control, place)
 
 
 def control_doors(running: RunningFleet) -> list[tuple[str, int]]:

@@ -390,6 +390,7 @@ DONE = (
     Try(OTHER, "replicate, as another service's instance", PAST_POOLER),
     Try(OTHER, "pass by the pooler, as another service's pooler", PAST_POOLER),
     Try(OTHER, "ask etcd, with a certificate for data", TLS),
+    Try(OTHER, "enter elsewhere, with the certificate of the agent's probe", POOLER_ACCESS),
     Try(NOBODY, "enter the pooler in plain text", POOLER_ACCESS),
     Try(NOBODY, "enter PostgreSQL in plain text", PAST_POOLER),
     Try(NOBODY, "enter the pooler over TLS", CERTIFICATE),

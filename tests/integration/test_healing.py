@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
 from tiny_place import Place, answers, eventually, new_place
 
@@ -200,3 +201,36 @@ def test_a_damaged_replica_is_copied_again(
     eventually(lambda: not is_well(tiny), 5)
     eventually(lambda: is_well(tiny), 60)
     shutil.rmtree(tiny.kept("auth", number) / "data.damaged", ignore_errors=True)
+
+
+# What nobody reaches
+
+
+def test_run_is_emptied_while_all_runs(tiny: Place) -> None:
+    agent = tiny.agent()
+    for path in (tiny.root / "run").iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    eventually(lambda: (tiny.root / "run/agent.sock").exists(), 5)
+    assert tiny.agent() == agent
+    eventually(lambda: is_well(tiny) and answers(tiny, "auth"), 60)
+    with tiny.superuser("auth") as operator:
+        assert operator.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+    assert tiny.agent() == agent
+
+
+def test_status_says_what_clients_find(tiny: Place) -> None:
+    """All of the pool is taken: an operator reaches the database, its service does not."""
+    taken = []
+    url = tiny.run("url", "lab/order", "--transaction").strip()
+    try:
+        for _ in range(10):
+            client = psycopg.connect(url)
+            client.execute("SELECT 1")
+            taken.append(client)
+        eventually(lambda: tiny.databases()["order"]["state"] == "unavailable", 15)
+        detail = tiny.databases()["order"]["detail"]
+        assert "clients wait for one of 10 connections that are busy" in detail
+    finally:
+        for client in taken:
+            client.close()
+    eventually(lambda: is_well(tiny), 15)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from pgherd.fleet.desired import DatabaseId, Durability
@@ -73,6 +74,8 @@ class ObservedDatabase:
     while the database serves. `restart_pending` names the instances whose settings wait
     for a restart. `settings` are what else is applied, as the engine's `Settings` name it; what is
     unknown is left out. `resize_ends_connections`: another size restarts it without a switchover.
+    `answered_at` is when somebody who came the way of its clients was last answered, None where
+    nobody was, or tries.
     """
 
     id: DatabaseId
@@ -86,6 +89,7 @@ class ObservedDatabase:
     detail: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     resize_ends_connections: bool = False
+    answered_at: datetime | None = None
 
     @property
     def primary(self) -> ObservedInstance | None:

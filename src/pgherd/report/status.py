@@ -92,4 +92,5 @@ def _json(sight: Sight) -> dict[str, Any]:
         "schema_revision": seen and seen.schema_revision,
         "detail": sight.detail,
         "restart_pending": list(seen.restart_pending) if seen else [],
+        "answered_at": seen.answered_at.isoformat() if seen and seen.answered_at else None,
     }

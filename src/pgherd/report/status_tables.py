@@ -106,6 +106,7 @@ def _facts(sight: Sight) -> Iterator[str]:
             "PostgreSQL": seen.postgresql,
             "schema revision": seen.schema_revision,
             "restart pending": ", ".join(seen.restart_pending),
+            "clients last served": seen.answered_at and f"{seen.answered_at:%H:%M:%S} UTC",
         }
         yield ""
         yield from (f"{name}: {value}" for name, value in facts.items() if value)

@@ -31,6 +31,7 @@ def test_json_has_exactly_the_documented_keys(running: Shop) -> None:
         "schema_revision",
         "detail",
         "restart_pending",
+        "answered_at",
     }
     assert replica == {
         "name": "auth-2",

@@ -373,6 +373,20 @@ def test_one_without_a_patroni_waits_for_it() -> None:
     assert CopyAgain not in kinds(world.moves())
 
 
+def test_a_pooler_that_answers_nobody_is_begun_again() -> None:
+    world = made()
+    world.seen = world.seen.pooler_answered(world.now, answers=False)
+    assert kinds(world.moves()) == []
+    world.tick(2.0)
+    world.seen = world.seen.pooler_answered(world.now, answers=False)
+    world.tick(1.0)
+    assert kinds(world.moves()) == [RestartPooler]
+    world.run(world.moves())
+    world.settle()
+    assert world.seen.serving == FIRST
+    assert world.seen == world.seen.pooler_answered(world.now, answers=True)
+
+
 def test_those_whose_sockets_are_gone_are_begun_again_one_after_the_other() -> None:
     world = made()
     world.has_pooler_socket = False

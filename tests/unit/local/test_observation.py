@@ -1,16 +1,19 @@
 """What the agent says, as the contract's words."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from local_fleet import ALONE, AUTH, LAYOUT, PRODUCTION
 
 from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatabase, Role, Unknown
-from pgherd.engines.local.door import DatabaseStatus, FleetStatus, InstanceStatus
+from pgherd.engines.local.door import ClientStatus, DatabaseStatus, FleetStatus, InstanceStatus
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
 from pgherd.engines.local.observation import Wanted, with_agent, without_agent
 from pgherd.fleet.desired import Durability
+
+NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 
 
 def wanted(environments: list[EnvironmentManifest], databases: list[DatabaseManifest]) -> Wanted:
@@ -55,7 +58,7 @@ def seen(
     agent: DatabaseStatus, manifest: DatabaseManifest = AUTH, etcd: bool = True
 ) -> ObservedDatabase | Unknown:
     status = FleetStatus({"production": etcd}, {str(manifest.id): agent}, ())
-    return with_agent(wanted([PRODUCTION], [manifest]), status).databases[manifest.id]
+    return with_agent(wanted([PRODUCTION], [manifest]), status, NOW).databases[manifest.id]
 
 
 def database(agent: DatabaseStatus, manifest: DatabaseManifest = AUTH) -> ObservedDatabase:
@@ -133,26 +136,26 @@ def test_an_instance_that_the_agent_has_not_heard_of() -> None:
 
 def test_etcd_that_does_not_answer_leaves_all_unknown() -> None:
     assert seen(healthy(), etcd=False) == Unknown("etcd of production does not answer")
-    found = with_agent(wanted([PRODUCTION], []), fleet(etcd=False))
+    found = with_agent(wanted([PRODUCTION], []), fleet(etcd=False), NOW)
     assert found.impaired == {"production": "etcd of production does not answer"}
 
 
 def test_a_database_that_was_stopped() -> None:
     stopped = replace(AUTH, running=False)
-    found = with_agent(wanted([PRODUCTION], [stopped]), fleet()).databases[AUTH.id]
+    found = with_agent(wanted([PRODUCTION], [stopped]), fleet(), NOW).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.STOPPED
 
 
 def test_a_database_that_should_run_and_does_not() -> None:
-    found = with_agent(wanted([PRODUCTION], [ALONE]), fleet()).databases[ALONE.id]
+    found = with_agent(wanted([PRODUCTION], [ALONE]), fleet(), NOW).databases[ALONE.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.UNAVAILABLE
 
 
 def test_a_stopped_environment() -> None:
     stopped = replace(PRODUCTION, running=False)
-    found = with_agent(wanted([stopped], []), FleetStatus({}, {}, ()))
+    found = with_agent(wanted([stopped], []), FleetStatus({}, {}, ()), NOW)
     assert found.environments == found.stopped == frozenset({"production"})
     assert found.impaired == {}
 
@@ -184,19 +187,32 @@ def test_what_was_stopped_and_runs_on_is_not_called_stopped() -> None:
 
 
 def test_due_certificates_impair_an_environment() -> None:
-    found = with_agent(wanted([PRODUCTION], []), fleet(due=("production",)))
+    found = with_agent(wanted([PRODUCTION], []), fleet(due=("production",)), NOW)
     assert dict(found.impaired) == {"production": "its certificates are due"}
 
 
 def test_a_damaged_manifest_is_the_row_of_one_database() -> None:
     damaged = Wanted((PRODUCTION,), (ALONE,), (AUTH.id,))
-    found = with_agent(damaged, fleet()).databases[AUTH.id]
+    found = with_agent(damaged, fleet(), NOW).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert (found.state, found.detail) == (DatabaseState.UNAVAILABLE, "its manifest is damaged")
     status = FleetStatus({"production": True}, {str(AUTH.id): healthy()}, ())
-    found = with_agent(damaged, status).databases[AUTH.id]
+    found = with_agent(damaged, status, NOW).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.DEGRADED
     assert found.primary
     assert found.primary.name == "auth-1"
     assert without_agent(LAYOUT, damaged, set()).databases[AUTH.id].detail == found.detail
+
+
+def test_what_clients_find_is_the_state() -> None:
+    found = database(healthy(client=ClientStatus(2.0, "")))
+    assert found.state is DatabaseState.RUNNING
+    assert found.answered_at == NOW - timedelta(seconds=2)
+    found = database(healthy(client=ClientStatus(2.0, "no answer in 4 s")))
+    assert found.state is DatabaseState.UNAVAILABLE
+    assert found.detail == "clients are not served: no answer in 4 s"
+    assert found.answered_at is None
+    found = database(healthy(client=ClientStatus(40.0, "")))
+    assert found.state is DatabaseState.UNAVAILABLE
+    assert found.detail == "clients were last served 40 s ago"

@@ -46,8 +46,19 @@ class InstanceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientStatus:
+    """What a client of the service found `age` seconds ago; `trouble` is empty if all was well."""
+
+    age: float
+    trouble: str
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseStatus:
-    """One database. `serving` is the primary that clients reach."""
+    """One database. `serving` is the primary that clients are sent to.
+
+    `client` is None where nobody has tried since.
+    """
 
     leader: str | None
     serving: str | None
@@ -55,6 +66,7 @@ class DatabaseStatus:
     synchronous: tuple[str, ...]
     has_pooler: bool
     instances: Mapping[str, InstanceStatus]
+    client: ClientStatus | None = None
 
 
 @dataclass(frozen=True, slots=True)

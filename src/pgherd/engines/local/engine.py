@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 from pgherd.contract.access import Access, AccessRole
 from pgherd.contract.observed import Observation
@@ -68,7 +69,7 @@ class LocalEngine:
             running = processes.by_folder(place.owner.uid) if wanted.databases else {}
             why = observation.NO_AGENT if isinstance(error, rpc.NoAgent) else error.message
             return observation.without_agent(place.layout, wanted, running, why)
-        return observation.with_agent(wanted, status)
+        return observation.with_agent(wanted, status, datetime.now(UTC))
 
     async def ensure_environment(self, environment: Environment) -> None:
         """Its authorities, certificates and etcd; the agent."""

@@ -58,6 +58,11 @@ def etcd_place(layout: Layout, environment: str) -> Place:
     return Place(layout.etcd(environment) / "pki", "etcd")
 
 
+def probe_place(layout: Layout, id: DatabaseId) -> Place:
+    """The certificate by which the agent asks a database what its service would."""
+    return Place(layout.probe(id), "probe")
+
+
 def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Certificate]:
     """What the environment itself needs."""
     name = manifest.name
@@ -117,6 +122,13 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certific
         DATA,
         Identity(f"{id.service}.pooler", is_client=True),
         "pooler, towards PostgreSQL",
+        id,
+    )
+    yield Certificate(
+        probe_place(layout, id),
+        DATA,
+        Identity(f"{id.service}.probe", is_client=True),
+        "probe of the agent",
         id,
     )
     for role in (id.service, manifest.read_only_role):

@@ -5,7 +5,7 @@ Whoever runs pgherd writes here; the user that the databases run as only reads:
 fleet.json             which fleet this is
 addresses.json         the address of everything that listens
 environments/NAME/     environment.json, pki/, etcd/
-databases/ENV/SVC/     database.json, clients/, pooler/, INSTANCE/{patroni.yml, pki/}
+databases/ENV/SVC/     database.json, clients/, pooler/, probe/, INSTANCE/{patroni.yml, pki/}
 
 The user that the databases run as writes here; root neither opens nor follows what is inside:
 
@@ -141,6 +141,10 @@ class Layout:
     def pooler(self, id: DatabaseId) -> Path:
         """The database's PgBouncer: its configuration, and where it works."""
         return self.database(id) / "pooler"
+
+    def probe(self, id: DatabaseId) -> Path:
+        """The certificate by which the agent asks the database what its service would."""
+        return self.database(id) / "probe"
 
     def routes(self, id: DatabaseId) -> Path:
         """Where the pooler's names lead now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pgherd.contract.observed import (
     DatabaseState,
@@ -25,6 +26,8 @@ from pgherd.engines.local.manifest import (
 from pgherd.fleet.desired import DatabaseId, Durability
 
 NO_AGENT = "the agent does not run"
+STALE_SECONDS = 20.0
+"""What a client found longer ago says nothing of now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,13 @@ class Wanted:
     damaged: tuple[DatabaseId, ...] = ()
 
 
-def with_agent(wanted: Wanted, status: FleetStatus) -> Observation:
-    """All of it, from the agent's status."""
+def with_agent(wanted: Wanted, status: FleetStatus, now: datetime) -> Observation:
+    """All of it, from the agent's status, which it said `now`."""
     environments = wanted.environments
     unseen = {e.name for e in environments if e.running and not status.environments.get(e.name)}
     return Observation(
         environments=frozenset(e.name for e in environments),
-        databases={d.id: _seen(d, status, unseen) for d in wanted.databases}
+        databases={d.id: _seen(d, status, unseen, now) for d in wanted.databases}
         | {id: _damaged(id, status.databases.get(str(id))) for id in wanted.damaged},
         impaired={
             **dict.fromkeys(status.due, "its certificates are due"),
@@ -67,7 +70,7 @@ def without_agent(
 
 
 def _seen(
-    manifest: DatabaseManifest, status: FleetStatus, unseen: Collection[str]
+    manifest: DatabaseManifest, status: FleetStatus, unseen: Collection[str], now: datetime
 ) -> ObservedDatabase | Unknown:
     seen = status.databases.get(str(manifest.id))
     if seen is None:
@@ -75,6 +78,7 @@ def _seen(
     if manifest.environment in unseen:
         return Unknown(f"etcd of {manifest.environment} does not answer")
     instances = tuple(_instance(manifest, i, seen) for i in manifest.instances)
+    trouble = _trouble(seen)
     pending = (name for name, said in seen.instances.items() if said.waits_for_restart)
     return _observed(
         manifest,
@@ -83,7 +87,26 @@ def _seen(
         durability=Durability.SYNCHRONOUS if seen.synchronous else Durability.ASYNCHRONOUS,
         schema_revision=seen.schema_revision,
         restart_pending=tuple(pending),
+        detail=trouble,
+        answered_at=_answered_at(seen, now),
     )
+
+
+def _trouble(seen: DatabaseStatus) -> str:
+    """Why a client of the service would not be served, as far as one has tried."""
+    if seen.serving is None or seen.client is None:
+        return ""
+    if seen.client.trouble:
+        return f"clients are not served: {seen.client.trouble}"
+    if seen.client.age > STALE_SECONDS:
+        return f"clients were last served {seen.client.age:.0f} s ago"
+    return ""
+
+
+def _answered_at(seen: DatabaseStatus, now: datetime) -> datetime | None:
+    if seen.client is None or seen.client.trouble:
+        return None
+    return now - timedelta(seconds=seen.client.age)
 
 
 def _damaged(id: DatabaseId, seen: DatabaseStatus | None) -> ObservedDatabase:
@@ -140,6 +163,7 @@ def _observed(
     schema_revision: str | None = None,
     restart_pending: tuple[str, ...] = (),
     detail: str = "",
+    answered_at: datetime | None = None,
 ) -> ObservedDatabase:
     return ObservedDatabase(
         id=manifest.id,
@@ -151,6 +175,7 @@ def _observed(
         schema_revision=schema_revision,
         restart_pending=restart_pending,
         detail=detail,
+        answered_at=answered_at,
     )
 
 
@@ -161,7 +186,7 @@ def _instance(
     said = seen.instances.get(name)
     if seen.leader == name:
         role = Role.PRIMARY
-        serves = seen.serving == name and seen.has_pooler
+        serves = seen.serving == name and seen.has_pooler and not _trouble(seen)
         state = InstanceState.RUNNING if serves else InstanceState.STARTING
     else:
         role = Role.REPLICA

@@ -160,13 +160,16 @@ server_lifetime = 300
 def hba(manifest: DatabaseManifest, operator: str) -> str:
     """Who may enter: the service and its read-only role, each by its own certificate.
 
-    The service's opens the read-only role too: it may less.
+    The service's opens the read-only role too: it may less. The agent's probe enters by one name
+    only, as the service. PgBouncer goes by the first line that fits.
     """
     everything = doors(manifest.service)
     read_only = [door.name for door in everything if door.read_only]
+    probed = pooled_name(manifest.service, Pooling.TRANSACTION)
     return pgbouncer.hba(
         operator,
         (
+            pgbouncer.admitted([probed], manifest.service, ANYWHERE, "probed"),
             pgbouncer.admitted((door.name for door in everything), manifest.service, ANYWHERE),
             pgbouncer.admitted(read_only, manifest.read_only_role, ANYWHERE, "readers"),
         ),
@@ -174,9 +177,13 @@ def hba(manifest: DatabaseManifest, operator: str) -> str:
 
 
 def ident(manifest: DatabaseManifest) -> str:
-    """Whose certificates open the read-only role."""
-    reader = manifest.read_only_role
-    return "".join(f'readers "{name}" "{reader}"\n' for name in (manifest.service, reader))
+    """Whose certificates open the read-only role, and who else the name that is probed."""
+    service, reader = manifest.service, manifest.read_only_role
+    rows = [
+        *(("readers", name, reader) for name in (service, reader)),
+        *(("probed", name, service) for name in (service, f"{service}.probe")),
+    ]
+    return "".join(f'{ident_map} "{name}" "{role}"\n' for ident_map, name, role in rows)
 
 
 def users(manifest: DatabaseManifest, operator: str) -> str:

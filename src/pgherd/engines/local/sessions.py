@@ -17,9 +17,12 @@ from typing import Any
 
 import psycopg
 
+from pgherd.engines.local.identity import probe_place
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
 from pgherd.engines.local.postgres import MAINTENANCE
+from pgherd.fleet.desired import DatabaseId, Pooling
+from pgherd.fleet.names import pooled_name
 
 LOOK_SECONDS = 2.0
 """How long a look may take: a tenant can make its own as slow as it likes."""
@@ -45,6 +48,30 @@ async def tenant(
     """A session with the service's database, as the service. Close it."""
     service = manifest.service
     return await _open(layout, manifest, instance, service, service, LOOK_SECONDS)
+
+
+def has_probe(layout: Layout, id: DatabaseId) -> bool:
+    """Whether a database has been given the certificate that `probe` shows."""
+    return probe_place(layout, id).certificate.exists()
+
+
+async def probe(layout: Layout, manifest: DatabaseManifest) -> Connection:
+    """A session as the service, by the door of its clients. Close it."""
+    place = probe_place(layout, manifest.id)
+    return await psycopg.AsyncConnection.connect(
+        host=manifest.pooler_address,
+        port=manifest.pooler_port,
+        dbname=pooled_name(manifest.service, Pooling.TRANSACTION),
+        user=manifest.service,
+        application_name="pgherd",
+        sslmode="verify-full",
+        sslcert=str(place.certificate),
+        sslkey=str(place.key),
+        sslrootcert=str(place.folder / "data-authority.crt"),
+        autocommit=True,
+        prepare_threshold=None,
+        connect_timeout=CONNECT_SECONDS,
+    )
 
 
 @asynccontextmanager

@@ -271,7 +271,7 @@ class Acting:
 
     async def _restart_pooler(self, process: Identity) -> None:
         cluster = self._cluster
-        log.warning("%s: the socket of its pooler is gone: it is started again", cluster.id)
+        log.warning("%s: its pooler does not answer: it is started again", cluster.id)
         make_room(cluster.layout, cluster.manifest)
         self._supervisor.kill(programs.pooler_name(cluster.id), process)
 

@@ -316,7 +316,15 @@ def _status(cluster: Cluster) -> door.DatabaseStatus:
         synchronous=tuple(sorted(seen.synchronous)),
         has_pooler=seen.pooler.process is not None,
         instances=instances,
+        client=_client(cluster),
     )
+
+
+def _client(cluster: Cluster) -> door.ClientStatus | None:
+    found = cluster.probe.found
+    if found is None:
+        return None
+    return door.ClientStatus(asyncio.get_running_loop().time() - found.at, found.trouble)
 
 
 async def _quietly(look: Any) -> None:

@@ -20,6 +20,7 @@ from pgherd.engines.local.agent.console import Console
 from pgherd.engines.local.agent.keys import Keys
 from pgherd.engines.local.agent.looks import Looks
 from pgherd.engines.local.agent.patroni_api import Patronis
+from pgherd.engines.local.agent.probe import Probe
 from pgherd.engines.local.agent.seen import Instance, Seen, Switch
 from pgherd.engines.local.agent.servers import Servers
 from pgherd.engines.local.agent.supervisor import Supervisor
@@ -55,6 +56,7 @@ class Cluster:
         self.patronis = Patronis(manifest, tls)
         self.servers = Servers(layout, manifest.id, self._server_ended)
         self.console = Console(layout, manifest, owner.name)
+        self.probe = Probe(layout)
         self._supervisor = supervisor
         self._etcd = etcd
         self.keys = Keys(manifest.service)
@@ -281,6 +283,21 @@ class Cluster:
                 raise TryLater(f"{self.id}: {error}".strip()) from error
             self._connected_for = self.schema_revision
 
+    async def ask_as_client(self) -> None:
+        """Ask what its service asks; where nothing comes, see whether it is the pooler."""
+        if not self.seen.serving:
+            self.probe.found = None
+            return
+        found = await self.probe.ask(self.manifest)
+        answers = not (found and found.timed_out) or await self.console.answers()
+        if found and found.timed_out and answers and (waiting := await self.console.waiting()):
+            self.probe.found = replace(found, trouble=waiting)
+        now = asyncio.get_running_loop().time()
+        seen = self.seen.pooler_answered(now, answers=answers)
+        if seen is not self.seen:
+            self.seen = seen
+            self.touch()
+
     async def look_at_lease(self) -> None:
         """Ask etcd how long the leader's lease is good for."""
         leader = self.seen.leader
@@ -291,6 +308,11 @@ class Cluster:
                 self.touch()
 
     @property
+    def is_in_trouble(self) -> bool:
+        """A client got no answer when one last asked."""
+        return bool(self.probe.found and self.probe.found.trouble)
+
+    @property
     def is_short(self) -> bool:
         """A replica does not stream, or has not been seen to."""
         return not self.seen.replicas <= self.seen.streaming
@@ -299,3 +321,4 @@ class Cluster:
         """Let go of it; what runs, runs on."""
         self.servers.forget_all()
         await self.looks.end_session()
+        await self.probe.close()

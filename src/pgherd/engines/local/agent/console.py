@@ -22,6 +22,7 @@ from pgherd.files import write
 from pgherd.fleet.desired import Pooling
 from pgherd.fleet.names import pooled_name
 
+PING_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 """A pooler that does not answer by then is not asked any longer."""
 
@@ -73,6 +74,33 @@ class Console:
         """Whether there is a Unix socket over which it could be told."""
         folder = self._layout.pooler_socket_folder(self._manifest.id)
         return (folder / f".s.PGSQL.{self._manifest.pooler_port}").exists()
+
+    async def answers(self) -> bool:
+        """Whether it says anything at all."""
+        try:
+            async with asyncio.timeout(PING_SECONDS), self._open() as console:
+                await console.execute("SHOW VERSION")
+        except (psycopg.Error, OSError):
+            return False
+        return True
+
+    async def waiting(self) -> str:
+        """Why clients of the service wait for a server, if it says so; empty where none does."""
+        name = self._awaited
+        try:
+            async with asyncio.timeout(PING_SECONDS), self._open() as console:
+                cursor = await console.execute("SHOW POOLS")
+                columns = [column.name for column in cursor.description or ()]
+                pools = [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
+        except (psycopg.Error, OSError):
+            return ""
+        for pool in pools:
+            if (pool["database"], pool["user"]) == (name, self._service) and pool["cl_waiting"]:
+                return (
+                    f"{pool['cl_waiting']} clients wait for one of {pool['sv_active']} connections"
+                    f" that are busy, the first for {pool['maxwait']} s"
+                )
+        return ""
 
     # Since when clients are held
 

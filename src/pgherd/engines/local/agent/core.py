@@ -62,7 +62,7 @@ given to come back by itself, from when it was last seen to get on."""
 COPIED_SECONDS = 600.0
 """A replica that was copied again is not copied once more before."""
 UNREACHABLE_SECONDS = 3.0
-"""A server makes its Unix socket in less."""
+"""A server makes its Unix socket in less; a pooler that has not answered is asked again."""
 SILENT_SECONDS = 8
 """A leader whose lease has less than this left (of 30, renewed every 10) has been silent."""
 
@@ -123,11 +123,13 @@ def _mend(seen: Seen, now: float) -> Iterator[Move]:
 
 
 def _reach(seen: Seen, now: float) -> Iterator[Move]:
-    """Begin those again whose sockets somebody removed: the pooler, replicas, then the primary."""
+    """Begin those again that nobody reaches: the pooler, replicas, then the primary."""
     pooler = seen.pooler
-    if pooler.process and pooler.unreachable_since is not None:
-        due = pooler.unreachable_since + UNREACHABLE_SECONDS
-        yield RestartPooler(pooler.process) if now >= due else Wait(due)
+    for since in (pooler.unreachable_since, pooler.unanswered_since):
+        if pooler.process and since is not None:
+            due = since + UNREACHABLE_SECONDS
+            yield RestartPooler(pooler.process) if now >= due else Wait(due)
+    if pooler.unreachable_since is not None:
         return
     lost = [n for n, i in seen.instances.items() if i.unreachable_since is not None]
     for name in sorted(lost, key=lambda name: name not in seen.replicas)[:1]:

@@ -20,6 +20,8 @@ from pgherd.fleet.desired import DatabaseId
 log = logging.getLogger(__name__)
 
 SECONDS = 1.0
+CLIENT_ROUNDS = 5
+"""Each database is asked so often by the door of its clients; in each round while it is silent."""
 LEASE_ROUNDS = 5
 LOG_ROUNDS = 2
 EXAMINE_ROUNDS = 30
@@ -55,6 +57,11 @@ async def _ask(clusters: Collection[Cluster], watched: Collection[str], number: 
     looks = [
         cluster.examine() if is_round or cluster.is_short else cluster.guard()
         for cluster in clusters
+    ]
+    looks += [
+        cluster.ask_as_client()
+        for place, cluster in enumerate(clusters)
+        if (number + place) % CLIENT_ROUNDS == 0 or cluster.is_in_trouble
     ]
     if number % LEASE_ROUNDS == 0:
         looks += [c.look_at_lease() for c in clusters if c.id.environment in watched]

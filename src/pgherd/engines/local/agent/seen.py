@@ -96,6 +96,8 @@ class Pooler:
     """No transaction of the pooled names is open any more."""
     unreachable_since: float | None = None
     """Since when it runs and nobody can tell it anything: its Unix socket is gone."""
+    unanswered_since: float | None = None
+    """Since when it answers neither a client nor its operator."""
     is_settled: bool = False
     """And none of the service's sessions that was open when it was paused."""
 
@@ -256,6 +258,14 @@ class Seen:
             if since == known.unreachable_since
             else replace(self, pooler=replace(known, unreachable_since=since))
         )
+
+    def pooler_answered(self, now: float, *, answers: bool) -> Seen:
+        """Whether the pooler answered when it was asked."""
+        known = self.pooler
+        since = None if answers else (known.unanswered_since or now)
+        if since == known.unanswered_since:
+            return self
+        return replace(self, pooler=replace(known, unanswered_since=since))
 
     def astray(self, name: str, now: float) -> Seen:
         """Whether its server receives WAL where it should, as far as the leader has said."""
