@@ -210,7 +210,7 @@ def test_run_is_emptied_while_all_runs(tiny: Place) -> None:
     agent = tiny.agent()
     for path in (tiny.root / "run").iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    eventually(lambda: (tiny.root / "run/agent.sock").exists(), 5)
+    eventually((tiny.root / "run/agent.sock").exists, 5)
     assert tiny.agent() == agent
     eventually(lambda: is_well(tiny) and answers(tiny, "auth"), 60)
     with tiny.superuser("auth") as operator:

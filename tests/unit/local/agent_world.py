@@ -308,9 +308,8 @@ class World:
                 if self.stamp is None or self.stamp[0] != self.pooler:
                     self.stamp = (self.pooler, self.now) if self.pooler else None
                 self.paused_at = self.now if self.paused_at is None else self.paused_at
-                self.seen = replace(
-                    self.seen, pooler=replace(self.seen.pooler, is_paused=not self.transaction_open)
-                )
+                if not self.transaction_open:
+                    self.seen = self.seen.paused()
             case Release():
                 if self.pooler != seen.pooler.process:
                     return
@@ -373,7 +372,7 @@ class World:
                 self.seen = replace(seen, switch=replace(seen.switch, is_checkpointed=True))
             case Settle():
                 if not self.transaction_open:
-                    self.seen = replace(seen, pooler=replace(seen.pooler, is_settled=True))
+                    self.seen = seen.settled()
             case Ask(target, leader) if seen.switch:
                 self.handed_to = target
                 if leader is None:

@@ -373,6 +373,18 @@ def test_one_without_a_patroni_waits_for_it() -> None:
     assert CopyAgain not in kinds(world.moves())
 
 
+def test_a_server_is_given_time_to_make_its_socket() -> None:
+    world = made()
+    world.truths[SECOND].has_socket = False
+    world.hear_everything()
+    assert world.moves() == [Wait(world.now + 3.0)]
+    world.tick(3.0)
+    assert kinds(world.moves()) == [RestartServer]
+    world.kill_patroni(SECOND)
+    world.hear_everything()
+    assert kinds(world.moves()) == []
+
+
 def test_a_pooler_that_answers_nobody_is_begun_again() -> None:
     world = made()
     world.seen = world.seen.pooler_answered(world.now, answers=False)
@@ -662,7 +674,7 @@ def live(names: tuple[str, ...], events: list[tuple[str, int]], decide: Core = n
     return world
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.sampled_from([(FIRST,), (FIRST, SECOND), (FIRST, SECOND, THIRD)]),
     st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), st.integers(0, 2)), max_size=60),
