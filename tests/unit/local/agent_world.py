@@ -240,7 +240,7 @@ class World:
             return
         streaming = {n for n, t in self.truths.items() if t.postmaster and n not in self.astray}
         seen = {n: Replication("streaming", 0) for n in streaming if n != leader.name}
-        self.seen = replace(self.seen, replication=seen)
+        self.seen = self.seen.replicating(seen)
         for name in self.names:
             self.seen = self.seen.astray(name, self.now)
 

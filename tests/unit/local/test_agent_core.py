@@ -335,14 +335,27 @@ def test_a_replica_that_receives_nothing_is_copied_again_and_not_at_once_once_mo
     world.key_until = world.now + 30
     assert CopyAgain(SECOND) in world.moves()
     world.run([CopyAgain(SECOND)])
-    world.patroni(SECOND)
-    world.hear_everything()
     world.astray.add(SECOND)
+    world.patroni(SECOND)
     world.hear_everything()
     world.tick(120.0)
     assert CopyAgain not in kinds(world.moves())
     world.tick(600.0)
     assert CopyAgain(SECOND) in world.moves()
+
+
+def test_one_that_came_back_is_copied_again_when_it_is_lost_again() -> None:
+    world = made()
+    world.tick(60.0)
+    world.key_until = world.now + 30
+    for _ in range(2):
+        world.seen = world.seen.without_server(SECOND, None, world.now, is_damaged=True)
+        world.tick(23.0)
+        world.key_until = world.now + 30
+        assert CopyAgain(SECOND) in world.moves()
+        world.run([CopyAgain(SECOND)])
+        world.patroni(SECOND)
+        world.hear_everything()
 
 
 def test_one_that_gets_on_is_given_time() -> None:

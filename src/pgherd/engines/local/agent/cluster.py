@@ -255,7 +255,7 @@ class Cluster:
         leader = self.seen.leader
         replication = await self.looks.replication(self.primary)
         if self.seen.leader == leader and replication != self.seen.replication:
-            self.seen = replace(self.seen, replication=replication)
+            self.seen = self.seen.replicating(replication)
             self.touch()
 
     async def guard(self) -> None:

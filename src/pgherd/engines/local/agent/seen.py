@@ -296,6 +296,13 @@ class Seen:
             return replace(self, writable=None)
         return self
 
+    def replicating(self, replication: Mapping[str, Replication]) -> Seen:
+        """The leader says so of its replicas. Who streams has come back, however it did."""
+        seen = replace(self, replication=replication)
+        for name in seen.streaming & self.instances.keys():
+            seen = seen.with_instance(name, replace(seen.instances[name], copied_at=None))
+        return seen
+
     def taking_writes(self, leader: Leader) -> Seen:
         """The holder of that key takes writes."""
         return replace(self, writable=leader.revision, is_half_made=False)
