@@ -1,4 +1,4 @@
-"""`pgherd certificates`: every certificate in use, and renewing all of them at once."""
+"""`pgherd certificates`: all that are in use, and making them anew, by new authorities too."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pgherd.cli.tables import print_table
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.control.abilities import certificates_of
 from pgherd.control.signals import run
+from pgherd.errors import InputError
 from pgherd.fleet.desired import Fleet
 from pgherd.report.certificates import NOW, certificates_json, certificates_table
 from pgherd.report.words import number
@@ -22,6 +23,12 @@ from pgherd.report.words import number
 @click.command()
 @click.argument("environment", required=False)
 @click.option("--rotate", is_flag=True, help="Make all of them anew, with no connection dropped.")
+@click.option(
+    "--authorities",
+    is_flag=True,
+    help="With --rotate, make the authorities anew too, as after a leak: copies of clients' files"
+    " are refused until they are copied again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @wait_option
 @fleet_option
@@ -32,6 +39,7 @@ def certificates(
     *,
     environment: str | None,
     rotate: bool,
+    authorities: bool,
     as_json: bool,
     wait: bool,
 ) -> None:
@@ -41,9 +49,11 @@ def certificates(
     """
     chosen = fleet.environments if environment is None else (fleet.environment(environment),)
     names = [e.name for e in chosen]
+    if authorities and not rotate:
+        raise InputError("--authorities goes with --rotate", "write both, or neither")
     if rotate:
         with surroundings.lock(fleet, "certificates --rotate", wait=wait):
-            _rotate(surroundings, fleet, names)
+            _rotate(surroundings, fleet, names, authorities=authorities)
         return
     found = asyncio.run(_list(surroundings, fleet, names))
     now = surroundings.now()
@@ -53,12 +63,15 @@ def certificates(
         print_table(certificates_table(found, now), lambda cell: "yellow" if cell == NOW else "")
 
 
-def _rotate(surroundings: Surroundings, fleet: Fleet, names: Sequence[str]) -> None:
+def _rotate(
+    surroundings: Surroundings, fleet: Fleet, names: Sequence[str], *, authorities: bool
+) -> None:
     engines = surroundings.open_engines(fleet)
     for name in names:
         certificates = certificates_of(engines[fleet.environment(name).engine])
-        count = run(certificates.ensure_valid(name, renew=True))
-        say(f"{name}: {number(count, 'certificate')} made anew")
+        count = run(certificates.ensure_valid(name, renew=True, authorities=authorities))
+        by = ", by new authorities" if authorities else ""
+        say(f"{name}: {number(count, 'certificate')} made anew{by}")
 
 
 async def _list(

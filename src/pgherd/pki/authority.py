@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pgherd.errors import NeedsHuman
 from pgherd.pki.certificate import Identity, KeyPair
 
 AUTHORITY_LIFETIME = timedelta(days=3650)
@@ -36,25 +37,37 @@ class Authority:
         stays valid. ValueError where it is no such key.
         """
         key = _load_key(kept_key) if kept_key else ec.generate_private_key(ec.SECP256R1())
-        name = _name(common_name)
-        certificate = (
-            _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .sign(key, hashes.SHA256())
-        )
-        return cls(KeyPair(_pem(certificate), _key_pem(key)))
+        begin, end = now - BACKDATE, now + AUTHORITY_LIFETIME
+        return cls(KeyPair(_self_signed(_name(common_name), key, begin, end), _key_pem(key)))
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """Its own, which says until when it may sign."""
+        return x509.load_pem_x509_certificate(self.pair.certificate)
+
+    def ending(self, at: datetime) -> bytes:
+        """The certificate (PEM) of this authority, but ending at `at` where it ends later.
+
+        Who trusts this one instead accepts what it has signed, until then.
+        """
+        own, key = self.certificate, _load_key(self.pair.key)
+        end = min(own.not_valid_after_utc, at)
+        return _self_signed(own.subject, key, own.not_valid_before_utc, end)
 
     def issue(self, identity: Identity, now: datetime, lifetime: timedelta) -> KeyPair:
-        """A new key and a certificate for `identity`, valid from `now` (aware) for `lifetime`."""
-        issuer = x509.load_pem_x509_certificate(self.pair.certificate)
-        issuer_key = _load_key(self.pair.key)
+        """A new key and a certificate for `identity`, valid from `now` (aware) for `lifetime`.
+
+        It does not outlive the authority; NeedsHuman where that has ended.
+        """
+        issuer, issuer_key = self.certificate, _load_key(self.pair.key)
+        end = min(now + lifetime, issuer.not_valid_after_utc)
+        if end <= now:
+            name = issuer.subject.rfc4514_string().removeprefix("CN=")
+            raise NeedsHuman(f"certificate authority {name} has ended", "a new one has to be made")
         key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(identity.common_name)
         builder = (
-            _builder(_name(identity.common_name), issuer.subject, key.public_key(), now, lifetime)
+            _builder(subject, issuer.subject, key.public_key(), now - BACKDATE, end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes(identity)), critical=False)
@@ -72,12 +85,26 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
+def _self_signed(
+    name: x509.Name, key: ec.EllipticCurvePrivateKey, begin: datetime, end: datetime
+) -> bytes:
+    public = key.public_key()
+    certificate = (
+        _builder(name, name, public, begin, end)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return _pem(certificate)
+
+
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
-    now: datetime,
-    lifetime: timedelta,
+    begin: datetime,
+    end: datetime,
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -85,8 +112,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + lifetime)
+        .not_valid_before(begin)
+        .not_valid_after(end)
     )
 
 

@@ -56,9 +56,17 @@ class Place:
             return None
 
     def write(
-        self, pair: KeyPair, reader: Owner | None = None, *, is_key_shared: bool = True
+        self,
+        pair: KeyPair,
+        reader: Owner | None = None,
+        *,
+        is_key_shared: bool = True,
+        durable: bool = False,
     ) -> None:
-        """Put a new pair there; `reader` may read it, its key only where that is shared."""
+        """Put a new pair there; `reader` may read it, its key only where that is shared.
+
+        With `durable` it is on the disk when this returns.
+        """
         ensure_directory(self.folder, reader)
-        write(self.key, pair.key, reader if is_key_shared else None)
-        write(self.certificate, pair.certificate, reader)
+        write(self.key, pair.key, reader if is_key_shared else None, durable=durable)
+        write(self.certificate, pair.certificate, reader, durable=durable)

@@ -44,7 +44,7 @@ def ensure_authority(
         authority = Authority.create(common_name, now, kept_key)
     except ValueError:
         raise NeedsHuman(f"{place.key} is damaged", "restore it from a backup") from None
-    place.write(authority.pair, reader, is_key_shared=False)
+    place.write(authority.pair, reader, is_key_shared=False, durable=True)
     return authority
 
 
@@ -75,18 +75,32 @@ def ensure_certificate(
     *,
     is_key_shared: bool = True,
     renew: bool = False,
+    since: datetime | None = None,
 ) -> bool:
     """A valid certificate for `identity` lies at `place`; whether it was made now.
 
     It is made anew when missing, when it no longer fits (another issuer, name, address,
-    purpose or key), when less than a third of its life is left, or always with `renew`.
+    purpose or key), when less than a third of its life is left, when it begins before `since`,
+    or always with `renew`.
     """
     pair = place.read()
-    if not renew and pair is not None and _fits(pair, authority, identity, now):
+    if not renew and pair is not None and _fits(pair, authority, identity, now, since):
         return False
     pair = authority.issue(identity, now, lifetime)
     place.write(pair, reader, is_key_shared=is_key_shared)
     return True
+
+
+def is_whole(pair: KeyPair | None) -> bool:
+    """Whether a certificate and its key are there, can be read and belong together."""
+    if pair is None:
+        return False
+    try:
+        key = serialization.load_pem_private_key(pair.key, password=None)
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+    except ValueError:
+        return False
+    return certificate.public_key() == key.public_key()
 
 
 def due_at(certificate: x509.Certificate) -> datetime:
@@ -100,17 +114,22 @@ def due(certificate: x509.Certificate, now: datetime) -> bool:
     return now > due_at(certificate)
 
 
-def _fits(pair: KeyPair, authority: Authority, identity: Identity, now: datetime) -> bool:
+def _fits(
+    pair: KeyPair,
+    authority: Authority,
+    identity: Identity,
+    now: datetime,
+    since: datetime | None,
+) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(pair.certificate)
         key = serialization.load_pem_private_key(pair.key, password=None)
-        issuer = x509.load_pem_x509_certificate(authority.pair.certificate)
-        certificate.verify_directly_issued_by(issuer)
+        certificate.verify_directly_issued_by(authority.certificate)
         allowed = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except Exception:  # whatever is wrong with it, it does not fit
         return False
     return (
-        certificate.not_valid_before_utc <= now
+        (since or certificate.not_valid_before_utc) <= certificate.not_valid_before_utc <= now
         and not due(certificate, now)
         and certificate.public_key() == key.public_key()
         and certificate.subject.rfc4514_string() == f"CN={identity.common_name}"

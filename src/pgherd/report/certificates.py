@@ -54,4 +54,5 @@ def _json(found: CertificateInfo, now: datetime) -> dict[str, Any]:
         "due_at": found.due_at and found.due_at.isoformat(),
         "is_due": found.due_at is not None and found.due_at <= now,
         "path": str(found.path),
+        "is_authority": found.is_authority,
     }

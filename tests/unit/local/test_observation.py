@@ -49,15 +49,15 @@ def with_instances(**said: InstanceStatus) -> DatabaseStatus:
     return healthy(instances={**healthy().instances, **named})
 
 
-def fleet(*, etcd: bool = True, due: tuple[str, ...] = ()) -> FleetStatus:
+def fleet(*, etcd: bool = True, due: dict[str, str] | None = None) -> FleetStatus:
     """One of whose databases the agent knows nothing."""
-    return FleetStatus({"production": etcd}, {}, due)
+    return FleetStatus({"production": etcd}, {}, due or {})
 
 
 def seen(
     agent: DatabaseStatus, manifest: DatabaseManifest = AUTH, etcd: bool = True
 ) -> ObservedDatabase | Unknown:
-    status = FleetStatus({"production": etcd}, {str(manifest.id): agent}, ())
+    status = FleetStatus({"production": etcd}, {str(manifest.id): agent}, {})
     return with_agent(wanted([PRODUCTION], [manifest]), status, NOW).databases[manifest.id]
 
 
@@ -155,7 +155,7 @@ def test_a_database_that_should_run_and_does_not() -> None:
 
 def test_a_stopped_environment() -> None:
     stopped = replace(PRODUCTION, running=False)
-    found = with_agent(wanted([stopped], []), FleetStatus({}, {}, ()), NOW)
+    found = with_agent(wanted([stopped], []), FleetStatus({}, {}, {}), NOW)
     assert found.environments == found.stopped == frozenset({"production"})
     assert found.impaired == {}
 
@@ -187,8 +187,12 @@ def test_what_was_stopped_and_runs_on_is_not_called_stopped() -> None:
 
 
 def test_due_certificates_impair_an_environment() -> None:
-    found = with_agent(wanted([PRODUCTION], []), fleet(due=("production",)), NOW)
-    assert dict(found.impaired) == {"production": "its certificates are due"}
+    why = "certificate authority of production has ended"
+    found = with_agent(wanted([PRODUCTION], []), fleet(due={"production": why}), NOW)
+    assert dict(found.impaired) == {"production": why}
+    status = fleet(etcd=False, due={"production": why})
+    found = with_agent(wanted([PRODUCTION], []), status, NOW)
+    assert dict(found.impaired) == {"production": f"{why}; etcd of production does not answer"}
 
 
 def test_a_damaged_manifest_is_the_row_of_one_database() -> None:
@@ -196,7 +200,7 @@ def test_a_damaged_manifest_is_the_row_of_one_database() -> None:
     found = with_agent(damaged, fleet(), NOW).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert (found.state, found.detail) == (DatabaseState.UNAVAILABLE, "its manifest is damaged")
-    status = FleetStatus({"production": True}, {str(AUTH.id): healthy()}, ())
+    status = FleetStatus({"production": True}, {str(AUTH.id): healthy()}, {})
     found = with_agent(damaged, status, NOW).databases[AUTH.id]
     assert isinstance(found, ObservedDatabase)
     assert found.state is DatabaseState.DEGRADED

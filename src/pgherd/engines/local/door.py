@@ -75,8 +75,8 @@ class FleetStatus:
 
     environments: Mapping[str, bool]
     databases: Mapping[str, DatabaseStatus]
-    due: tuple[str, ...]
-    """The environments that have certificates to renew."""
+    due: Mapping[str, str]
+    """What there is to do for the certificates of environments, where there is something."""
 
 
 class Request(Generic[Answer]):
@@ -109,13 +109,6 @@ class Ping(Look[AgentInfo]):
 @dataclass(frozen=True, slots=True)
 class Observe(Look[FleetStatus]):
     """How is everything?"""
-
-
-@dataclass(frozen=True, slots=True)
-class AreCertificatesDue(Look[bool]):
-    """Is a certificate of an environment to be renewed?"""
-
-    environment: str
 
 
 @dataclass(frozen=True, slots=True)

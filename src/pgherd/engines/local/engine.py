@@ -8,7 +8,7 @@ where it is used, so that a look stays quick.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 from pgherd.contract.access import Access, AccessRole
@@ -27,6 +27,11 @@ AT_ONCE_PER_CPU = 8
 """Databases that are worked on; most of the time each of them waits for something."""
 
 
+def utc_now() -> datetime:
+    """The machine's time."""
+    return datetime.now(UTC)
+
+
 class LocalEngine:
     """Databases on this machine, with all of their state below `layout.root`."""
 
@@ -36,10 +41,16 @@ class LocalEngine:
     meter: None = None
     settings: None = None
 
-    def __init__(self, fleet: str, layout: Layout, concurrency: int | None = None) -> None:
+    def __init__(
+        self,
+        fleet: str,
+        layout: Layout,
+        concurrency: int | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.concurrency = concurrency or AT_ONCE_PER_CPU * (os.cpu_count() or 1)
         self.layout = layout
-        self._place = Place(fleet, layout)
+        self._place = Place(fleet, layout, now)
         self.certificates = Certificates(self._place)
         self.logs = access.Logs(self._place)
         self.reach = access.Reach(self._place)
@@ -69,7 +80,7 @@ class LocalEngine:
             running = processes.by_folder(place.owner.uid) if wanted.databases else {}
             why = observation.NO_AGENT if isinstance(error, rpc.NoAgent) else error.message
             return observation.without_agent(place.layout, wanted, running, why)
-        return observation.with_agent(wanted, status, datetime.now(UTC))
+        return observation.with_agent(wanted, status, place.now())
 
     async def ensure_environment(self, environment: Environment) -> None:
         """Its authorities, certificates and etcd; the agent."""

@@ -5,26 +5,26 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from pgherd.contract.certificates import CertificateInfo
-from pgherd.engines.local import door, identity
+from pgherd.engines.local import door
 from pgherd.engines.local.manifest import (
     DamagedManifest,
     damaged_databases,
-    read_database,
     read_databases,
     read_environment,
     read_environments,
     write_environment,
 )
 from pgherd.engines.local.place import Place
-from pgherd.errors import InputError, TryLater
+from pgherd.errors import InputError
 from pgherd.files import ensure_directory
-from pgherd.fleet.desired import DatabaseId, Environment
+from pgherd.fleet.desired import Environment
 
-ETCD_SECONDS = 30.0
-ETCD_HOPE_SECONDS = 5.0
-RELOAD_SECONDS = 30.0
+if TYPE_CHECKING:  # takes a while to import
+    from pgherd.engines.local.renewal import Renewal
 
 
 class Certificates:
@@ -42,29 +42,21 @@ class Certificates:
         infos = [info for e in read_environments(layout) for info in of_environment(layout, e)]
         return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
 
-    async def ensure_valid(self, environment: str, *, renew: bool = False) -> int:
-        """Certificates that are due, or all with `renew`, are new and served."""
-        layout, agent, writer = self._place.layout, self._place.agent, self._place.writer
-        manifest = self._place.environment(environment)
-        found = identity.of_environment(layout, manifest)
-        made = writer.ensure_certificates(environment, found, renew=renew)
-        if manifest.running:
-            await agent.ask(door.ConvergeEnvironment(environment))
-        for id in [d.id for d in read_databases(layout) if d.environment == environment]:
-            async with writer.of[id]:
-                database = read_database(layout, id)
-                if database is None:  # deleted while another was written
-                    continue
-                found = identity.of_database(layout, database)
-                made += writer.ensure_certificates(environment, found, renew=renew)
-            if database.running:
-                await self._serve(id)
-        return made
+    async def ensure_valid(
+        self, environment: str, *, renew: bool = False, authorities: bool = False
+    ) -> int:
+        """What is due, or all with `renew`, is new and served; so are authorities, with that."""
+        self._place.environment(environment)
+        made = await self.renewal.run(environment, renew=renew, authorities=authorities)
+        return len(made)
 
-    async def _serve(self, id: DatabaseId) -> None:
-        request = door.ServeCertificates(str(id), RELOAD_SECONDS)
-        if not await self._place.agent.ask(request):
-            raise TryLater(f"{id} serves old certificates still", f"see `pgherd logs {id}`")
+    @cached_property
+    def renewal(self) -> Renewal:
+        """What makes them."""
+        from pgherd.engines.local.renewal import Renewal
+
+        place = self._place
+        return Renewal(place.layout, place.owner, place.agent, place.writer, place.now)
 
 
 class Environments:
@@ -81,21 +73,13 @@ class Environments:
         manifest = place.placement.environment(environment.name)
         name = manifest.name
         ensure_directory(place.layout.etcd(name), place.owner)
-        place.writer.ensure_certificates(name, identity.of_environment(place.layout, manifest))
-        write_environment(place.layout, manifest, place.owner)
-        await place.agent.ask_once_it_runs(door.ConvergeEnvironment(name))
-        await self._await_etcd(name)
-        if await place.agent.ask(door.AreCertificatesDue(name)):
+        renewal = self._certificates.renewal
+        kept_all_out = await renewal.let_in(name)
+        manifest, _ = renewal.write_environment(manifest)
+        await place.agent.ensure_running()
+        await renewal.converge(name)
+        if kept_all_out or renewal.is_due(manifest):
             await self._certificates.ensure_valid(name)
-
-    async def _await_etcd(self, name: str) -> None:
-        """The agent watches it; where it does not soon, it is mended, or the reason given early."""
-        agent = self._place.agent
-        if await agent.ask(door.AwaitEnvironment(name, ETCD_HOPE_SECONDS)):
-            return
-        await agent.ask(door.MendEnvironment(name))
-        if not await agent.ask(door.AwaitEnvironment(name, ETCD_SECONDS)):
-            raise TryLater(f"etcd of {name} does not answer")
 
     async def ensure_stopped(self, name: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted."""

@@ -27,7 +27,7 @@ def url(manifest: EnvironmentManifest) -> str:
 def arguments(layout: Layout, manifest: EnvironmentManifest) -> list[str]:
     """The command line of an environment's etcd: one member, client certificates required."""
     place = identity.etcd_place(layout, manifest.name)
-    authority = place.folder / "control-authority.crt"
+    authority = place.folder / manifest.etcd_trust
     peer = f"https://{manifest.etcd_address}:{manifest.etcd_peer_port}"
     return [
         manifest.etcd_program,

@@ -38,11 +38,14 @@ class KeyValue:
 
 
 class EtcdClient:
-    """A client of one environment's etcd. Every call raises TryLater when etcd does not answer."""
+    """A client of one environment's etcd. Every call raises TryLater when etcd does not answer.
+
+    `tls` holds for each new connection; another one may take its place.
+    """
 
     def __init__(self, base_url: str, tls: ssl.SSLContext) -> None:
+        self.tls = tls
         self._base_url = base_url
-        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -51,7 +54,7 @@ class EtcdClient:
         return cls(url(manifest), operator_tls(layout, manifest.name))
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self._tls, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(keepalive_timeout=60)
         self._session = aiohttp.ClientSession(connector=connector)
         return self
 
@@ -91,7 +94,7 @@ class EtcdClient:
         body = {"create_request": {**_prefix(prefix), "start_revision": str(revision)}}
         try:
             async with self._opened.post(
-                f"{self._base_url}/v3/watch", json=body, timeout=WATCH_TIMEOUT
+                f"{self._base_url}/v3/watch", json=body, timeout=WATCH_TIMEOUT, ssl=self.tls
             ) as response:
                 buffer = b""
                 async for chunk in response.content.iter_any():
@@ -115,7 +118,7 @@ class EtcdClient:
     async def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         try:
             async with self._opened.post(
-                f"{self._base_url}/v3/{path}", json=body, timeout=REQUEST_TIMEOUT
+                f"{self._base_url}/v3/{path}", json=body, timeout=REQUEST_TIMEOUT, ssl=self.tls
             ) as response:
                 answer: dict[str, Any] = await response.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:

@@ -49,8 +49,11 @@ def authority_place(layout: Layout, environment: str, authority: str) -> Place:
 
 
 def operator_place(layout: Layout, environment: str) -> Place:
-    """The operator's certificate for etcd and Patroni."""
-    return Place(layout.pki(environment), "operator")
+    """The operator's certificate for etcd and Patroni.
+
+    In a folder of its own: an authority's certificate lies under the name of what is trusted.
+    """
+    return Place(layout.pki(environment) / "operator", "operator")
 
 
 def etcd_place(layout: Layout, environment: str) -> Place:
@@ -110,18 +113,19 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certific
                 id,
             )
     pooler = layout.pooler(id) / "pki"
-    yield Certificate(
-        Place(pooler, "server"),
-        DATA,
-        Identity(f"{id.service}.pooler", server_addresses=(IPv4Address(manifest.pooler_address),)),
-        "pooler, towards clients",
-        id,
-    )
+    # The one that it can be seen to have read is the last.
     yield Certificate(
         Place(pooler, "client"),
         DATA,
         Identity(f"{id.service}.pooler", is_client=True),
         "pooler, towards PostgreSQL",
+        id,
+    )
+    yield Certificate(
+        Place(pooler, "server"),
+        DATA,
+        Identity(f"{id.service}.pooler", server_addresses=(IPv4Address(manifest.pooler_address),)),
+        "pooler, towards clients",
         id,
     )
     yield Certificate(

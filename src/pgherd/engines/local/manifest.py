@@ -25,17 +25,26 @@ from pgherd.fleet.names import read_only_role
 
 T = TypeVar("T")
 
-FORMAT = 1
+FORMAT = 2
 """Of the manifests that are written. Whoever changes what is in one adds to `UPGRADES`."""
 STORAGE_BYTES = 16 * 2**30
 """What is taken for the storage of a database whose manifest does not say it."""
+ETCD_TRUST = "control-authority.crt"
+"""What etcd is taken to trust where its environment's manifest does not say it."""
 
 
 def _with_storage(content: dict[str, Any]) -> dict[str, Any]:
     return {"storage_bytes": STORAGE_BYTES, **content}
 
 
-UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (_with_storage,)
+def _with_etcd_trust(content: dict[str, Any]) -> dict[str, Any]:
+    return {"etcd_trust": ETCD_TRUST, **content}
+
+
+UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
+    _with_storage,
+    _with_etcd_trust,
+)
 """What makes a manifest of format N one of N + 1. The first ones did not say their format."""
 
 
@@ -53,6 +62,8 @@ class EnvironmentManifest:
     etcd_peer_port: int
     etcd_program: str
     running: bool = True
+    etcd_trust: str = ETCD_TRUST
+    """The file with what its etcd trusts, beside its certificate."""
 
 
 @dataclass(frozen=True, slots=True)

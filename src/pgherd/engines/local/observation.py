@@ -48,11 +48,16 @@ def with_agent(wanted: Wanted, status: FleetStatus, now: datetime) -> Observatio
         databases={d.id: _seen(d, status, unseen, now) for d in wanted.databases}
         | {id: _damaged(id, status.databases.get(str(id))) for id in wanted.damaged},
         impaired={
-            **dict.fromkeys(status.due, "its certificates are due"),
-            **{name: f"etcd of {name} does not answer" for name in sorted(unseen)},
+            **status.due,
+            **{name: _unseen(name, status.due.get(name)) for name in sorted(unseen)},
         },
         stopped=frozenset(e.name for e in environments if not e.running),
     )
+
+
+def _unseen(environment: str, due: str | None) -> str:
+    silence = f"etcd of {environment} does not answer"
+    return f"{due}; {silence}" if due else silence
 
 
 def without_agent(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from pgherd.engines.local import door, lowered
@@ -25,12 +27,13 @@ from pgherd.fleet.desired import Database, DatabaseId
 class Place:
     """Where one fleet lives on this machine."""
 
-    def __init__(self, fleet: str, layout: Layout) -> None:
+    def __init__(self, fleet: str, layout: Layout, now: Callable[[], datetime]) -> None:
         self.layout = layout
+        self.now = now
         self.owner = data_plane_owner()
         self.claim = Claim(fleet, layout, self.owner)
         self.placement = Placement(layout, self.owner)
-        self.writer = Writer(layout, self.owner)
+        self.writer = Writer(layout, self.owner, now)
         self.agent = AgentClient(layout, self.owner)
 
     def environment(self, name: str) -> EnvironmentManifest:

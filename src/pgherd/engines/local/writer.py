@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
 
 from pgherd.engines.local import identity
 from pgherd.engines.local.identity import Certificate
@@ -20,11 +22,14 @@ from pgherd.fleet.desired import DatabaseId
 class Writer:
     """All that is written of one fleet, readable for its data plane, `owner`."""
 
-    def __init__(self, layout: Layout, owner: Owner) -> None:
+    def __init__(self, layout: Layout, owner: Owner, now: Callable[[], datetime]) -> None:
         self._layout = layout
         self._owner = owner
+        self._now = now
         self.of: defaultdict[DatabaseId, asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held while somebody writes a database's files."""
+        self.authorities = threading.Lock()
+        """Held while somebody changes authorities, or has them sign: threads do, too."""
 
     async def write(self, manifest: DatabaseManifest) -> None:
         """All files of a database. A disk may let one wait while others need nothing of it."""
@@ -45,9 +50,11 @@ class Writer:
 
     def ensure_certificates(
         self, environment: str, certificates: Iterable[Certificate], *, renew: bool = False
-    ) -> int:
-        """All of them are valid; how many were made now."""
+    ) -> set[Path]:
+        """All of them are valid; those that were made now."""
         from pgherd.engines.local.certificates import ensure
 
-        now = datetime.now(UTC)
-        return ensure(self._layout, environment, certificates, now, self._owner, renew=renew)
+        with self.authorities:
+            return ensure(
+                self._layout, environment, certificates, self._now(), self._owner, renew=renew
+            )

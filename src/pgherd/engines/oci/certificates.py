@@ -8,6 +8,7 @@ from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.oci.blueprint import ADMIN
 from pgherd.engines.oci.clients import Clients
 from pgherd.engines.oci.tenancy import Tenancy, in_region
+from pgherd.errors import InputError
 from pgherd.fleet.names import read_only_role
 
 
@@ -24,8 +25,15 @@ class OciCertificates:
         infos = [info for f in folders for info in Clients(f.name, f).infos()]
         return sorted(infos, key=lambda info: (info.not_after, str(info.path)))
 
-    async def ensure_valid(self, environment: str, *, renew: bool = False) -> int:
+    async def ensure_valid(
+        self, environment: str, *, renew: bool = False, authorities: bool = False
+    ) -> int:
         """In every region where the environment is."""
+        if authorities:
+            raise InputError(
+                f"engine oci makes no new authority for {environment} yet",
+                "renew its certificates without --authorities",
+            )
         held = await self._tenancy.holding(environment)
         own, *others = self._tenancy.sites(held)
         services = [

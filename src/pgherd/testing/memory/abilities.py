@@ -34,11 +34,13 @@ class MemoryCertificates:
             if "authority" in e.parts
         ]
 
-    async def ensure_valid(self, environment: str, *, renew: bool = False) -> int:
-        """They never expire, so only `renew` makes one."""
+    async def ensure_valid(
+        self, environment: str, *, renew: bool = False, authorities: bool = False
+    ) -> int:
+        """They never expire, so only `renew` or `authorities` makes one."""
         async with call(self._world, "ensure_valid"):
             stored = stored_environment(self._world, environment)
-            if not renew:
+            if not renew and not authorities:
                 return 0
             async with self._world.step(f"renew the certificates of {environment}"):
                 stored.authority += 1

@@ -24,6 +24,7 @@ from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.databases import Databases
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.forks import Forks
+from pgherd.engines.local.agent.freshness import Freshness
 from pgherd.engines.local.agent.prognosis import Prognosis
 from pgherd.engines.local.agent.rounds import look_around
 from pgherd.engines.local.agent.seen import Condition, is_so
@@ -97,6 +98,8 @@ class Agent:
             )
             self._tasks.keep("rounds", look)
             self._tasks.keep("door", self._keep_door)
+            freshness = Freshness(self.layout, self.supervisor, self.environments, self.clusters)
+            self._tasks.keep("freshness", freshness.run)
             log.info("agent %s runs", rpc.version())
             self.watchers.tell_ready()
             ready()
@@ -134,7 +137,6 @@ class Agent:
             door.Ping: self.ping,
             door.Leave: self.leave,
             door.Observe: self.observe,
-            door.AreCertificatesDue: self.are_certificates_due,
             door.ConvergeEnvironment: self.converge_environment,
             door.MendEnvironment: self.mend_environment,
             door.AwaitEnvironment: self.await_environment,
@@ -168,12 +170,8 @@ class Agent:
         return door.FleetStatus(
             environments={name: name in environments.watched for name in environments.manifests},
             databases={str(id): _status(cluster) for id, cluster in self.clusters.items()},
-            due=tuple(filter(environments.are_certificates_due, environments.manifests)),
+            due=environments.due(),
         )
-
-    async def are_certificates_due(self, asked: door.AreCertificatesDue) -> bool:
-        """Look at those of one environment, at most once a minute."""
-        return self.environments.are_certificates_due(asked.environment)
 
     async def converge_environment(self, asked: door.ConvergeEnvironment) -> None:
         """Run an environment's etcd, or stop it."""

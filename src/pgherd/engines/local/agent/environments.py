@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from pgherd.engines.local import certificates, etcd, identity, patroni, programs
+from pgherd.engines.local import certificates, etcd, patroni, processes, programs
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.prognosis import QUICK_EXITS, check_environment
-from pgherd.engines.local.agent.supervisor import Supervisor
+from pgherd.engines.local.agent.supervisor import Program, Supervisor
 from pgherd.engines.local.agent.tasks import Tasks
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
 from pgherd.engines.local.layout import Layout
@@ -59,23 +59,49 @@ class Environments:
         self._keys: dict[str, dict[str, KeyValue]] = {}
         self._begun_anew: dict[str, float] = {}
         self._silent_since: dict[str, float] = {}
-        self._due: dict[str, tuple[float, bool]] = {}
+        self._programs: dict[str, Program] = {}
+        self._due: dict[str, tuple[float, str | None]] = {}
 
     async def ensure(self, manifest: EnvironmentManifest) -> None:
-        """Its etcd runs and is watched, with the certificate that lies on disk."""
+        """Its etcd runs and is watched, with certificates and authorities as they lie on disk."""
         name = manifest.name
-        program = programs.of_environment(self._layout, manifest)
-        ensure_directory(Path(program.start.log).parent)
-        self._supervisor.want({program.name: program})
-        if self.manifests.get(name) == manifest:
-            place = identity.operator_place(self._layout, name)
-            self._tls[name].load_cert_chain(place.certificate, place.key)
-            return
+        await self._ensure_etcd(manifest)
         self.manifests[name] = manifest
-        self._tls[name] = operator_tls(self._layout, name)
+        self.forget_certificates(name)
+        self.read_certificates(name)
+        if name in self._clients:
+            return
         client = EtcdClient(etcd.url(manifest), self._tls[name])
         self._clients[name] = await self._stack.enter_async_context(client)
         self._tasks.keep(name, partial(self._watch, name))
+
+    def read_certificates(self, name: str) -> None:
+        """New connections are opened with what lies on disk."""
+        tls = self._tls[name] = operator_tls(self._layout, name)
+        if client := self._clients.get(name):
+            client.tls = tls
+            self._each(name, lambda cluster: cluster.patronis.trust(tls))
+
+    async def _ensure_etcd(self, manifest: EnvironmentManifest) -> None:
+        """It runs as it is wanted: what it trusts is another file when it changes."""
+        program = programs.of_environment(self._layout, manifest)
+        ensure_directory(Path(program.start.log).parent)
+        self._supervisor.adopt({program.name: program})
+        if self._runs_otherwise(manifest.name, program):
+            log.info("%s is wanted otherwise than it runs: started anew", program.name)
+            await self._supervisor.stop(program.name)
+            self.watched.discard(manifest.name)
+        self._programs[manifest.name] = program
+        self._supervisor.want({program.name: program})
+
+    def _runs_otherwise(self, name: str, program: Program) -> bool:
+        if known := self._programs.get(name):
+            return known != program
+        # Started by an earlier agent: its command line says how.
+        process = self._supervisor.process(program.name)
+        return process is not None and processes.title(process.pid) != "\0".join(
+            program.start.arguments
+        )
 
     async def drop(self, name: str) -> None:
         """Its etcd does not run."""
@@ -83,6 +109,7 @@ class Environments:
         await self._clients.pop(name).__aexit__(None, None, None)
         self.watched.discard(name)
         self._keys.pop(name, None)
+        self._programs.pop(name, None)
         del self.manifests[name]
         await self._supervisor.stop(programs.etcd_name(name))
 
@@ -91,10 +118,13 @@ class Environments:
 
         One whose data is damaged ends again and again; one that was killed while it made its data
         answers nobody, for ever. All that is in it can be made again from the databases; where
-        there is none (`is_empty`), nobody need wait to see whether it is only slow.
+        there is none (`is_empty`), nobody need wait to see whether it is only slow. One whose
+        certificates have ended is left alone: it answers again once there are new ones.
         """
         manifest = self.manifests.get(name)
         if manifest is None or name in self.watched:
+            return
+        if certificates.keep_all_out(self._layout, name, datetime.now(UTC)):
             return
         check_environment(self._layout, manifest, self._supervisor)
         ends = self._supervisor.quick_exits(programs.etcd_name(name)) >= QUICK_EXITS
@@ -139,14 +169,17 @@ class Environments:
         if environment in self.watched:
             cluster.learn(key for key in known if key.key.startswith(prefix))
 
-    def are_certificates_due(self, name: str) -> bool:
-        """Whether one is to be renewed; looked at once a minute."""
+    def due(self) -> dict[str, str]:
+        """Which of them have certificates to renew, and why; looked at once a minute."""
+        found = {name: self._why_due(manifest) for name, manifest in self.manifests.items()}
+        return {name: why for name, why in found.items() if why}
+
+    def _why_due(self, manifest: EnvironmentManifest) -> str | None:
         now = time.monotonic()
-        known = self._due.get(name)
+        known = self._due.get(manifest.name)
         if known is None or now - known[0] > DUE_SECONDS:
-            found = certificates.of_environment(self._layout, self.manifests[name])
-            is_due = any(c.due_at is not None and c.due_at < datetime.now(UTC) for c in found)
-            known = self._due[name] = (now, is_due)
+            why = certificates.why_due(self._layout, manifest, datetime.now(UTC))
+            known = self._due[manifest.name] = (now, why)
         return known[1]
 
     def forget_certificates(self, name: str) -> None:
