@@ -82,6 +82,7 @@ def test_certificates_of_the_fleet_and_of_one_environment(running: Shop) -> None
         "due_at": None,
         "is_due": False,
         "path": "staging",
+        "is_authority": False,
     }
     assert running.out("certificates", "staging").startswith("1 certificate\n")
     assert "'qa' is not an environment" in running.err("certificates", "qa", exit_code=2)
@@ -91,6 +92,13 @@ def test_rotating_makes_all_certificates_anew(running: Shop) -> None:
     out = running.out("certificates", "--rotate")
     assert out == "production: 1 certificate made anew\nstaging: 1 certificate made anew\n"
     assert [e.authority for e in running.world.environments.values()] == [1, 1]
+
+
+def test_new_authorities_are_made_on_request_and_with_all_certificates(running: Shop) -> None:
+    err = running.err("certificates", "staging", "--authorities", exit_code=2)
+    assert "--authorities goes with --rotate" in err
+    out = running.out("certificates", "staging", "--rotate", "--authorities")
+    assert out == "staging: 1 certificate made anew, by new authorities\n"
 
 
 def test_doctor_tells_what_is_missing_and_what_to_do(shop: Shop) -> None:
