@@ -188,6 +188,21 @@ def test_a_certificate_that_was_damaged_is_made_anew(running: RunningFleet) -> N
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_what_a_killed_command_wrote_is_served_within_a_minute(running: RunningFleet) -> None:
+    """Nobody told the pooler; what lies there was written a while ago."""
+    wanted = identity.of_database(running.layout, running.manifest(ORDER))
+    server = next(c for c in wanted if c.purpose == "pooler, towards clients")
+    authority = identity.authority_place(running.layout, "production", identity.DATA).read()
+    assert authority
+    pair = Authority(authority).issue(server.identity, datetime.now(UTC), timedelta(days=30))
+    server.place.write(pair, running.owner)
+    written = time.time() - 60
+    os.utime(server.place.certificate, (written, written))
+    serial = x509.load_pem_x509_certificate(pair.certificate).serial_number
+    parameters = running.through_pooler(ORDER)
+    eventually(lambda: certificate_of(parameters).serial_number == serial, 90, pause=1)
+
+
 # Authorities
 
 DAY = timedelta(days=1)

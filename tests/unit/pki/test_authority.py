@@ -102,6 +102,30 @@ def test_it_is_valid_a_little_earlier_for_slow_clocks(authority: Authority) -> N
     assert certificate.not_valid_after_utc == NOW + MONTH
 
 
+def test_no_certificate_outlives_its_authority(authority: Authority) -> None:
+    end = authority.certificate.not_valid_after_utc
+    late = load(authority.issue(CLIENT, end - timedelta(days=3), MONTH).certificate)
+    assert late.not_valid_after_utc == end
+    for now in (end, end + timedelta(days=1)):
+        with pytest.raises(NeedsHuman, match="authority pgherd production data has ended"):
+            authority.issue(CLIENT, now, MONTH)
+
+
+def test_an_authority_that_ends_earlier_accepts_what_it_has_signed(authority: Authority) -> None:
+    leaf = load(authority.issue(CLIENT, NOW, MONTH).certificate)
+    ending = load(authority.ending(NOW + MONTH))
+    leaf.verify_directly_issued_by(ending)
+    ending.verify_directly_issued_by(ending)
+    assert ending.not_valid_after_utc == NOW + MONTH
+    own = authority.certificate
+    assert load(authority.ending(NOW + 500 * MONTH)).not_valid_after_utc == own.not_valid_after_utc
+    names = [x509.SubjectKeyIdentifier, x509.BasicConstraints, x509.KeyUsage]
+    for name in names:
+        assert ending.extensions.get_extension_for_class(
+            name
+        ) == own.extensions.get_extension_for_class(name)
+
+
 # On disk
 
 
@@ -163,6 +187,15 @@ def test_it_is_made_anew_on_request(place: Place, authority: Authority) -> None:
     assert first
     assert second
     assert first.key != second.key
+
+
+def test_it_is_made_anew_where_it_begins_too_early(place: Place, authority: Authority) -> None:
+    def ensure_since(since: datetime) -> bool:
+        return ensure_certificate(authority, place, CLIENT, NOW, MONTH, OWNER, since=since)
+
+    ensure(place, authority)
+    assert not ensure_since(NOW - BACKDATE)
+    assert ensure_since(NOW - BACKDATE + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(
