@@ -22,6 +22,7 @@ from wire import certificate_of
 from pgherd.contract.observed import DatabaseState, ObservedDatabase
 from pgherd.control.up import converge
 from pgherd.engines.local import certificates, door, identity, processes, programs
+from pgherd.engines.local.agent_client import AgentClient
 from pgherd.engines.local.identity import CONTROL, DATA, Certificate
 from pgherd.engines.local.manifest import EnvironmentManifest, read_databases, read_environment
 from pgherd.files import write
@@ -401,7 +402,7 @@ def let_end(running: RunningFleet) -> None:
         shared = not certificate.is_clients
         certificate.place.write(pair, running.owner, is_key_shared=shared)
     # Served is what they read together with what they trust.
-    ask = running.engine._agent.ask
+    ask = AgentClient(running.layout, running.owner).ask
     running.run(ask(door.ServeCertificates(str(STAGING_AUTH), SERVED_SECONDS)))
     running.run(ask(door.ConvergeEnvironment("staging")))
     etcd = programs.of_environment(running.layout, environment)
