@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgherd.engines.local import doctor, etcd, pooler, postgres
+from pgherd.engines.local.forkserver import ANEW, Start
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.postgres import ClusterState
 from pgherd.errors import InputError
@@ -172,3 +173,10 @@ def test_a_poolers_revision_is_what_it_was_built_from(tmp_path: Path) -> None:
     other.chmod(0o755)
     assert pooler.revision(other) == "1.25.2"
     assert pooler.version(other) == (1, 25, 2)
+
+
+def test_a_command_line_is_told_from_another_by_all_but_what_is_anew_each_time() -> None:
+    start = Start("/f", "/l", ("/usr/bin/etcd", "--name=etcd", f"--token={ANEW}", "--a=(b)"))
+    assert start.is_of("/usr/bin/etcd\0--name=etcd\0--token=5ea1\0--a=(b)")
+    assert not start.is_of("/usr/bin/etcd\0--name=etcd\0--token=5ea1\0--a=b")
+    assert not start.is_of("/usr/bin/etcd\0--name=etcd\0--token=5ea1\0--more\0--a=(b)")

@@ -387,8 +387,8 @@ def test_on_request_there_are_new_ones_at_once(folder: Path) -> None:
     world = made(folder, 3000 * DAY)
     leaked = world.line().signer
     with watching(folder, world.check):
-        made = world.run(renew=True, authorities=True)
-    assert made == len(world.of_environment()) + len(world.of_database())
+        new = world.run(renew=True, authorities=True)
+    assert new == len(world.of_environment()) + len(world.of_database())
     world.check()
     line = world.line()
     assert line.signer.public_key() != leaked.public_key()

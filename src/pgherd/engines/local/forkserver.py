@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -52,6 +53,11 @@ class Start:
     postgresql_log: str = ""
     kept: str = ""
     sockets: str = ""
+
+    def is_of(self, title: str) -> bool:
+        """Whether a process with that command line was started so."""
+        wanted = re.escape("\0".join(self.arguments))
+        return re.fullmatch(wanted.replace(re.escape(ANEW), "[^\0]*"), title) is not None
 
     def encode(self) -> bytes:
         """One line for the server."""

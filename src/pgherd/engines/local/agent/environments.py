@@ -99,9 +99,7 @@ class Environments:
             return known != program
         # Started by an earlier agent: its command line says how.
         process = self._supervisor.process(program.name)
-        return process is not None and processes.title(process.pid) != "\0".join(
-            program.start.arguments
-        )
+        return process is not None and not program.start.is_of(processes.title(process.pid))
 
     async def drop(self, name: str) -> None:
         """Its etcd does not run."""
