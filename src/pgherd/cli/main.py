@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -194,11 +194,23 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
+def _formatted(form: Callable[[BaseException], list[str]], error: BaseException) -> list[str]:
+    """The error in a form of the traceback module, or plainly where that fails itself.
+
+    Python 3.13 looks for names like one that was not found, and cannot where that one has no encoding.
+    """
+    try:
+        return form(error)
+    except UnicodeEncodeError:
+        return [*traceback.format_tb(error.__traceback__), f"{type(error).__name__}: {error}\n"]
+
+
 def _explain_unexpected(error: Exception, *, show: bool) -> None:
     from pgherd.cli.failures import print_error
 
-    trace = printable_lines("".join(traceback.format_exception(error)))
-    last = traceback.format_exception_only(_innermost(error))[-1].strip().splitlines()[0]
+    trace = printable_lines("".join(_formatted(traceback.format_exception, error)))
+    innermost = _innermost(error)
+    last = _formatted(traceback.format_exception_only, innermost)[-1].strip().splitlines()[0]
     if show:
         say_lines(trace, err=True)
         print_error(f"unexpected: {last}", "report it with the lines above")
