@@ -1,11 +1,11 @@
 # The verbs of the project; each sets up what it needs first, which is quick when that is done.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-oci setup-dev up down test test-unit coverage check format docs bench lock
+.PHONY: help setup setup-oci setup-dev up down test test-unit test-on-trixie coverage check format docs bench lock
 
 PYTEST_FLAGS ?=
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: ## install what is missing: packages, PgBouncer, Python environment
 	@scripts/setup
@@ -27,6 +27,9 @@ test: setup-dev ## run every test, the quick ones first
 
 test-unit: setup-dev ## run the tests that start no server
 	@scripts/test --quick $(PYTEST_FLAGS)
+
+test-on-trixie: ## check and test in a clean Debian 13, with its PostgreSQL 17; needs root
+	@scripts/test-on trixie $(PYTEST_FLAGS)
 
 coverage: setup-dev ## run the same, and show which lines they did not run
 	@scripts/test --coverage $(PYTEST_FLAGS)
