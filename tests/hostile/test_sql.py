@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from running_fleet import AUTH, STAGING_AUTH, RunningFleet, connect
-from tries import READER, SERVICE, SQL, Try
+from tries import GONE, READER, SERVICE, SQL, Try
 
 from pgherd.contract.access import AccessRole
 
@@ -67,6 +68,8 @@ def of(who: str) -> list[Any]:
 
 @pytest.mark.parametrize("attempt", of(SERVICE))
 def test_a_service_is_refused(service: psycopg.Connection[Any], attempt: Try) -> None:
+    if service.info.server_version // 10000 >= GONE.get(attempt.what, math.inf):
+        pytest.skip(f"PostgreSQL {GONE[attempt.what]} has nothing of the kind")
     assert_refused(service, attempt)
 
 

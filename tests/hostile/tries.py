@@ -25,6 +25,8 @@ FILE_MODE = "file modes"
 FOLLOWED = "nothing there is opened by root"
 
 NO_RIGHT = "42501"
+GONE = {"install adminpack": 17}
+"""What PostgreSQL itself has no more, with the first version that is without it."""
 NO_UPDATE = "suppress_redundant_updates_trigger"
 
 

@@ -617,6 +617,7 @@ def test_every_setting_that_a_role_may_set_is_reported(running: RunningFleet) ->
     not_followed = {"temp_buffers", "temp_tablespaces", "idle_session_timeout"}
     not_changeable = {"local_preload_libraries", "pgherd.pooling"}
     for_developers = {"force_parallel_mode", "debug_parallel_query", "trace_notify", "trace_sort"}
+    for_developers |= {"debug_logical_replication_streaming"}
     left_out = followed_anyway | of_a_transaction | not_followed | not_changeable | for_developers
     wanted = {name for (name,) in rows} - left_out
     assert set(library.settings(running.manifest(AUTH).postgresql)) == wanted

@@ -22,6 +22,8 @@ def test_it_is_found_for_each_version(tmp_path: Path) -> None:
 def test_a_server_reports_only_what_its_version_has() -> None:
     assert "transaction_timeout" in library.settings(17)
     assert "transaction_timeout" not in library.settings(16)
+    assert "createrole_self_grant" in library.settings(16)
+    assert "createrole_self_grant" not in library.settings(15)
     assert set(library.settings(14)) < set(library.settings(15)) < set(library.settings(18))
     assert len(set(library.settings(18))) == len(library.settings(18))
 
