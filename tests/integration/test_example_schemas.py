@@ -23,6 +23,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from running_fleet import eventually
 
 from pgherd.contract.access import Access
 from pgherd.control.migrations import AlembicMigrations
@@ -361,6 +362,13 @@ def backends(folder: Path, database: str) -> list[int]:
     return [pid for (pid,) in rows]
 
 
+def at_work(folder: Path, database: str) -> list[int]:
+    """The backends of a load, soon after it has begun, however long its start has taken."""
+    eventually(lambda: backends(folder, database), 30, pause=0.02)
+    time.sleep(0.3)
+    return backends(folder, database)
+
+
 def test_customers_survive_that_their_connections_break(migrated: Path) -> None:
     program = start_load(migrated, ("cart", "order", "payment"), seconds=2)
     for _ in range(5):
@@ -416,8 +424,7 @@ def test_a_loss_is_found_out(migrated: Path) -> None:
 
 def test_the_load_ends_though_a_database_is_frozen(migrated: Path) -> None:
     program = start_load(migrated, ("order",), seconds=1)
-    time.sleep(0.7)
-    frozen = backends(migrated, "order")
+    frozen = at_work(migrated, "order")
     assert frozen
     try:
         for pid in frozen:
@@ -436,7 +443,7 @@ def test_the_load_ends_though_a_database_is_frozen(migrated: Path) -> None:
 
 def test_the_load_stops_early_when_told_to(migrated: Path) -> None:
     program = start_load(migrated, ("auth",), seconds=60)
-    time.sleep(1)
+    at_work(migrated, "auth")
     program.terminate()
     found, _ = results(program)
     assert found["ok"]
