@@ -197,7 +197,7 @@ def _innermost(error: BaseException) -> BaseException:
 def _formatted(form: Callable[[BaseException], list[str]], error: BaseException) -> list[str]:
     """The error in a form of the traceback module, or plainly where that fails itself.
 
-    Python 3.13 looks for names like one that was not found, and cannot where that one has no encoding.
+    Python 3.13 looks for names like one that was not found; it cannot where that has no encoding.
     """
     try:
         return form(error)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pgherd.errors import InputError
+from pgherd.syntax import parsed
 
 _LONGEST_REVISION = 32  # the width of alembic_version.version_num
 
@@ -41,7 +42,7 @@ def version_files(folder: Path) -> list[Path]:
 def read_revision(path: Path) -> Revision:
     """What a version file declares, read without running it."""
     try:
-        declared = dict(_declarations(ast.parse(path.read_bytes(), str(path))))
+        declared = dict(_declarations(parsed(path.read_bytes(), str(path))))
     except SyntaxError as error:
         raise InputError(f"{path}:{error.lineno}: {error.msg}", "mend the version file") from error
     except ValueError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import pgherd
+from pgherd.syntax import parsed
 
 ROOT = Path(pgherd.__file__).parent
 PACKAGES = ("engines/oci/pooler_host", "programs")
@@ -52,7 +53,7 @@ def _without_docstrings(name: str) -> str:
     """A file with an empty text for each docstring, and empty lines for what it took."""
     source = (ROOT / name).read_text()
     lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
             continue
         if isinstance(node.value.value, str) and node.end_lineno:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock
 
+from pgherd.syntax import parsed
 from pgherd.testing.oci.operations import OPERATIONS
 
 
@@ -77,19 +77,6 @@ def read(service: str, root: Path) -> Iterator[Operation]:
             if name not in methods:
                 raise LookupError(f"the SDK's {service}.{client} has no {name} any more")
             yield _operation(service, client, prefix, methods[name])
-
-
-_PARSING = Lock()
-
-
-def parsed(source: str) -> ast.Module:
-    """The syntax tree; one at a time.
-
-    CPython up to 3.11.4 counts the depth of all threads' trees together, and then fails with "AST
-    constructor recursion depth mismatch" (its issue 106905).
-    """
-    with _PARSING:
-        return ast.parse(source)
 
 
 def _methods(text: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from pgherd.testing.oci.contract import parsed, sdk
+from pgherd.syntax import parsed
+from pgherd.testing.oci.contract import sdk
 
 
 @dataclass(frozen=True, slots=True)
