@@ -117,7 +117,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def ensure_trusted(path: Path) -> None:
+def require_trusted(path: Path) -> None:
     """InputError where another user could change `path`, or replace it by something else.
 
     Looked at is each folder above it, and where symbolic links lead. What is not there yet can be
@@ -131,7 +131,7 @@ def ensure_trusted(path: Path) -> None:
         if found.st_uid not in (0, os.geteuid()):
             raise _untrusted(path, place, f"belongs to {_name(found.st_uid)}")
         if stat.S_ISLNK(found.st_mode):
-            ensure_trusted(Path(os.path.realpath(place)))
+            require_trusted(Path(os.path.realpath(place)))
         elif _may_others_change(found):
             raise _untrusted(path, place, "may be changed by others")
 

@@ -169,5 +169,10 @@ def format_range(low: int, high: int | None, form: Callable[[int], str] = str) -
     return form(low) if low == high else f"{form(low)}..{form(high)}"
 
 
+def clamp(value: int, low: int, high: int) -> int:
+    """The nearest value within the bounds."""
+    return max(low, min(value, high))
+
+
 def _low_text(text: str) -> str:
     return text.partition("..")[0].strip()

@@ -30,7 +30,7 @@ from tries import LOGIN
 from pgherd.control.lock import fleet_lock
 from pgherd.engines.local import door, identity, rpc
 from pgherd.errors import InputError
-from pgherd.files import ensure_trusted
+from pgherd.files import require_trusted
 from pgherd.pki.authority import Authority
 from pgherd.pki.certificate import Identity
 
@@ -103,8 +103,8 @@ def test_another_login_changes_no_code() -> None:
     code = Path(pgherd.__file__)
     assert is_refused(NOBODY_UID, OPEN_TO_WRITE, str(code))
     assert is_refused(NOBODY_UID, MAKE_INSIDE, str(code.parent))
-    ensure_trusted(code)
-    ensure_trusted(Path(sys.executable))
+    require_trusted(code)
+    require_trusted(Path(sys.executable))
 
 
 @pytest.mark.makes(LOGIN, "listen in a server's place")
@@ -180,4 +180,4 @@ def test_a_state_folder_that_another_may_change_is_refused(place: Place, how: st
     assert "cannot be trusted" in (output := place.run("up", exit_code=2)) or "belongs to" in output
     assert list(victim.iterdir()) == []
     with pytest.raises(InputError):
-        ensure_trusted(place.root if how != "lock" else state / "tiny.lock")
+        require_trusted(place.root if how != "lock" else state / "tiny.lock")

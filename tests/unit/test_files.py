@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgherd.errors import InputError
-from pgherd.files import Owner, ensure_directory, ensure_trusted, write
+from pgherd.files import Owner, ensure_directory, require_trusted, write
 
 OTHER = Owner(12345, 12345, "database")
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can let others read")
@@ -79,10 +79,10 @@ def test_a_file_that_says_so_already_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_what_is_ones_own_is_trusted(tmp_path: Path) -> None:
-    ensure_trusted(tmp_path)
-    ensure_trusted(tmp_path / "not/there/yet")
+    require_trusted(tmp_path)
+    require_trusted(tmp_path / "not/there/yet")
     (tmp_path / "link").symlink_to(tmp_path)
-    ensure_trusted(tmp_path / "link/file")
+    require_trusted(tmp_path / "link/file")
 
 
 @only_root
@@ -93,7 +93,7 @@ def test_what_another_owns_is_not(tmp_path: Path, is_link: bool) -> None:
     os.chown(place, 12345, 12345, follow_symlinks=False)
     for path in (place, place / "below"):
         with pytest.raises(InputError, match="belongs to user 12345"):
-            ensure_trusted(path)
+            require_trusted(path)
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o757, 0o775])
@@ -104,10 +104,10 @@ def test_what_others_may_write_is_not(tmp_path: Path, mode: int) -> None:
         os.chown(place, 0, 12345)
     place.chmod(mode)
     if mode == 0o775 and os.geteuid() != 0:
-        ensure_trusted(place)  # one's own group
+        require_trusted(place)  # one's own group
         return
     with pytest.raises(InputError, match="may be changed by others"):
-        ensure_trusted(place / "below")
+        require_trusted(place / "below")
 
 
 def test_a_folder_like_tmp_is_trusted_for_what_is_ones_own_in_it(tmp_path: Path) -> None:
@@ -115,11 +115,11 @@ def test_a_folder_like_tmp_is_trusted_for_what_is_ones_own_in_it(tmp_path: Path)
     place.mkdir()
     place.chmod(0o1777)
     (place / "own").mkdir(mode=0o700)
-    ensure_trusted(place / "own/file")
+    require_trusted(place / "own/file")
     if os.geteuid() == 0:
         os.chown(place / "own", 12345, 12345)
         with pytest.raises(InputError):
-            ensure_trusted(place / "own/file")
+            require_trusted(place / "own/file")
 
 
 def test_a_link_to_what_others_may_write_is_not_trusted(tmp_path: Path) -> None:
@@ -127,4 +127,4 @@ def test_a_link_to_what_others_may_write_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "open").chmod(0o777)
     (tmp_path / "link").symlink_to(tmp_path / "open")
     with pytest.raises(InputError, match="may be changed by others"):
-        ensure_trusted(tmp_path / "link")
+        require_trusted(tmp_path / "link")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
-from pgherd.cli.down import count_of, ensure_known
+from pgherd.cli.down import count_of, require_known
 from pgherd.cli.failures import Failed, ensure_complete
 from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import ask, say
@@ -78,7 +78,7 @@ async def _plan(
     allow_destroy: tuple[str, ...],
 ) -> Plan:
     seen = await Lookout(engines).look_everywhere()
-    ensure_known(fleet, seen, (*targets, *(n for n in allow_destroy if n != fleet.name)))
+    require_known(fleet, seen, (*targets, *(n for n in allow_destroy if n != fleet.name)))
     return destroy_plan(fleet, seen, targets, allow_destroy)
 
 

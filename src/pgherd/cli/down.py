@@ -47,12 +47,12 @@ def down(surroundings: Surroundings, fleet: Fleet, *, targets: tuple[str, ...], 
 async def _down(
     fleet: Fleet, engines: Mapping[str, Engine], targets: tuple[str, ...], clock: Clock
 ) -> Outcome:
-    ensure_known(fleet, await Lookout(engines).look_everywhere() if targets else {}, targets)
+    require_known(fleet, await Lookout(engines).look_everywhere() if targets else {}, targets)
     with progress(clock, {}) as on_event:
         return await stop(engines, targets=targets, on_event=on_event, clock=clock)
 
 
-def ensure_known(fleet: Fleet, seen: Observations, targets: Iterable[str]) -> None:
+def require_known(fleet: Fleet, seen: Observations, targets: Iterable[str]) -> None:
     """InputError for a name that is neither in the fleet file nor anywhere else."""
     known = {e.name for e in fleet.environments} | {str(d.id) for d in fleet.databases}
     for observation in seen.values():

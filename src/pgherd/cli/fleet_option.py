@@ -49,7 +49,7 @@ def fleet_file(file: Path | None) -> Path:
     """The fleet file to read: the one that was named, else the first that is there."""
     if file is not None:
         return file
-    _ensure_ours(Path(DEFAULT_FILE))
+    _require_ours(Path(DEFAULT_FILE))
     example = os.environ.get(EXAMPLE_VARIABLE)
     candidates = [Path(DEFAULT_FILE), *([Path(example)] if example else [])]
     for candidate in candidates:
@@ -62,7 +62,7 @@ def fleet_file(file: Path | None) -> Path:
     )
 
 
-def _ensure_ours(path: Path) -> None:
+def _require_ours(path: Path) -> None:
     """A fleet file names programs to run: another user's is not taken because one stands by it."""
     for place in (path.parent, path):
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pgherd.cli.down import ensure_known
+from pgherd.cli.down import require_known
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json, styled
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
@@ -70,7 +70,7 @@ async def _look(
     fleet: Fleet, engines: Mapping[str, Engine], target: str | None
 ) -> tuple[Sight, ...]:
     seen = await Lookout(engines).look_everywhere()
-    ensure_known(fleet, seen, (target,) if target else ())
+    require_known(fleet, seen, (target,) if target else ())
     return tuple(s for s in sights(fleet, seen) if target in (None, str(s.id), s.id.environment))
 
 

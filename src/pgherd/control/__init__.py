@@ -1,1 +1,1 @@
-"""The loop: observe, decide, act. The only owner of time."""
+"""The loop: observe, decide, act, again until nothing is left; with its clock and its lock."""

@@ -55,7 +55,7 @@ async def play(
 
     TryLater where one of the databases does not serve. `on_progress` gets a line now and then.
     """
-    await _ensure_serving(databases, engines)
+    await _require_serving(databases, engines)
     programs: dict[Path, list[Database]] = {}
     for database in databases:
         if database.load is not None:
@@ -73,7 +73,7 @@ async def play(
     return together(found)
 
 
-async def _ensure_serving(databases: Iterable[Database], engines: Mapping[str, Engine]) -> None:
+async def _require_serving(databases: Iterable[Database], engines: Mapping[str, Engine]) -> None:
     used = sorted({d.environment.engine for d in databases})
     seen = await asyncio.gather(*(engines[name].observe() for name in used))
     observed = dict(zip(used, seen, strict=True))

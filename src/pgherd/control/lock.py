@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pgherd.errors import InputError, TryLater
-from pgherd.files import ensure_trusted
+from pgherd.files import require_trusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def fleet_lock(
 
 def _open(path: Path) -> int:
     """Nobody else may open it: whoever can, can hold the lock for ever."""
-    ensure_trusted(path)
+    require_trusted(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         _ensure_folder(path.parent)

@@ -81,7 +81,7 @@ class AlembicMigrations:
         give_up = self._clock() + self._patience
         engine = _engine(access)
         with run.translated(), engine.connect() as connection:
-            _ensure_plain(connection, database.id)
+            _require_plain(connection, database.id)
             while not run.finished:
                 try:
                     run.next_revision(connection)
@@ -230,7 +230,7 @@ class _Run:
         return str(self.folder)
 
 
-def _ensure_plain(connection: Connection, id: DatabaseId) -> None:
+def _require_plain(connection: Connection, id: DatabaseId) -> None:
     """NeedsHuman where the table of revisions is something else, which may answer anything.
 
     A view of the service's would be asked without an end to its patience, or to its answer.

@@ -29,6 +29,7 @@ from pgherd.decide.actions import (
 )
 from pgherd.decide.wish import Wish
 from pgherd.fleet.desired import Database, Durability
+from pgherd.units import clamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,6 @@ class Refusal:
     message: str
     hint: str
     flag: str | None = None
-
-
-def clamp(value: int, low: int, high: int) -> int:
-    """The nearest value within the bounds."""
-    return max(low, min(value, high))
 
 
 def refusal(database: Database, seen: ObservedDatabase) -> Refusal | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pgherd.units import clamp
+
 KiB = 1024
 MiB = 1024 * KiB
 GiB = 1024 * MiB
@@ -44,7 +46,7 @@ def pool_size(size: InstanceSize) -> int:
     Behind a pooler, one for each OCPU (two hardware threads) keeps a server busy, and each costs
     shared memory whether it is used or not.
     """
-    return _clamp(size.max_ocpus, 20, 256) // 2
+    return clamp(size.max_ocpus, 20, 256) // 2
 
 
 def session_pool_size(size: InstanceSize, *, read_only: bool = False) -> int:
@@ -59,19 +61,19 @@ def readers_pool_size(size: InstanceSize) -> int:
 
 def parameters(size: InstanceSize) -> dict[str, Value]:
     """What follows from the size. Only shared_buffers needs a restart when the size changes."""
-    shared_buffers = _clamp(size.memory_bytes // 4, 16 * MiB, 64 * GiB)
+    shared_buffers = clamp(size.memory_bytes // 4, 16 * MiB, 64 * GiB)
     return {
         "shared_buffers": _mebibytes(shared_buffers),
         "effective_cache_size": _mebibytes(max(size.memory_bytes * 3 // 4, 32 * MiB)),
-        "work_mem": _kibibytes(_clamp(size.memory_bytes // (8 * _busy(size)), 256 * KiB, GiB)),
-        "maintenance_work_mem": _mebibytes(_clamp(size.memory_bytes // 16, 8 * MiB, 2 * GiB)),
+        "work_mem": _kibibytes(clamp(size.memory_bytes // (8 * _busy(size)), 256 * KiB, GiB)),
+        "maintenance_work_mem": _mebibytes(clamp(size.memory_bytes // 16, 8 * MiB, 2 * GiB)),
         "max_parallel_workers": size.ocpus,
         "max_parallel_workers_per_gather": min(4, size.ocpus // 2),
         "max_parallel_maintenance_workers": min(4, max(1, size.ocpus // 2)),
         "autovacuum_max_workers": 3,
-        "autovacuum_work_mem": _mebibytes(_clamp(size.memory_bytes // 32, 4 * MiB, GiB)),
-        "max_wal_size": _mebibytes(_clamp(size.memory_bytes, 128 * MiB, 16 * GiB)),
-        "min_wal_size": _mebibytes(_clamp(size.memory_bytes // 8, 80 * MiB, 2 * GiB)),
+        "autovacuum_work_mem": _mebibytes(clamp(size.memory_bytes // 32, 4 * MiB, GiB)),
+        "max_wal_size": _mebibytes(clamp(size.memory_bytes, 128 * MiB, 16 * GiB)),
+        "min_wal_size": _mebibytes(clamp(size.memory_bytes // 8, 80 * MiB, 2 * GiB)),
     }
 
 
@@ -96,11 +98,7 @@ def slot_wal_keep_size(storage_bytes: int) -> Value:
     A replica that is farther behind is copied again. Without a bound, one that hangs fills the
     primary's disk.
     """
-    return _mebibytes(_clamp(storage_bytes // 10, GiB, 64 * GiB))
-
-
-def _clamp(value: int, low: int, high: int) -> int:
-    return max(low, min(value, high))
+    return _mebibytes(clamp(storage_bytes // 10, GiB, 64 * GiB))
 
 
 def _mebibytes(value: int) -> str:

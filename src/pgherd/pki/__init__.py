@@ -1,1 +1,1 @@
-"""Certificate authorities and certificates: decide says when, pki does."""
+"""Certificate authorities and certificates, as values and as files; the time is an argument."""

@@ -15,7 +15,7 @@ from pgherd.engines.local import lowered
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import read_databases, write_database
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.files import Owner, ensure_directory, ensure_trusted, write
+from pgherd.files import Owner, ensure_directory, require_trusted, write
 
 LAYOUT = 4
 """How the state folder is divided, and what its poolers serve. Nothing converts another into it."""
@@ -32,7 +32,7 @@ class Claim:
     def ensure(self) -> None:
         """The state folder is this fleet's; InputError or NeedsHuman where it is another's."""
         layout, owner = self._layout, self._owner
-        ensure_trusted(layout.root)
+        require_trusted(layout.root)
         ensure_directory(layout.root, owner)
         for folder in layout.data_plane:
             self._ensure_given(folder)
@@ -55,7 +55,7 @@ class Claim:
 
     def _read(self) -> dict[str, Any] | None:
         layout = self._layout
-        ensure_trusted(layout.fleet)
+        require_trusted(layout.fleet)
         try:
             claim: dict[str, Any] = json.loads(layout.fleet.read_text())
             fleet, made_for = claim["fleet"], claim.get("layout")

@@ -12,7 +12,7 @@ from pgherd.engines.local.manifest import (
     read_environment,
     write_database,
 )
-from pgherd.engines.local.offering import ensure_room, require_possible
+from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
 from pgherd.engines.local.section import LOCAL
 from pgherd.errors import NeedsHuman, TryLater
@@ -38,7 +38,7 @@ class Databases:
             raise TryLater(f"environment {database.id.environment} does not run")
         manifest = place.known_database(database.id, database)
         if manifest is None:
-            ensure_room(place.layout, 1)
+            require_room(place.layout, 1)
             require_possible(place.layout, place.owner, database)
             manifest = place.placement.database(database)
         await self._make_so(replace(manifest, running=True))
@@ -49,7 +49,7 @@ class Databases:
         if count + 1 < len(manifest.instances):
             await self._remove_instances(manifest, count)
             return
-        ensure_room(self._place.layout, count + 1 - len(manifest.instances))
+        require_room(self._place.layout, count + 1 - len(manifest.instances))
         domains = database.environment.availability_domains
         while len(manifest.instances) < count + 1:
             manifest = self._place.placement.with_instance(manifest, domains)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -63,12 +64,12 @@ def _pooler() -> Iterator[Capability]:
 
 def _libraries() -> Iterator[Capability]:
     for version in sorted(postgres.installed()):
-        yield _program(f"library for {version}", lambda version=version: str(library.path(version)))
+        yield _program(f"library for {version}", partial(library.path, version))
 
 
-def _program(name: str, find: object) -> Capability:
+def _program(name: str, find: Callable[[], object]) -> Capability:
     try:
-        return Capability(name, True, str(find()))  # type: ignore[operator]
+        return Capability(name, True, str(find()))
     except PgherdError as error:
         return Capability(name, False, error.message, error.hint)
 

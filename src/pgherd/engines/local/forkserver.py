@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -197,7 +198,7 @@ class _ForkedStart:
 
         return multiprocessing.Pipe(duplex)
 
-    def Process(self, target: object, args: tuple[object, ...]) -> object:
+    def Process(self, target: Callable[..., object], args: tuple[object, ...]) -> object:
         import multiprocessing
 
         return multiprocessing.get_context("fork").Process(
@@ -205,10 +206,10 @@ class _ForkedStart:
         )
 
 
-def _start_postmaster(start: Start, target: object, *args: object) -> None:
+def _start_postmaster(start: Start, target: Callable[..., object], *args: object) -> None:
     _redirect(start.postgresql_log)
     _forget_server(start)
-    target(*args)  # type: ignore[operator]
+    target(*args)
 
 
 def _forget_server(start: Start) -> None:

@@ -53,7 +53,7 @@ def require_possible(layout: Layout, owner: Owner, database: Database) -> None:
     library.path(version)
 
 
-def ensure_room(layout: Layout, instances: int) -> None:
+def require_room(layout: Layout, instances: int) -> None:
     """There is room for so many new instances; NeedsHuman where there plainly is none."""
     free = shutil.disk_usage(layout.root).free
     wanted = instances * doctor.ROOM_FOR_INSTANCE

@@ -1,4 +1,4 @@
-"""Patroni's configuration, and its REST API.
+"""Patroni's configuration, and where its keys lie in etcd.
 
 The timings are Patroni's own defaults, for an idle fleet costs little that way: what must be
 fast does not wait for them. The agent sees a primary die, fences it and deletes its leader key,

@@ -87,7 +87,7 @@ class Clients:
         place.key.unlink(missing_ok=True)
 
     def forget(self) -> None:
-        """All of them."""
+        """No certificate and no key is left, nor the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def infos(self) -> Iterator[CertificateInfo]:

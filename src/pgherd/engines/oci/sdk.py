@@ -134,7 +134,7 @@ class Cloud:
                 return found
 
     def _answer(self, request: _Request) -> Answer:
-        """Blocks."""
+        """Ask, and wait for the answer: to be called in a thread."""
         try:
             response = self._response(request)
         except PgherdError:

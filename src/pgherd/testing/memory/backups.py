@@ -29,7 +29,7 @@ class MemoryBackups:
             return BackupHistory(tuple(reversed(stored.backups)), (window,))
 
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
-        """One more."""
+        """One more backup of it, complete at once."""
         async with call(self._world, "back_up", id):
             stored = stored_database(self._world, id)
             name = f"{id.service}-{len(stored.backups) + 1}"
