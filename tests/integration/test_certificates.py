@@ -317,7 +317,7 @@ def test_authorities_follow_one_another_under_load(
         assert [c.public_key() for c in found.former] == [old.public_key()]
         # Former ones end; that programs are told of it, nobody notices either.
         let_former_end(running)
-        with newcomers(running.through_pooler(AUTH) | {"sslrootcert": later["sslrootcert"]}):
+        with newcomers(copied(running.through_pooler(AUTH), tmp_path / "last")):
             assert renewed(running, "production") > 0
         cursor = open_transaction.execute("SELECT pg_backend_pid(), now()")
         assert cursor.fetchone() == row
