@@ -259,15 +259,25 @@ class Acting:
             raise TryLater(f"{name} cannot start: {taken}")
         log.warning("%s: %s does not come back by itself: copied again", cluster.id, name)
         await self._supervisor.keep_out(cluster.patroni_program(name))
-        cluster.servers.forget(number)
-        await cluster.servers.end_all(number)
-        kept = cluster.layout.kept_by(cluster.id, number)
-        primary = cluster.layout.data(cluster.id, cluster.primary.number)
         try:
+            # Its Patroni is gone, so what etcd says of it stays true.
+            leader = await self._leader()
+            if leader in (None, name) or leader != cluster.seen.serving:
+                raise TryLater(f"{name} may be about to lead")
+            cluster.servers.forget(number)
+            await cluster.servers.end_all(number)
+            kept = cluster.layout.kept_by(cluster.id, number)
+            primary = cluster.layout.data(cluster.id, cluster.instance(leader).number)
             await asyncio.to_thread(whole.put_aside, kept, primary)
         finally:
             self._supervisor.hasten(cluster.patroni_program(name))
         cluster.seen = cluster.seen.taken_away(name, asyncio.get_running_loop().time())
+
+    async def _leader(self) -> str | None:
+        """Who holds the leader key by now, which news may be late to tell."""
+        key = self._cluster.keys.leader_key
+        _, found = await self._etcd.range(key)
+        return next((one.value for one in found if one.key == key), None)
 
     async def _restart_pooler(self, process: Identity) -> None:
         cluster = self._cluster
