@@ -75,7 +75,7 @@ class ObservedDatabase:
     for a restart. `settings` are what else is applied, as the engine's `Settings` name it; what is
     unknown is left out. `resize_ends_connections`: another size restarts it without a switchover.
     `answered_at` is when somebody who came the way of its clients was last answered, None where
-    nobody was, or tries.
+    nobody was, or tries; two that differ in it alone are equal.
     """
 
     id: DatabaseId
@@ -89,7 +89,7 @@ class ObservedDatabase:
     detail: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     resize_ends_connections: bool = False
-    answered_at: datetime | None = None
+    answered_at: datetime | None = field(default=None, compare=False)
 
     @property
     def primary(self) -> ObservedInstance | None:
