@@ -151,17 +151,33 @@ class Place:
 
     def keeper(self) -> int:
         """Who watches over the agent, and does nothing else."""
-        (one,) = (p for p in self.agents() if p not in (self.agent(), self.forkserver()))
+        (one,) = set(self._all_agents()) - {self.agent(), self.forkserver()}
         return one
 
     def forkserver(self) -> int:
         """Who starts programs for the agent."""
         (one,) = (
             pid
-            for pid in self.agents()
+            for pid in self._all_agents()
             if b"pgherd.engines.local.forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
         )
         return one
+
+    def _all_agents(self) -> list[int]:
+        """All three, once nobody of an earlier one is left."""
+        eventually(lambda: len(self.agents()) == 3, 15)
+        return self.agents()
+
+    def end_agents(self) -> None:
+        """None runs any more, nor one that another has just begun."""
+        quiet_looks = 0
+        while quiet_looks < 10:
+            found = self.agents()
+            quiet_looks = 0 if found else quiet_looks + 1
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.03)
 
     def processes(self) -> dict[int, Path]:
         """Those that work below the state folder, each with its working directory."""

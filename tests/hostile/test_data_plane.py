@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,9 +79,7 @@ def plant(path: Path, target: Path) -> None:
 
 def replace_agent(place: Place) -> None:
     """The next command that changes something starts another agent."""
-    for pid in place.agents():
-        os.kill(pid, signal.SIGKILL)
-    time.sleep(0.3)
+    place.end_agents()
 
 
 def root_owns_nothing(place: Place) -> None:
@@ -245,7 +241,8 @@ def test_what_an_agent_says_leads_root_nowhere(place: Place) -> None:
     status = door.FleetStatus({"lab": True}, {"lab/order": lie}, ())
     told = rpc.Reply(result=msgspec.Raw(msgspec.json.encode(status)))
     agent = place.root / "run/agent.sock"
-    agent.rename(agent.with_suffix(".away"))
+    place.end_agents()  # one that lives would listen again
+    agent.unlink()
     unreadable = ["[]", "{", '{"error": {"kind": "x"}}', "9" * 5000]
     for line in (msgspec.json.encode(told).decode(), *unreadable):
         with subprocess.Popen(
@@ -264,7 +261,7 @@ def test_what_an_agent_says_leads_root_nowhere(place: Place) -> None:
             assert "\x1b]" not in place.outcome("status")[1]
             liar.kill()
         agent.unlink()
-    agent.with_suffix(".away").rename(agent)
+    place.up()
 
 
 @pytest.mark.makes(
