@@ -17,6 +17,9 @@ from pgherd.fleet.desired import DatabaseId
 PATRONI_STOP_SECONDS = 120.0
 """A primary writes a last checkpoint and waits for its replicas before it ends."""
 
+PATRONI_FROZEN_LOOKS = 5
+"""Nobody waits for one that stands still: its server goes on, and its lease lasts for 30 s."""
+
 
 def etcd_name(environment: str) -> str:
     """What the program of an environment's etcd is called."""
@@ -83,4 +86,5 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Program]
                 sockets=str(layout.socket_folder(id, instance.number)),
             ),
             stop_seconds=PATRONI_STOP_SECONDS,
+            frozen_looks=PATRONI_FROZEN_LOOKS,
         )

@@ -26,7 +26,6 @@ LONGEST_PAUSE = 10.0
 STEADY_SECONDS = 30.0
 """A program that ran this long is started again without a pause."""
 FROZEN_LOOKS = 3
-"""A program that is seen stopped this many times in a row is killed and started again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,8 @@ class Program:
     start: Start
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 60.0
+    frozen_looks: int = FROZEN_LOOKS
+    """When it is seen stopped this many times in a row, a second apart, it is killed."""
 
 
 @dataclass(slots=True)
@@ -166,7 +167,7 @@ class Supervisor:
         for name, run in self._runs.items():
             is_frozen = run.process is not None and processes.is_stopped(run.process.pid)
             run.stopped_looks = run.stopped_looks + 1 if is_frozen else 0
-            if run.stopped_looks >= FROZEN_LOOKS:
+            if run.stopped_looks >= run.program.frozen_looks:
                 log.warning("%s is frozen: killed, to be started again", name)
                 self.kill(name)
 
