@@ -92,6 +92,6 @@ class TestReach(OnThisMachine, ReachPromises):
     pass
 
 
-def test_it_has_no_other_ability_yet(tmp_path: Path) -> None:
-    engine = _engine(tmp_path)
+def test_it_has_no_other_ability_yet() -> None:
+    engine = _engine(Path("/tmp/nothing"))
     assert (engine.backups, engine.meter, engine.settings) == (None, None, None)

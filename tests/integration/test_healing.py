@@ -212,6 +212,11 @@ def test_run_is_emptied_while_all_runs(tiny: Place) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     eventually((tiny.root / "run/agent.sock").exists, 5)
     assert tiny.agent() == agent
+    sockets = [
+        *(f"run/lab.{name}/.s.PGSQL.6432" for name in ("auth.p", "order.p")),
+        *(f"run/lab.{name}/.s.PGSQL.5432" for name in ("auth.1", "auth.2", "order.1")),
+    ]
+    eventually(lambda: all((tiny.root / socket).exists() for socket in sockets), 40)
     eventually(lambda: is_well(tiny) and answers(tiny, "auth"), 60)
     with tiny.superuser("auth") as operator:
         assert operator.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)

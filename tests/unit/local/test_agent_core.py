@@ -566,6 +566,8 @@ def test_conditions_follow_from_one_another() -> None:
     assert not is_so(replace(seen, running=frozenset({FIRST, SECOND})), Condition.COMPLETE)
     assert is_so(replace(seen, running=frozenset()), Condition.LED)
     assert not is_so(replace(seen, writable=None), Condition.LED)
+    assert is_so(replace(seen, synchronous=frozenset()), Condition.ASYNCHRONOUS)
+    assert not is_so(seen, Condition.ASYNCHRONOUS)
 
 
 def test_another_server_of_the_primary_is_not_known_to_take_writes() -> None:

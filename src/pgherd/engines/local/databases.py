@@ -70,8 +70,9 @@ class Databases:
         """Patroni's synchronous mode is on, or off."""
         manifest = self._place.database(database.id, database)
         await self._reconfigure(replace(manifest, durability=str(durability)))
-        if durability is Durability.SYNCHRONOUS:
-            await self._await(database.id, Condition.DURABLE, DURABLE_SECONDS)
+        is_synchronous = durability is Durability.SYNCHRONOUS
+        condition = Condition.DURABLE if is_synchronous else Condition.ASYNCHRONOUS
+        await self._await(database.id, condition, DURABLE_SECONDS)
 
     async def ensure_restarted(self, id: DatabaseId, instance: str) -> None:
         """PostgreSQL of one instance was restarted, if its settings waited for it."""

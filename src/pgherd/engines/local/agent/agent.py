@@ -280,8 +280,10 @@ def _require_instance(cluster: Cluster, name: str) -> None:
 
 async def _is_so(cluster: Cluster, condition: Condition) -> bool:
     """Whether it is, once its primary has been asked; it is woken where that may help."""
-    if condition is Condition.LED:
-        return True
+    if condition in (Condition.LED, Condition.ASYNCHRONOUS):
+        if not is_so(cluster.seen, condition):
+            cluster.wake_primary()
+        return is_so(cluster.seen, condition)
     if not cluster.seen.replicas <= cluster.seen.running:
         return False
     try:

@@ -361,7 +361,7 @@ class Seen:
 
 
 class Condition(StrEnum):
-    """How a database is, for those who wait for it. Each is more than the one before."""
+    """How a database is, for those who wait for it."""
 
     LED = "led"
     """Clients reach a primary that takes writes."""
@@ -369,6 +369,8 @@ class Condition(StrEnum):
     """And all replicas stream."""
     DURABLE = "durable"
     """And all of them count for synchronous commits."""
+    ASYNCHRONOUS = "asynchronous"
+    """Clients reach a primary, and no commit waits for a replica."""
 
 
 def is_so(seen: Seen, condition: Condition) -> bool:
@@ -377,6 +379,8 @@ def is_so(seen: Seen, condition: Condition) -> bool:
         return False
     if condition is Condition.LED:
         return True
+    if condition is Condition.ASYNCHRONOUS:
+        return not seen.synchronous
     if not seen.replicas <= seen.running & seen.streaming:
         return False
     return condition is Condition.COMPLETE or seen.replicas <= seen.synchronous
