@@ -7,6 +7,14 @@ from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
 from pgherd.files import Owner
 
+
+class LongLayout(Layout):
+    """One whose root may be long, as pytest's folders are: no socket is opened in it."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
 LAYOUT = Layout(Path("/var/lib/pgherd/fleets/ecommerce"))
 NOBODY = Owner(0, 0, "root")
 """Whom files are never handed over to."""

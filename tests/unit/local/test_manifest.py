@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_fleet import ALONE, AUTH, NOBODY, PRODUCTION
+from local_fleet import ALONE, AUTH, NOBODY, PRODUCTION, LongLayout
 
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
@@ -22,13 +22,6 @@ from pgherd.engines.local.manifest import (
 )
 from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import DatabaseId
-
-
-class LongLayout(Layout):
-    """One whose root may be long, as pytest's folders are: no socket is opened in it."""
-
-    def __post_init__(self) -> None:
-        pass
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_fleet import AUTH, PRODUCTION
+from local_fleet import AUTH, PRODUCTION, LongLayout
 
 from pgherd.engines.local import placement, pooler, rendering
 from pgherd.engines.local.layout import Layout
@@ -14,13 +14,6 @@ from pgherd.errors import NeedsHuman
 from pgherd.files import Owner
 
 ME = Owner(os.geteuid(), os.getegid(), "me")
-
-
-class LongLayout(Layout):
-    """One whose root may be long, as pytest's folders are: no socket is opened in it."""
-
-    def __post_init__(self) -> None:
-        pass
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ there are, none does asyncio and TLS client certificates both.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import ssl
@@ -134,21 +133,6 @@ def operator_tls(layout: Layout, environment: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(place.folder / "control-authority.crt"))
     context.load_cert_chain(place.certificate, place.key)
     return context
-
-
-async def wait_until_ready(layout: Layout, manifest: EnvironmentManifest, seconds: float) -> None:
-    """etcd answers; TryLater when it does not within `seconds`."""
-    async with EtcdClient.of(layout, manifest) as client:
-        deadline = asyncio.get_running_loop().time() + seconds
-        while True:
-            try:
-                await client.range("/pgherd-ready")
-            except TryLater:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                await asyncio.sleep(0.05)
-            else:
-                return
 
 
 def _prefix(prefix: str) -> dict[str, str]:
