@@ -85,8 +85,12 @@ class Place:
         return output
 
     def outcome(self, *arguments: str) -> tuple[int, str]:
-        process = self.start(*arguments)
-        output, _ = process.communicate(timeout=180)
+        with self.start(*arguments) as process:
+            try:
+                output, _ = process.communicate(timeout=180)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise AssertionError(f"no end after 180 s:\n{process.communicate()[0]}") from error
         return process.returncode, output
 
     def up(self) -> str:

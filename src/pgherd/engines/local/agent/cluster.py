@@ -320,5 +320,5 @@ class Cluster:
     async def close(self) -> None:
         """Let go of it; what runs, runs on."""
         self.servers.forget_all()
-        await self.looks.end_session()
+        await self.looks.close()
         await self.probe.close()

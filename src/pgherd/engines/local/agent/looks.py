@@ -33,35 +33,24 @@ class Looks:
         self._layout = layout
         self._reader: int | None = None
         """The OID of the read-only role."""
-        self._opening = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        """Who has it may use the session."""
         self._session: sessions.Connection | None = None
         self._session_with: InstanceManifest | None = None
 
     async def until_writable(self, instance: InstanceManifest) -> bool:
         """Wait until it takes writes; whether its cluster was made to its end by us.
 
-        Asks again and again, until this task is cancelled.
+        Asks again and again, until this task is cancelled, in a session of its own: the one that
+        is kept may hang in a server that nobody has found dead yet.
         """
         while True:
-            try:
-                session = await self._superuser(instance)
-                while True:
-                    cursor = await session.execute(
-                        "SELECT pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM"
-                        " pg_catalog.pg_database WHERE datname = 'postgres'"
-                        " AND pg_catalog.shobj_description(oid, 'pg_database') = %s)",
-                        (postgres.COMPLETE,),
-                    )
-                    in_recovery, is_complete = await cursor.fetchone() or (True, False)
-                    if not in_recovery:
-                        return bool(is_complete)
-                    await asyncio.sleep(0.01)
-            except psycopg.Error:
-                await self.end_session()
-                await asyncio.sleep(0.02)
-            except asyncio.CancelledError:
-                await self.end_session()  # it may have been in the middle of a question
-                raise
+            with suppress(psycopg.Error, TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    session = await sessions.superuser(self._layout, self.manifest, instance)
+                    async with session:
+                        return await _until_writable(session)
+            await asyncio.sleep(0.02)
 
     async def replication(self, leader: InstanceManifest) -> dict[str, Replication]:
         """Which replicas receive WAL from it and how far they are. Mends its reader on the way."""
@@ -127,50 +116,67 @@ class Looks:
     async def until_settled(self, leader: InstanceManifest) -> None:
         """Wait until the transactions have ended that the service's sessions have open now."""
         before: set[tuple[int, datetime]] | None = None
-        try:
-            while before != set():
-                session = await self._superuser(leader)
+        while before != set():
+            async with self._look(leader) as session:
                 cursor = await session.execute(
                     "SELECT pid, xact_start FROM pg_catalog.pg_stat_activity"
                     " WHERE usename = %s AND xact_start IS NOT NULL",
                     (self.manifest.service,),
                 )
                 now = set(await cursor.fetchall())
-                before = now if before is None else before & now
-                await asyncio.sleep(0.01)
-        except asyncio.CancelledError:
-            await self.end_session()  # it may have been in the middle of a question
-            raise
+            before = now if before is None else before & now
+            await asyncio.sleep(0.01)
 
     @asynccontextmanager
     async def _look(self, instance: InstanceManifest) -> AsyncIterator[sessions.Connection]:
-        """The session, for a look.
+        """The session, for one look at a time: nobody closes it under another one.
 
         One that has only waited for a lock is kept: a reader may have locked what a login needs.
         """
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                yield await self._superuser(instance)
+            async with asyncio.timeout(LOOK_SECONDS), self._turn:
+                try:
+                    yield await self._superuser(instance)
+                except psycopg.errors.LockNotAvailable:
+                    raise
+                except BaseException:
+                    await self._end_session()  # it may be in the middle of a question
+                    raise
         except (psycopg.Error, TimeoutError) as error:
-            if not isinstance(error, psycopg.errors.LockNotAvailable):
-                await self.end_session()
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
 
     async def _superuser(self, instance: InstanceManifest) -> sessions.Connection:
         """The session, opened when it is first needed, and for each instance."""
-        async with self._opening:
-            is_another = self._session_with != instance
-            if is_another or self._session is None or self._session.closed:
-                await self.end_session()
-                self._session = await sessions.superuser(self._layout, self.manifest, instance)
-                self._session_with = instance
-            return self._session
+        is_another = self._session_with != instance
+        if is_another or self._session is None or self._session.closed:
+            await self._end_session()
+            self._session = await sessions.superuser(self._layout, self.manifest, instance)
+            self._session_with = instance
+        return self._session
 
-    async def end_session(self) -> None:
-        """Let go of the server; the next look opens another session."""
+    async def close(self) -> None:
+        """Let go of the server, once who looks has looked."""
+        async with self._turn:
+            await self._end_session()
+
+    async def _end_session(self) -> None:
         session, self._session = self._session, None
         if session:
             await session.close()
+
+
+async def _until_writable(session: sessions.Connection) -> bool:
+    while True:
+        cursor = await session.execute(
+            "SELECT pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM"
+            " pg_catalog.pg_database WHERE datname = 'postgres'"
+            " AND pg_catalog.shobj_description(oid, 'pg_database') = %s)",
+            (postgres.COMPLETE,),
+        )
+        in_recovery, is_complete = await cursor.fetchone() or (True, False)
+        if not in_recovery:
+            return bool(is_complete)
+        await asyncio.sleep(0.01)
 
 
 async def _schema_revision(connection: sessions.Connection) -> str | None:
