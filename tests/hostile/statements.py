@@ -35,8 +35,8 @@ STATEMENTS: dict[str, str] = {
     # preload.py
     "SELECT pg_catalog.pg_read_binary_file(%s, %s, %s, true)": REWIND,
     # serving.py
-    "SELECT pg_catalog.current_setting(%s, true), EXISTS (SELECT FROM pg_catalog.pg_settings"
-    " WHERE pending_restart)": SUPERUSER,
+    "SELECT pg_catalog.current_setting(%s, true), ARRAY(SELECT name::pg_catalog.text"
+    " FROM pg_catalog.pg_settings WHERE pending_restart)": SUPERUSER,
     # reader.py
     "SELECT a.oid, a.rolpassword IS NOT NULL, a.rolconnlimit, d.datname,"
     " pg_catalog.left(s.setconfig::pg_catalog.text, 1000) FROM pg_catalog.pg_authid a LEFT JOIN"

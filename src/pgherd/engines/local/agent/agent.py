@@ -266,7 +266,7 @@ class Agent:
         """Have Patroni restart PostgreSQL, and wait until it has read everything."""
         cluster = self.databases.cluster(asked.database)
         _require_instance(cluster, asked.instance)
-        if cluster.keys.member(asked.instance).get("pending_restart"):
+        if cluster.keys.waiting(asked.instance):
             body = {"restart_pending": True}
             await cluster.patronis.ask(asked.instance, "POST", "restart", body)
             await serving.until_settled(cluster, SETTLE_SECONDS)
@@ -305,7 +305,7 @@ def _status(cluster: Cluster) -> door.DatabaseStatus:
         instances[name] = door.InstanceStatus(
             has_process=instance.patroni is not None,
             has_failed="failed" in str(said.get("state", "")),
-            waits_for_restart=bool(said.get("pending_restart")),
+            waits_for_restart=bool(cluster.keys.waiting(name)),
             replication=replication.state if replication else None,
             lag_bytes=replication.lag_bytes if replication else None,
         )

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pgherd.engines.local import patroni
 from pgherd.engines.local.agent.seen import Leader
 from pgherd.engines.local.etcd_client import KeyValue
+
+NOT_LESS_THAN_PRIMARY = frozenset(
+    [
+        "max_connections",
+        "max_locks_per_transaction",
+        "max_prepared_transactions",
+        "max_wal_senders",
+        "max_worker_processes",
+    ]
+)
+"""What a standby needs at least as much of as its primary (PostgreSQL: "Hot Standby")."""
 
 
 class Keys:
@@ -74,6 +85,24 @@ class Keys:
         """What an instance says of itself; empty where it says nothing."""
         return self._content(f"members/{name}")
 
+    def waiting(self, name: str) -> frozenset[str]:
+        """The settings of an instance that wait for its restart."""
+        return frozenset(n for n, (old, new) in self._waiting(name) if not _is_lowered(n, old, new))
+
+    def lowered(self, name: str) -> frozenset[str]:
+        """Those that a primary which is restarted one day takes over, and its replicas then.
+
+        Patroni counts them too. A replica's restart changes nothing, as long as its primary has
+        more, and more than is needed does no harm.
+        """
+        return frozenset(n for n, (old, new) in self._waiting(name) if _is_lowered(n, old, new))
+
+    def _waiting(self, name: str) -> Iterator[tuple[str, tuple[object, object]]]:
+        reasons = self.member(name).get("pending_restart_reason")
+        for setting, change in reasons.items() if isinstance(reasons, dict) else ():
+            if isinstance(change, dict):
+                yield setting.lower(), (change.get("old_value"), change.get("new_value"))
+
     def _content(self, name: str) -> Mapping[str, object]:
         key = self._keys.get(name)
         try:
@@ -81,3 +110,13 @@ class Keys:
         except ValueError:
             return {}
         return content if isinstance(content, dict) else {}
+
+
+def _is_lowered(setting: str, old: object, new: object) -> bool:
+    """Whether less is wanted of what replicas need as much of as their primary."""
+    if setting not in NOT_LESS_THAN_PRIMARY:
+        return False
+    try:
+        return int(str(new)) < int(str(old))
+    except ValueError:
+        return False

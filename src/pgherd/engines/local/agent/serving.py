@@ -77,17 +77,15 @@ async def _has_read(cluster: Cluster, instance: InstanceManifest, mark: str) -> 
         connection = await sessions.superuser(cluster.layout, cluster.manifest, instance)
         async with connection:
             cursor = await connection.execute(
-                "SELECT pg_catalog.current_setting(%s, true),"
-                " EXISTS (SELECT FROM pg_catalog.pg_settings WHERE pending_restart)",
+                "SELECT pg_catalog.current_setting(%s, true), ARRAY(SELECT name::pg_catalog.text"
+                " FROM pg_catalog.pg_settings WHERE pending_restart)",
                 (patroni.MARK,),
             )
-            row = await cursor.fetchone()
+            known_mark, waiting = await cursor.fetchone() or (None, [])
     except psycopg.Error:
         return False
-    said = cluster.keys.member(cluster.manifest.instance_name(instance.number)).get(
-        "pending_restart"
-    )
-    return row == (mark, bool(said))
+    name, keys = cluster.manifest.instance_name(instance.number), cluster.keys
+    return known_mark == mark and set(waiting) - keys.lowered(name) == keys.waiting(name)
 
 
 def _mark(cluster: Cluster, instance: InstanceManifest) -> str:
