@@ -41,6 +41,7 @@ class Databases:
             require_room(place.layout, 1)
             require_possible(place.layout, place.owner, database)
             manifest = place.placement.database(database)
+        manifest = place.placement.limited(manifest, database)
         await self._make_so(replace(manifest, running=True))
 
     async def ensure_replicas(self, database: Database, count: int) -> None:
@@ -60,11 +61,9 @@ class Databases:
         manifest = replace(
             self._place.database(database.id, database),
             ocpus=ocpus,
-            max_ocpus=max(ocpus, database.ocpus.max),
             memory_bytes=ocpus * LOCAL.of(database.environment).memory_per_ocpu_bytes,
-            storage_bytes=self._place.placement.storage(database),
         )
-        await self._reconfigure(manifest)
+        await self._reconfigure(self._place.placement.limited(manifest, database))
 
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
         """Patroni's synchronous mode is on, or off."""

@@ -99,10 +99,13 @@ class Placement:
         instance = InstanceManifest(number, domain, self._address(f"{manifest.id}/{number}"))
         return replace(manifest, instances=(*manifest.instances, instance))
 
-    def storage(self, database: Database | None) -> int:
-        """What an instance may use of the disk: what the fleet file gives it, if it has that."""
-        disk = shutil.disk_usage(self._layout.root).total
-        return min(database.storage.initial_bytes if database else STORAGE_BYTES, disk)
+    def limited(self, manifest: DatabaseManifest, database: Database) -> DatabaseManifest:
+        """What it may grow to is what the fleet file says, and a disk that is there."""
+        return replace(
+            manifest,
+            max_ocpus=max(manifest.ocpus, database.ocpus.max),
+            storage_bytes=self._storage(database.storage.initial_bytes),
+        )
 
     def forget(self, name: str) -> None:
         """An environment, a database or an instance has no address any more."""
@@ -112,10 +115,11 @@ class Placement:
     def _database(
         self, id: DatabaseId, version: int, database: Database | None
     ) -> DatabaseManifest:
+        """One without instances; where the fleet file says nothing of it, of the smallest size."""
         book = self._book(f"{id}/pooler")
         ocpus = database.ocpus.initial if database else 1
         memory = LOCAL.of(database.environment).memory_per_ocpu_bytes if database else 64 * 2**20
-        return DatabaseManifest(
+        manifest = DatabaseManifest(
             environment=id.environment,
             service=id.service,
             postgresql=version,
@@ -127,12 +131,16 @@ class Placement:
             pooler_address=str(book.address(f"{id}/pooler")),
             pooler_port=book.ports["pooler"],
             ocpus=ocpus,
-            max_ocpus=database.ocpus.max if database else ocpus,
+            max_ocpus=ocpus,
             memory_bytes=ocpus * memory,
-            storage_bytes=self.storage(database),
+            storage_bytes=self._storage(STORAGE_BYTES),
             durability=str(database.durability) if database else "asynchronous",
             instances=(),
         )
+        return self.limited(manifest, database) if database else manifest
+
+    def _storage(self, wanted: int) -> int:
+        return min(wanted, shutil.disk_usage(self._layout.root).total)
 
     def _address(self, name: str) -> str:
         return str(self._book(name).address(name))
