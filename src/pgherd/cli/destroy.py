@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import click
 
-from pgherd.cli.down import count_of, require_known
-from pgherd.cli.failures import Failed, ensure_complete
+from pgherd.cli.down import count_of
+from pgherd.cli.failures import Failed
 from pgherd.cli.fleet_option import command_line, fleet_option
+from pgherd.cli.incomplete import ensure_complete
 from pgherd.cli.output import ask, say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.cli.targets import require_known
 from pgherd.contract.engine import Engine
 from pgherd.control.clock import Clock
 from pgherd.control.destroy import destroy as destroy_everything

@@ -6,21 +6,19 @@ from collections.abc import Iterable, Mapping
 
 import click
 
-from pgherd.cli.failures import ensure_complete
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.incomplete import ensure_complete
 from pgherd.cli.output import say
 from pgherd.cli.progress import progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
+from pgherd.cli.targets import require_known
 from pgherd.contract.engine import Engine
-from pgherd.contract.observed import Observation
 from pgherd.control.clock import Clock
 from pgherd.control.lookout import Lookout
 from pgherd.control.outcome import Outcome
 from pgherd.control.signals import run
 from pgherd.control.stop import stop
 from pgherd.decide.actions import Action, StopDatabase
-from pgherd.decide.plan import Observations
-from pgherd.errors import InputError
 from pgherd.fleet.desired import Fleet
 from pgherd.report.words import duration, number
 
@@ -50,21 +48,6 @@ async def _down(
     require_known(fleet, await Lookout(engines).look_everywhere() if targets else {}, targets)
     with progress(clock, {}) as on_event:
         return await stop(engines, targets=targets, on_event=on_event, clock=clock)
-
-
-def require_known(fleet: Fleet, seen: Observations, targets: Iterable[str]) -> None:
-    """InputError for a name that is neither in the fleet file nor anywhere else."""
-    known = {e.name for e in fleet.environments} | {str(d.id) for d in fleet.databases}
-    for observation in seen.values():
-        if isinstance(observation, Observation):
-            known |= observation.environments | {str(id) for id in observation.databases}
-    for target in targets:
-        if target not in known:
-            raise InputError(
-                f"{target!r} is neither an environment nor a database of this fleet",
-                f"write one of {', '.join(e.name for e in fleet.environments)},"
-                " or ENVIRONMENT/SERVICE",
-            )
 
 
 def _ending(outcome: Outcome, seconds: float) -> str:

@@ -6,6 +6,7 @@ Each verb's module is imported only when it is called, so that the quick ones ar
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import sys
 import tempfile
@@ -105,6 +106,8 @@ def cli(*, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit."""
+    # A command makes much that lives to its end, and ends soon: looking for garbage is in vain.
+    gc.set_threshold(50_000)
     _settle()
     given = list(sys.argv[1:] if arguments is None else arguments)
     show_what_an_encoding_lacks()

@@ -6,8 +6,9 @@ import asyncio
 
 import click
 
-from pgherd.cli.failures import merged_refusals, print_error
+from pgherd.cli.failures import print_error
 from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.incomplete import merged_refusals
 from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pgherd.cli.down import require_known
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json, styled
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import drawn, print_table
+from pgherd.cli.targets import require_known
 from pgherd.contract.engine import Engine
 from pgherd.contract.observed import DatabaseState, InstanceState
 from pgherd.control.lookout import Lookout

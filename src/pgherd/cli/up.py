@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import click
 
-from pgherd.cli.failures import ensure_complete
 from pgherd.cli.fleet_option import command_line, fleet_option
+from pgherd.cli.incomplete import ensure_complete
 from pgherd.cli.output import say
 from pgherd.cli.progress import expected_instances, progress
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option

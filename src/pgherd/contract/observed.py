@@ -119,3 +119,7 @@ class Observation:
     databases: Mapping[DatabaseId, ObservedDatabase | Unknown] = field(default_factory=dict)
     impaired: Mapping[str, str] = field(default_factory=dict)
     stopped: frozenset[str] = frozenset()
+
+
+Observations = Mapping[str, Observation | Unknown]
+"""What each engine sees, by the engine's name; Unknown where it cannot see at all."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from pgherd.contract.engine import Engine
+from pgherd.contract.observed import Observations
 from pgherd.control.act import Actor
 from pgherd.control.clock import Clock, Patience, SystemClock
 from pgherd.control.events import OnEvent, ignore
 from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome
-from pgherd.decide.plan import Observations, Plan
+from pgherd.decide.plan import Plan
 from pgherd.decide.removal import destroy_plan
 from pgherd.decide.wish import Wishes
 from pgherd.fleet.desired import Fleet

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pgherd.contract.observed import Observations
 from pgherd.decide.actions import Action
 from pgherd.decide.database import Refusal
-from pgherd.decide.plan import Observations, Unseen
+from pgherd.decide.plan import Unseen
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from pgherd.contract.engine import Engine
+from pgherd.contract.observed import Observations
 from pgherd.control.act import Actor, Migrations
 from pgherd.control.clock import Clock, Patience, SystemClock
 from pgherd.control.events import OnEvent, ignore
@@ -13,7 +14,7 @@ from pgherd.control.lookout import Lookout
 from pgherd.control.loop import loop
 from pgherd.control.outcome import Outcome, Trouble
 from pgherd.control.wishes import wishes
-from pgherd.decide.plan import Observations, Plan, plan
+from pgherd.decide.plan import Plan, plan
 from pgherd.decide.wish import Wishes
 from pgherd.fleet.desired import DatabaseId, Fleet
 

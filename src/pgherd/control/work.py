@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pgherd.contract.engine import Engine
-from pgherd.contract.observed import Unknown
+from pgherd.contract.observed import Observations, Unknown
 from pgherd.control.act import Actor
 from pgherd.control.clock import Clock, Patience
 from pgherd.control.effort import Effort
@@ -22,7 +22,7 @@ from pgherd.control.events import Finished, OnEvent, Started
 from pgherd.control.lookout import Lookout
 from pgherd.control.slots import Slots
 from pgherd.decide.actions import Action, EnsureEnvironment, is_disruptive, summary
-from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Observations, Plan
+from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Plan
 from pgherd.errors import PgherdError, TryLater
 from pgherd.fleet.desired import DatabaseId
 

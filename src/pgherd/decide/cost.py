@@ -11,8 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
-from pgherd.contract.observed import DatabaseState, ObservedDatabase, Unknown
-from pgherd.decide.plan import Observations
+from pgherd.contract.observed import DatabaseState, Observations, ObservedDatabase, Unknown
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.prices.money import to_cents

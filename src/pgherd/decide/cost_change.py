@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from pgherd.contract.observed import Observation, Unknown
+from pgherd.contract.observed import Observation, Observations, Unknown
 from pgherd.decide.actions import (
     CreateDatabase,
     DatabaseAction,
@@ -17,7 +17,7 @@ from pgherd.decide.actions import (
     StopDatabase,
 )
 from pgherd.decide.cost import NOTHING, Size, initial_size, month_cost, seen_size
-from pgherd.decide.plan import Observations, Plan
+from pgherd.decide.plan import Plan
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.prices.table import PriceTable
 

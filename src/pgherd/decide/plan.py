@@ -9,11 +9,11 @@ for an environment that has left the fleet file.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from pgherd.contract.observed import Observation, ObservedDatabase, Unknown
+from pgherd.contract.observed import Observation, Observations, ObservedDatabase, Unknown
 from pgherd.decide.actions import (
     Action,
     CreateDatabase,
@@ -29,9 +29,6 @@ from pgherd.decide.database import Refusal, database_steps, refusal
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Environment
-
-Observations = Mapping[str, Observation | Unknown]
-"""What each engine sees, by the engine's name; Unknown where it cannot see at all."""
 
 
 @dataclass(frozen=True, slots=True)

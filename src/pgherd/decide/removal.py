@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from pgherd.contract.observed import DatabaseState, Observation, Unknown
+from pgherd.contract.observed import DatabaseState, Observation, Observations, Unknown
 from pgherd.decide.actions import DeleteDatabase, DeleteEnvironment, StopDatabase, StopEnvironment
 from pgherd.decide.database import Refusal
-from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Observations, Plan, Unseen
+from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Plan, Unseen
 from pgherd.fleet.desired import DatabaseId, Fleet
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import Field, create_model
@@ -42,6 +43,11 @@ class Grammar:
 
 def grammar(sections: Sections) -> Grammar:
     """That of a file in which these engines are known."""
+    return _grammar(tuple(sections))
+
+
+@cache
+def _grammar(sections: Sections) -> Grammar:
     profile = _profile(sections)
     defaults = {
         "engine": sections[0].engine,

@@ -32,7 +32,7 @@ from pgherd.fleet.values import (
 class Section(BaseModel):
     """A mapping of the fleet file: every key is optional, and no other key is allowed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AutoscaleProfile(Section):

@@ -6,8 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pgherd.contract.observed import DatabaseState, Observation, ObservedDatabase, Unknown
-from pgherd.decide.plan import Observations
+from pgherd.contract.observed import (
+    DatabaseState,
+    Observation,
+    Observations,
+    ObservedDatabase,
+    Unknown,
+)
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 
 ABSENT = "absent"

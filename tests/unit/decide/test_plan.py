@@ -6,6 +6,7 @@ from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
     Observation,
+    Observations,
     ObservedDatabase,
     ObservedInstance,
     Role,
@@ -19,7 +20,7 @@ from pgherd.decide.actions import (
     RepairDatabase,
     subject,
 )
-from pgherd.decide.plan import EnvironmentPlan, Observations, Plan, Unseen, plan
+from pgherd.decide.plan import EnvironmentPlan, Plan, Unseen, plan
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Durability
 from pgherd.testing.fleets import PRODUCTION, database, environment, fleet, wishes

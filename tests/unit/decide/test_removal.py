@@ -4,9 +4,15 @@ from collections.abc import Callable
 
 import pytest
 
-from pgherd.contract.observed import DatabaseState, Observation, ObservedDatabase, Unknown
+from pgherd.contract.observed import (
+    DatabaseState,
+    Observation,
+    Observations,
+    ObservedDatabase,
+    Unknown,
+)
 from pgherd.decide.actions import DeleteDatabase, DeleteEnvironment, StopDatabase, StopEnvironment
-from pgherd.decide.plan import Observations, Plan, Unseen
+from pgherd.decide.plan import Plan, Unseen
 from pgherd.decide.removal import destroy_plan, stop_plan
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.fleets import database, environment, fleet

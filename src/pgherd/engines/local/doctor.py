@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from pgherd.contract.offers import Capability
 from pgherd.engines.local import etcd, library, machine, pooler, postgres
 from pgherd.engines.local.layout import Layout, data_plane_owner
@@ -99,6 +97,8 @@ def _disk(layout: Layout) -> Capability:
 
 
 def _memory() -> Capability:
+    import psutil
+
     free = psutil.virtual_memory().available
     remedy = "60 instances need about 2.5 GB: stop other programs, or run fewer environments"
     enough = free > ENOUGH_MEMORY
