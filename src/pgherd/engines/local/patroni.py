@@ -251,7 +251,7 @@ def _parameters(
         "tcp_keepalives_idle": 10,
         "tcp_keepalives_interval": 5,
         "tcp_keepalives_count": 3,
-        "wal_retrieve_retry_interval": "200ms",
+        "wal_retrieve_retry_interval": "50ms",
         # A receiver asks for a sign of life at half of it, idle or not. An end is told at once.
         "wal_receiver_timeout": "30s",
         "wal_sender_timeout": "30s",

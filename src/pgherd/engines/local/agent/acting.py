@@ -159,6 +159,7 @@ class Acting:
             case Settle():
                 await cluster.looks.until_settled(cluster.primary)
                 cluster.seen = cluster.seen.settled()
+                log.info("%s: transactions are at rest", cluster.id)
             case Ask(target, leader):
                 await self._ask(target, leader)
             case GiveUp(message, hint):
@@ -173,6 +174,7 @@ class Acting:
         if process is None:
             return
         cluster.seen = cluster.seen.holding(asyncio.get_running_loop().time())
+        log.info("%s: clients wait", cluster.id)
         cluster.console.note_hold(process)
         try:
             await cluster.console.pause_transactions()
@@ -206,6 +208,7 @@ class Acting:
             whole.mark(kept)
         cluster.look_at(instance.number)
         cluster.seen = cluster.seen.taking_writes(leader)
+        log.info("%s: %s takes writes", cluster.id, leader.name)
 
     async def _route(self, leader: Leader, target: Target) -> None:
         cluster = self._cluster
@@ -240,6 +243,7 @@ class Acting:
         cluster.servers.forget(number)
         await cluster.servers.end_all(number)
         cluster.seen = cluster.seen.fenced(name, asyncio.get_running_loop().time())
+        log.info("%s: %s is fenced", cluster.id, name)
 
     def _has_begun_anew(self, number: int, postmaster: Identity | None) -> bool:
         """Whether a server works there that is not dead."""
