@@ -22,6 +22,7 @@ STATEMENTS: dict[str, str] = {
     "SELECT pid, xact_start FROM pg_catalog.pg_stat_activity WHERE usename = %s AND xact_start IS"
     " NOT NULL": SUPERUSER,
     "CHECKPOINT": SUPERUSER,
+    "SELECT pg_catalog.pg_switch_wal()": SUPERUSER,
     "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL": TENANT,
     "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
     " LIMIT 1": TENANT,

@@ -106,12 +106,16 @@ class Looks:
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
 
     async def checkpoint(self, leader: InstanceManifest) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, and begin a WAL segment.
+
+        A replica that follows another primary fetches its segment again from where it begins.
+        """
         connection = await sessions.superuser(
             self._layout, self.manifest, leader, seconds=CHECKPOINT_SECONDS
         )
         async with connection:
             await connection.execute("CHECKPOINT")
+            await connection.execute("SELECT pg_catalog.pg_switch_wal()")
 
     async def until_settled(self, leader: InstanceManifest) -> None:
         """Wait until the transactions have ended that the service's sessions have open now."""
