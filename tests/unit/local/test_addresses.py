@@ -106,6 +106,14 @@ def test_a_book_is_read_as_it_was_saved(tmp_path: Path) -> None:
     assert open_book(tmp_path / "addresses.json", "any") == book
 
 
+def test_a_book_from_before_a_port_was_known_gives_it_its_standard_number(tmp_path: Path) -> None:
+    path = tmp_path / "addresses.json"
+    path.write_text('{"block": 7, "ports": {"postgresql": 15432}, "hosts": {"production/auth": 3}}')
+    book = open_book(path, "")
+    assert book.ports == {**STANDARD_PORTS, "postgresql": 15432}
+    assert str(book.address("production/auth")) == "127.7.0.3"
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"block": 7}', "null", "\x00"])
 def test_a_damaged_book_needs_a_human(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "addresses.json"

@@ -58,7 +58,8 @@ def open_book(path: Path, seed: str) -> AddressBook:
     try:
         content = json.loads(path.read_text())
         hosts = {str(name): int(offset) for name, offset in content["hosts"].items()}
-        ports = {name: int(content["ports"][name]) for name in STANDARD_PORTS}
+        # One that was written before a port was known gives it its standard number.
+        ports = {n: int(content["ports"].get(n, p)) for n, p in STANDARD_PORTS.items()}
         return AddressBook(int(content["block"]), ports, hosts)
     except FileNotFoundError:
         return new_book(seed, is_free)

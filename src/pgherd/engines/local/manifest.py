@@ -25,8 +25,6 @@ from pgherd.fleet.names import read_only_role
 
 T = TypeVar("T")
 
-FORMAT = 2
-"""Of the manifests that are written. Whoever changes what is in one adds to `UPGRADES`."""
 STORAGE_BYTES = 16 * 2**30
 """What is taken for the storage of a database whose manifest does not say it."""
 ETCD_TRUST = "control-authority.crt"
@@ -45,7 +43,12 @@ UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
 )
-"""What makes a manifest of format N one of N + 1. The first ones did not say their format."""
+"""What makes a manifest of format N one of N + 1. The first ones did not say their format.
+
+Whoever changes what is in a manifest adds one.
+"""
+FORMAT = len(UPGRADES)
+"""Of the manifests that are written."""
 
 
 class DamagedManifest(NeedsHuman):

@@ -144,9 +144,8 @@ class Databases:
             cluster.want(manifest)
         wanted = _by_name(programs.of_database(self._layout, manifest))
         runs = self._supervisor.adopt(wanted) | (wanted.keys() & self._supervisor.names())
-        is_begun = bool(runs - {programs.pooler_name(id)}) and not self._tasks.is_busy(
-            ("begin", id)
-        )
+        instances = {programs.patroni_name(id, i.number) for i in manifest.instances}
+        is_begun = bool(runs & instances) and not self._tasks.is_busy(("begin", id))
         if is_begun or len(manifest.instances) == 1 or not whole.is_made(self._layout.kept(id)):
             self._supervisor.want(wanted)
         else:
@@ -186,6 +185,8 @@ class Databases:
         if leader and leader in going:
             await self._stop_instance(id, leader)
         if wanted is None:
+            left = [n for n in self._supervisor.names() if programs.database_of(n) == id]
+            await asyncio.gather(*(self._supervisor.stop(name) for name in left))
             self._tasks.end(id)
             self._tasks.end(("begin", id))
             await cluster.close()
