@@ -58,8 +58,11 @@ STATEMENTS: dict[str, str] = {
     "ALTER ROLE {} SET {} = {}": SUPERUSER,
     # migrations.py; and Alembic's own, by the same connection
     "SET LOCAL lock_timeout = {}": TENANT,
-    "SELECT pg_advisory_xact_lock({})": TENANT,
+    "SELECT pg_catalog.pg_advisory_xact_lock({})": TENANT,
     "SET LOCAL statement_timeout = {}": TENANT,
+    "SET LOCAL statement_timeout = DEFAULT": TENANT,
+    "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
+    " LIMIT 2": TENANT,
     "SELECT relkind::pg_catalog.text FROM pg_catalog.pg_class"
     " WHERE oid = pg_catalog.to_regclass('public.alembic_version')": TENANT,
     "SELECT pg_catalog.count(*) FROM (SELECT FROM public.alembic_version LIMIT 9) r": TENANT,

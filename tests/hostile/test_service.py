@@ -177,3 +177,31 @@ def test_migrations_read_no_view(running: RunningFleet, tmp_path: Path) -> None:
             AlembicMigrations().apply(database, access)
         assert time.monotonic() - began < 5
         service.execute("DROP VIEW alembic_version; DROP FUNCTION slow()")
+
+
+@pytest.mark.makes(SERVICE, "let migrations read for ever, by its search_path")
+def test_migrations_read_where_revisions_are(running: RunningFleet, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("revision = 'one'\ndown_revision = None\n")
+    database = replace(running.wanted(STAGING_AUTH), migrations=tmp_path)
+    access = running.run(running.engine.access(STAGING_AUTH, AccessRole.SERVICE))
+    with connect(running.through_pooler(STAGING_AUTH)) as service:
+        service.execute(
+            "CREATE SCHEMA first; CREATE FUNCTION first.slow() RETURNS text"
+            " RETURN pg_sleep(3600)::text;"
+            " CREATE FUNCTION first.pg_advisory_xact_lock(bigint) RETURNS text"
+            " RETURN pg_sleep(3600)::text;"
+            " CREATE VIEW first.alembic_version AS SELECT first.slow() AS version_num;"
+            " ALTER ROLE auth SET search_path = first, public, pg_catalog"
+        )
+        try:
+            began = time.monotonic()
+            AlembicMigrations().apply(database, access)
+            assert time.monotonic() - began < 5
+            assert service.execute("SELECT version_num FROM public.alembic_version").fetchall() == [
+                ("one",)
+            ]
+        finally:
+            service.execute(
+                "ALTER ROLE auth RESET search_path; DROP SCHEMA first CASCADE;"
+                " DROP TABLE IF EXISTS public.alembic_version"
+            )

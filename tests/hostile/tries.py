@@ -371,6 +371,7 @@ DONE = (
     Try(SERVICE, "say that its revision is as long as memory", "cut by the query"),
     Try(SERVICE, "let a look at its revision take for ever", "statement_timeout"),
     Try(SERVICE, "let migrations read for ever", "only a table is read"),
+    Try(SERVICE, "let migrations read for ever, by its search_path", "full names, a limit"),
     Try(READER, "enter the name that leads to the primary", POOLER_ACCESS),
     Try(READER, "keep the pooler busy for ever by a parameter without a name", "its settings"),
     Try(READER, "take all server connections", "a pool of its own"),

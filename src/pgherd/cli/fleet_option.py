@@ -49,11 +49,12 @@ def fleet_file(file: Path | None) -> Path:
     """The fleet file to read: the one that was named, else the first that is there."""
     if file is not None:
         return file
-    _require_ours(Path(DEFAULT_FILE))
     example = os.environ.get(EXAMPLE_VARIABLE)
     candidates = [Path(DEFAULT_FILE), *([Path(example)] if example else [])]
     for candidate in candidates:
         if candidate.is_file():
+            if candidate == Path(DEFAULT_FILE):
+                _require_ours(candidate)
             return candidate
     looked_for = " and ".join(f"./{c}" if c == Path(DEFAULT_FILE) else str(c) for c in candidates)
     raise InputError(
@@ -64,16 +65,13 @@ def fleet_file(file: Path | None) -> Path:
 
 def _require_ours(path: Path) -> None:
     """A fleet file names programs to run: another user's is not taken because one stands by it."""
-    for place in (path.parent, path):
-        try:
-            owner = place.stat().st_uid
-        except OSError:
-            return
-        if owner not in (0, os.geteuid()):
-            raise InputError(
-                f"./{path} is another user's, or lies in another user's folder",
-                f"name it with -f {path} if you trust it",
-            )
+    # A link is its maker's, wherever it leads.
+    owners = {path.parent.stat().st_uid, path.lstat().st_uid, path.stat().st_uid}
+    if owners - {0, os.geteuid()}:
+        raise InputError(
+            f"./{path} is another user's, or lies in another user's folder",
+            f"name it with -f {path} if you trust it",
+        )
 
 
 def command_line(*words: str, flags: Iterable[str] = ()) -> str:

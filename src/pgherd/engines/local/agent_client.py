@@ -13,6 +13,7 @@ from pgherd.files import Owner
 
 START_SECONDS = 120.0
 """An agent starts all programs of its fleet before it answers; a busy machine takes its time."""
+LEAVE_SECONDS = 30.0
 COMING_SECONDS = 20.0
 """An agent that stands still is ended and followed by another one in that time, as a rule."""
 
@@ -60,13 +61,19 @@ class AgentClient:
 
     async def stop(self) -> None:
         """No agent runs; what it started does."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LEAVE_SECONDS
         try:
             await self._ask(Leave())
-            while True:
+            while loop.time() < deadline:
                 await self._ask(Ping())
                 await asyncio.sleep(0.02)
         except TryLater:
             return
+        raise NeedsHuman(
+            f"the agent of this fleet does not leave in {LEAVE_SECONDS:.0f} s",
+            f"see {self._layout.log / 'agent.log'}, and end it",
+        )
 
     async def _ask(self, request: Request[Answer]) -> Answer:
         return await rpc.ask(self._layout.agent_socket, self._owner, request)

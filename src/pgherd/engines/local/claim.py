@@ -6,6 +6,7 @@ See `layout` for the two halves.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ class Claim:
         layout, owner = self._layout, self._owner
         require_trusted(layout.root)
         ensure_directory(layout.root, owner)
+        require_trusted(layout.root)  # it may be another user's who was quicker to make it
+        self._keep_others_out()
         for folder in layout.data_plane:
             self._ensure_given(folder)
         if owner.is_another and not lowered.may_enter(owner, layout.root):
@@ -79,6 +82,14 @@ class Claim:
                 "save the data with that version, then remove the folder and run `pgherd up`",
             )
         return claim
+
+    def _keep_others_out(self) -> None:
+        """Whoever may open the folder may hold the lock that the fleet's agents exclude with."""
+        root, owner = self._layout.root, self._owner
+        if root.stat().st_uid == os.geteuid():
+            if owner.is_another:
+                os.chown(root, -1, owner.gid)
+            root.chmod(0o750 if owner.is_another else 0o700)
 
     def _ensure_given(self, folder: Path) -> None:
         """It is the data plane's own; NeedsHuman where it is another user's."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar, get_args
+from typing import Annotated, Generic, TypeVar, get_args
+
+from msgspec import Meta
 
 from pgherd.engines.local.agent.seen import Condition
 
@@ -17,6 +19,8 @@ Answer = TypeVar("Answer")
 
 LOOK_SECONDS = 5.0
 """How long an agent may take to say what it knows."""
+MOST_SECONDS = 1e9
+"""Of anything; what a date can still be reckoned from."""
 WORK_SECONDS = 300.0
 """For an answer: a database is stopped in that time, whatever its replicas do."""
 
@@ -49,7 +53,7 @@ class InstanceStatus:
 class ClientStatus:
     """What a client of the service found `age` seconds ago; `trouble` is empty if all was well."""
 
-    age: float
+    age: Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
     trouble: str
 
 

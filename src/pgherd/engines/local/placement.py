@@ -82,7 +82,8 @@ class Placement:
             for number in sorted(left)
         )
         version = next(iter(left.values())).postgresql
-        return replace(self._database(id, version, database), instances=instances)
+        # It counts as made: where no data is left of it, that is not for `up` to begin anew.
+        return replace(self._database(id, version, database), instances=instances, made=True)
 
     def bare(self, id: DatabaseId) -> DatabaseManifest:
         """A database of which nothing is known, to be removed."""

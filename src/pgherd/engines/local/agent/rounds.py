@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
 from pgherd.engines.local import logs
 from pgherd.engines.local.agent.cluster import Cluster
@@ -36,35 +36,51 @@ async def look_around(
 ) -> None:
     """Round after round, for ever."""
     number = 0
-    looking: asyncio.Task[None] | None = None
-    while True:
-        await asyncio.sleep(SECONDS)
-        number += 1
-        supervisor.end_frozen()
-        found = list(clusters.values())
-        for cluster in found:
-            cluster.look()
-        if number % LOG_ROUNDS == 0:
-            logs.rotate(layout.log)
-        await environments.mend_all()
-        if looking is None or looking.done():
-            looking = asyncio.create_task(_ask(found, environments.watched, number))
+    asking: dict[tuple[DatabaseId, str], asyncio.Task[None]] = {}
+    try:
+        while True:
+            await asyncio.sleep(SECONDS)
+            number += 1
+            supervisor.end_frozen()
+            found = list(clusters.values())
+            for cluster in found:
+                cluster.look()
+            if number % LOG_ROUNDS == 0:
+                logs.rotate(layout.log)
+            await environments.mend_all()
+            asking = {key: task for key, task in asking.items() if not task.done()}
+            for place, cluster in enumerate(found):
+                for kind, ask in _due(cluster, number + place, environments.watched):
+                    if (cluster.id, kind) not in asking:
+                        asking[cluster.id, kind] = asyncio.create_task(_quietly(ask))
+    finally:
+        for task in asking.values():
+            task.cancel()
 
 
-async def _ask(clusters: Collection[Cluster], watched: Collection[str], number: int) -> None:
-    """Ask the servers, which may take a while: the looks above don't wait for it."""
+def _due(
+    cluster: Cluster, number: int, watched: Collection[str]
+) -> Iterator[tuple[str, Callable[[], Awaitable[object]]]]:
+    """What a server, a pooler or etcd is asked in this round.
+
+    An answer may take a while, as a tenant likes: nothing waits for it but the next question of its
+    own kind, of its own database.
+    """
     is_round = number % EXAMINE_ROUNDS == 0
-    looks = [
-        cluster.examine() if is_round or cluster.is_short else cluster.guard()
-        for cluster in clusters
-    ]
-    looks += [
-        cluster.ask_as_client()
-        for place, cluster in enumerate(clusters)
-        if (number + place) % CLIENT_ROUNDS == 0 or cluster.is_in_trouble
-    ]
-    if number % LEASE_ROUNDS == 0:
-        looks += [c.look_at_lease() for c in clusters if c.id.environment in watched]
+    if is_round or cluster.is_short:
+        yield "examine", cluster.examine
+    else:
+        yield "guard", cluster.guard
     if is_round:
-        looks += [cluster.guard_replicas() for cluster in clusters]
-    await asyncio.gather(*looks, return_exceptions=True)
+        yield "guard replicas", cluster.guard_replicas
+    if number % CLIENT_ROUNDS == 0 or cluster.is_in_trouble:
+        yield "client", cluster.ask_as_client
+    if number % LEASE_ROUNDS == 0 and cluster.id.environment in watched:
+        yield "lease", cluster.look_at_lease
+
+
+async def _quietly(ask: Callable[[], Awaitable[object]]) -> None:
+    try:
+        await ask()
+    except Exception as error:
+        log.debug("a look failed: %s", error)
