@@ -11,7 +11,6 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import psycopg
 import pytest
@@ -202,39 +201,6 @@ def test_a_damaged_replica_is_copied_again(
     eventually(lambda: not is_well(tiny), 5)
     eventually(lambda: is_well(tiny), 60)
     shutil.rmtree(tiny.kept("auth", number) / "data.damaged", ignore_errors=True)
-
-
-def test_a_replica_that_fetches_no_wal_costs_the_primary_no_more_than_its_limit(
-    tiny: Place,
-) -> None:
-    """What it misses is thrown away, and it is copied again."""
-    follower = replica(tiny)
-    postmaster = tiny.program(f"instances/lab/auth/{follower}/data")
-    receiver = next(
-        pid for pid in processes.children(postmaster) if "walreceiver" in processes.title(pid)
-    )
-
-    def status_of_slot(client: psycopg.Connection[Any]) -> str:
-        slots = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s"
-        (status,) = client.execute(slots, (f"auth_{follower}",)).fetchone() or ("",)
-        return str(status)
-
-    with tiny.superuser("auth") as client:
-        client.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '48MB'")
-        client.execute("SELECT pg_reload_conf()")
-        try:
-            with frozen(receiver):
-                for _ in range(6):
-                    client.execute(
-                        "SELECT pg_switch_wal(), pg_logical_emit_message(false, 'x', 'x')"
-                    )
-                client.execute("CHECKPOINT")
-                eventually(lambda: status_of_slot(client) == "lost", 60)
-            eventually(lambda: tiny.instances("auth") == ALL_WELL, 120)
-        finally:
-            client.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
-            client.execute("SELECT pg_reload_conf()")
-    assert answers(tiny, "auth")
 
 
 # What nobody reaches
