@@ -37,8 +37,11 @@ def service(running: RunningFleet) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def idle(running: RunningFleet) -> Iterator[tuple[float, psycopg.Connection[Any]]]:
-    """A reader's transaction that is left open, and when that began."""
-    parameters = running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY)
+    """A reader's transaction that is left open, and when that began.
+
+    Where no other test is: the agent ends all readers of a server that one of them holds up.
+    """
+    parameters = running.through_pooler(ORDER, AccessRole.READ_ONLY)
     connection = connect(parameters)
     connection.execute("BEGIN")
     connection.execute("SELECT 1")

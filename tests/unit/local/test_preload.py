@@ -62,6 +62,23 @@ def test_patroni_takes_what_the_fork_server_knows(preloaded: Preload, tmp_path: 
     assert asked(tmp_path / "postgres") == before
 
 
+# Patroni does not close what it writes the answer to.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_pg_rewind_is_asked_for_its_help_once(preloaded: Preload, tmp_path: Path) -> None:
+    from patroni.postgresql.rewind import Rewind
+
+    program(tmp_path / "pg_rewind", "help")
+    rewind = SimpleNamespace(
+        enabled=True,
+        configuration_allows_rewind=lambda _: True,
+        _postgresql=SimpleNamespace(
+            pgcommand=lambda name: str(tmp_path / name), controldata=lambda: {}
+        ),
+    )
+    assert all(Rewind.can_rewind.fget(rewind) for _ in range(3))
+    assert asked(tmp_path / "pg_rewind") == ["--help"]
+
+
 def test_patroni_reads_the_same_configuration(preloaded: Preload) -> None:
     import yaml
     from patroni import config

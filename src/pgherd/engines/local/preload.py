@@ -24,7 +24,7 @@ from pgherd.engines.local import timelines, whole
 
 log = logging.getLogger("patroni.pgherd")
 POLL_SECONDS = 0.05
-SHORT_SLEEPS: dict[float, float] = {1: 0.1, 2: 0.15}
+SHORT_SLEEPS: dict[float, float] = {1: 0.03, 2: 0.05}
 LONG_AGO = 1.0
 """A time, in seconds since 1970, that any wait has passed since."""
 
@@ -54,6 +54,7 @@ class Answers:
     """What programs say of themselves, asked once for as long as their file is the same one."""
 
     QUESTIONS = ("--version", "--describe-config")
+    """What any Patroni asks of PostgreSQL."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], bytes] = {}
@@ -122,16 +123,30 @@ def _replace(owner: Any, name: str, value: object) -> None:
 
 
 def _remember_answers(answers: Answers) -> None:
-    """Take the version and the parameters of a PostgreSQL from `answers`."""
+    """Take what programs of PostgreSQL say of themselves from `answers`.
+
+    Patroni asks pg_rewind for its help whenever another one leads, to see whether it is there.
+    """
     from patroni import postgresql, utils
+    from patroni.postgresql import rewind
 
     def check_output(command: list[str], **options: Any) -> Any:
         if command[-1] in answers.QUESTIONS:
             return answers.to(command)
         return subprocess.check_output(command, **options)
 
+    def call(command: list[str], **options: Any) -> int:
+        if command[-1] == "--help":
+            try:
+                answers.to(command)
+            except subprocess.CalledProcessError as error:
+                return error.returncode
+            return 0
+        return subprocess.call(command, **options)
+
     for module in (postgresql, utils):
         _replace(module, "subprocess", _Instead(subprocess, check_output=check_output))
+    _replace(rewind, "subprocess", _Instead(subprocess, call=call))
 
 
 def _read_configuration_quickly() -> None:
@@ -194,7 +209,8 @@ def _shorten_waits() -> None:
     """Take Patroni's fixed waits down to what they are for.
 
     It polls a starting or stopping PostgreSQL each second, gives replicas one second to catch up
-    before it checks that one has, and gives a new leader two to take the key, which takes a tenth.
+    before it checks that one has (a server that shuts down waits for that itself), and gives a new
+    leader two to take the key; who looks too early is told by etcd when it has.
     """
     import time
 
