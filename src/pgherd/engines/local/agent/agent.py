@@ -29,7 +29,7 @@ from pgherd.engines.local.agent.prognosis import Prognosis
 from pgherd.engines.local.agent.rounds import look_around
 from pgherd.engines.local.agent.seen import Condition, is_so
 from pgherd.engines.local.agent.supervisor import Supervisor
-from pgherd.engines.local.agent.tasks import Tasks
+from pgherd.engines.local.agent.tasks import Tasks, quietly
 from pgherd.engines.local.agent.watchers import Watchers, begin_keeper
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import read_databases, read_environment, read_environments
@@ -162,7 +162,7 @@ class Agent:
         clusters = list(self.clusters.values())
         looks = [cluster.read_revision() for cluster in clusters]
         looks += [c.examine() for c in clusters if len(c.manifest.instances) > 1]
-        if tasks := [asyncio.create_task(_quietly(look)) for look in looks]:
+        if tasks := [asyncio.create_task(quietly(look)) for look in looks]:
             _, late = await asyncio.wait(tasks, timeout=STATUS_SECONDS)
             for task in late:
                 task.cancel()
@@ -325,10 +325,3 @@ def _client(cluster: Cluster) -> door.ClientStatus | None:
     if found is None:
         return None
     return door.ClientStatus(asyncio.get_running_loop().time() - found.at, found.trouble)
-
-
-async def _quietly(look: Any) -> None:
-    try:
-        await look
-    except Exception as error:
-        log.debug("a look failed: %s", error)

@@ -7,17 +7,15 @@ second, or less often where it costs more.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
 from pgherd.engines.local import logs
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.supervisor import Supervisor
+from pgherd.engines.local.agent.tasks import quietly
 from pgherd.engines.local.layout import Layout
 from pgherd.fleet.desired import DatabaseId
-
-log = logging.getLogger(__name__)
 
 SECONDS = 1.0
 CLIENT_ROUNDS = 5
@@ -52,7 +50,7 @@ async def look_around(
             for place, cluster in enumerate(found):
                 for kind, ask in _due(cluster, number + place, environments.watched):
                     if (cluster.id, kind) not in asking:
-                        asking[cluster.id, kind] = asyncio.create_task(_quietly(ask))
+                        asking[cluster.id, kind] = asyncio.create_task(quietly(ask()))
     finally:
         for task in asking.values():
             task.cancel()
@@ -77,10 +75,3 @@ def _due(
         yield "client", cluster.ask_as_client
     if number % LEASE_ROUNDS == 0 and cluster.id.environment in watched:
         yield "lease", cluster.look_at_lease
-
-
-async def _quietly(ask: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await ask()
-    except Exception as error:
-        log.debug("a look failed: %s", error)

@@ -44,3 +44,11 @@ async def _steadily(work: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("a task of the agent failed: it begins again")
             await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def quietly(look: Awaitable[object]) -> None:
+    """Look once; what went wrong is seen by the next look too, if it lasts."""
+    try:
+        await look
+    except Exception as error:
+        log.debug("a look failed: %s", error)
