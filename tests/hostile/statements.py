@@ -57,13 +57,15 @@ STATEMENTS: dict[str, str] = {
     "ALTER ROLE {} RESET ALL": SUPERUSER,
     "ALTER ROLE {} SET {} = {}": SUPERUSER,
     # migrations.py; and Alembic's own, by the same connection
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED": TENANT,
     "SET LOCAL lock_timeout = {}": TENANT,
     "SELECT pg_catalog.pg_advisory_xact_lock({})": TENANT,
     "SET LOCAL statement_timeout = {}": TENANT,
     "SET LOCAL statement_timeout = DEFAULT": TENANT,
     "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
     " LIMIT 2": TENANT,
-    "SELECT relkind::pg_catalog.text FROM pg_catalog.pg_class"
-    " WHERE oid = pg_catalog.to_regclass('public.alembic_version')": TENANT,
+    "SELECT c.relkind::pg_catalog.text"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = 'public' AND c.relname = 'alembic_version'": TENANT,
     "SELECT pg_catalog.count(*) FROM (SELECT FROM public.alembic_version LIMIT 9) r": TENANT,
 }

@@ -26,7 +26,7 @@ from psycopg import sql
 from running_fleet import eventually
 
 from pgherd.contract.access import Access
-from pgherd.control.migrations import AlembicMigrations
+from pgherd.control.migrations import ADVISORY_LOCK, AlembicMigrations
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import (
     Backup,
@@ -227,6 +227,29 @@ def test_two_runs_at_once_do_the_work_once(empty: Path, tmp_path: Path) -> None:
         run.result()
     with operator(empty, "spare") as connection:
         assert connection.execute("SELECT * FROM once").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_a_run_sees_what_another_did_while_it_waited_for_the_lock(
+    empty: Path, tmp_path: Path, isolation: str
+) -> None:
+    write(tmp_path, 1, 'op.execute("CREATE TABLE once (n int)")')
+    with (
+        operator(empty, "spare") as admin,
+        psycopg.connect(host=str(empty), user="spare", dbname="spare") as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        admin.execute(f"ALTER ROLE spare SET default_transaction_isolation = '{isolation}'")
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        run = threads.submit(
+            AlembicMigrations().apply, database("spare", tmp_path), access(empty, "spare")
+        )
+        waits = "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        eventually(lambda: admin.execute(waits).fetchone() is not None, 10)
+        other.execute("CREATE TABLE once (n int)")
+        other.execute("CREATE TABLE alembic_version AS SELECT '0001'::varchar(32) AS version_num")
+        other.commit()
+        run.result()
 
 
 def test_a_broken_revision_leaves_nothing_and_names_its_file(empty: Path, tmp_path: Path) -> None:

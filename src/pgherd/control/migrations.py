@@ -151,6 +151,9 @@ class _Run:
         # The context, made outside a transaction, commits this one after the revision and its
         # line in alembic_version.
         connection.begin()
+        # Whatever the role's default is: what another run does before this one gets the lock
+        # must be seen after it.
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
         milliseconds = round(self.lock_timeout * 1000)
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
         connection.exec_driver_sql(f"SELECT pg_catalog.pg_advisory_xact_lock({ADVISORY_LOCK})")
@@ -243,19 +246,14 @@ def _heads(connection: Connection) -> tuple[str, ...]:
 
     It is the service's, and may have become something else since `_require_plain`.
     """
-    milliseconds = round(LOOK_SECONDS * 1000)
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
-    is_there = connection.exec_driver_sql(
-        "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL"
-    ).scalar_one()
     found: list[str] = []
-    if is_there:
-        rows = connection.exec_driver_sql(
-            "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
-            " LIMIT 2"
-        )
-        found = [str(revision) for (revision,) in rows]
-    connection.exec_driver_sql("SET LOCAL statement_timeout = DEFAULT")
+    with _bounded(connection):
+        if _kind(connection):
+            rows = connection.exec_driver_sql(
+                "SELECT pg_catalog.left(version_num::pg_catalog.text, 64)"
+                " FROM public.alembic_version LIMIT 2"
+            )
+            found = [str(revision) for (revision,) in rows]
     return tuple(found)
 
 
@@ -264,13 +262,8 @@ def _require_plain(connection: Connection, id: DatabaseId) -> None:
 
     A view of the service's would be asked without an end to its patience, or to its answer.
     """
-    milliseconds = round(LOOK_SECONDS * 1000)
-    with connection.begin():
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
-        kind = connection.exec_driver_sql(
-            "SELECT relkind::pg_catalog.text FROM pg_catalog.pg_class"
-            " WHERE oid = pg_catalog.to_regclass('public.alembic_version')"
-        ).scalar()
+    with connection.begin(), _bounded(connection):
+        kind = _kind(connection)
         rows = 0
         if kind == "r":
             rows = connection.exec_driver_sql(
@@ -281,6 +274,29 @@ def _require_plain(connection: Connection, id: DatabaseId) -> None:
             f"{id}: public.alembic_version is not the table with one row that migrations keep",
             "look at it as the service, with `pgherd connect`, and put it right",
         )
+
+
+def _kind(connection: Connection) -> str | None:
+    """What public.alembic_version is ("r": a table), None where nothing has this name.
+
+    A query of the catalog sees what another run has committed while this transaction waited
+    for a lock. `to_regclass` does not: it may answer from what the session remembers.
+    """
+    kind: str | None = connection.exec_driver_sql(
+        "SELECT c.relkind::pg_catalog.text"
+        " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = 'public' AND c.relname = 'alembic_version'"
+    ).scalar()
+    return kind
+
+
+@contextmanager
+def _bounded(connection: Connection) -> Iterator[None]:
+    """Statements within may take LOOK_SECONDS each."""
+    milliseconds = round(LOOK_SECONDS * 1000)
+    connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
+    yield
+    connection.exec_driver_sql("SET LOCAL statement_timeout = DEFAULT")
 
 
 def _engine(access: Access) -> Engine:
