@@ -18,7 +18,7 @@ STATEMENTS: dict[str, str] = {
     "SELECT pg_catalog.pg_is_in_recovery(), EXISTS (SELECT FROM pg_catalog.pg_database WHERE"
     " datname = 'postgres' AND pg_catalog.shobj_description(oid, 'pg_database') = %s)": SUPERUSER,
     "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(),"
-    " replay_lsn)::pg_catalog.int8 FROM pg_catalog.pg_stat_replication": SUPERUSER,
+    " replay_lsn)::pg_catalog.int8, reply_time FROM pg_catalog.pg_stat_replication": SUPERUSER,
     "SELECT pid, xact_start FROM pg_catalog.pg_stat_activity WHERE usename = %s AND xact_start IS"
     " NOT NULL": SUPERUSER,
     "CHECKPOINT": SUPERUSER,

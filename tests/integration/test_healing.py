@@ -11,6 +11,8 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -201,6 +203,48 @@ def test_a_damaged_replica_is_copied_again(
     eventually(lambda: not is_well(tiny), 5)
     eventually(lambda: is_well(tiny), 60)
     shutil.rmtree(tiny.kept("auth", number) / "data.damaged", ignore_errors=True)
+
+
+def test_a_replica_that_fetches_no_wal_costs_the_primary_no_more_than_its_limit(
+    tiny: Place,
+) -> None:
+    """What it misses is thrown away, and it is copied again.
+
+    PostgreSQL alone hangs here: the checkpoint that throws it away ends the sender first, and
+    that waits until what is frozen has read that it was ended.
+    """
+    follower = replica(tiny)
+    postmaster = tiny.program(f"instances/lab/auth/{follower}/data")
+    receiver = next(
+        pid for pid in processes.children(postmaster) if "walreceiver" in processes.title(pid)
+    )
+
+    def status_of_slot(client: psycopg.Connection[Any]) -> str:
+        slots = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s"
+        (status,) = client.execute(slots, (f"auth_{follower}",)).fetchone() or ("",)
+        return str(status)
+
+    with tiny.superuser("auth") as client, ThreadPoolExecutor(1) as threads:
+        client.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '48MB'")
+        client.execute("SELECT pg_reload_conf()")
+        try:
+            with frozen(receiver), tiny.superuser("auth") as other:
+                for _ in range(16):  # `wal_keep_size` is 128 MB
+                    client.execute(
+                        "SELECT pg_switch_wal(),"
+                        " pg_logical_emit_message(false, 'x', repeat('x', 8000000))"
+                    )
+                checkpoint = threads.submit(other.execute, "CHECKPOINT")
+                with pytest.raises(TimeoutError):
+                    checkpoint.result(3)
+                checkpoint.result(90)
+            assert status_of_slot(client) == "lost"
+            eventually(lambda: tiny.instances("auth") == ALL_WELL, 120)
+            assert status_of_slot(client) == "reserved"
+        finally:
+            client.execute("ALTER SYSTEM RESET max_slot_wal_keep_size")
+            client.execute("SELECT pg_reload_conf()")
+    assert answers(tiny, "auth")
 
 
 # What nobody reaches

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from pgherd.engines.local.agent import core
 from pgherd.engines.local.agent.moves import (
@@ -81,6 +82,8 @@ class World:
     has_pooler_socket: bool = True
     astray: set[str] = field(default_factory=set)
     """Replicas that receive no WAL, whatever happens to their server."""
+    mute: set[str] = field(default_factory=set)
+    """Replicas that are listed as streaming, and say nothing."""
     seen: Seen = field(default_factory=lambda: Seen({}))
     lives: bool = True
     writable_under: set[int] = field(default_factory=set)
@@ -239,8 +242,12 @@ class World:
         if not self.lives or leader is None or not self.truths[leader.name].writes:
             return
         streaming = {n for n, t in self.truths.items() if t.postmaster and n not in self.astray}
-        seen = {n: Replication("streaming", 0) for n in streaming if n != leader.name}
-        self.seen = self.seen.replicating(seen)
+        moment = datetime.fromtimestamp(self.now, UTC)
+        seen = {
+            n: Replication("streaming", 0, datetime.min if n in self.mute else moment)
+            for n in streaming - {leader.name}
+        }
+        self.seen = self.seen.replicating(seen, self.now)
         for name in self.names:
             self.seen = self.seen.astray(name, self.now)
 
@@ -343,7 +350,9 @@ class World:
                 self.look_at(name)
             case EndServer(name, postmaster):
                 truth = self.truths[name]
-                if truth.postmaster == postmaster and truth.stopped_at is not None:
+                is_leader = self.key is not None and self.key.name == name
+                if truth.postmaster == postmaster and not is_leader:
+                    self.mute.discard(name)
                     truth.postmaster = truth.stopped_at = None
                     truth.strays = truth.writes = False
             case CopyAgain(name):

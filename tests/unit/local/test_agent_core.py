@@ -168,6 +168,36 @@ def test_a_replica_that_stands_still_is_ended_alone() -> None:
     assert world.seen.serving == FIRST
 
 
+def test_a_replica_that_says_nothing_is_ended_alone() -> None:
+    world = made()
+    world.examine()
+    world.tick(30.0)
+    world.examine()
+    world.mute = {SECOND}
+    world.examine()
+    assert kinds(world.moves()) == []
+    world.tick(15.0)
+    assert kinds(world.moves()) == []  # it was not asked
+    world.examine()
+    assert kinds(world.moves()) == []
+    world.tick(15.0)
+    world.examine()
+    postmaster = world.truths[SECOND].postmaster
+    assert postmaster
+    assert world.moves() == [EndServer(SECOND, postmaster)]
+    world.run(world.moves())
+    world.patroni(SECOND)
+    world.settle()
+    assert world.truths[SECOND].postmaster not in (None, postmaster)
+    assert world.moves() == []
+
+
+def test_one_that_has_said_nothing_yet_is_not_mute() -> None:
+    silent = Replication("streaming", 0, None)
+    seen = Seen({}).replicating({SECOND: silent}, 100.0).replicating({SECOND: silent}, 200.0)
+    assert seen.replication == {SECOND: silent}
+
+
 def test_one_that_moves_again_is_left_alone() -> None:
     world = made()
     world.freeze_server(FIRST)
@@ -663,6 +693,8 @@ EVENTS: dict[str, Callable[[World, str], None]] = {
     "kill_server": World.kill_server,
     "freeze_server": World.freeze_server,
     "kill_patroni": World.kill_patroni,
+    "mute": lambda world, name: world.mute.add(name),
+    "examine": lambda world, _: world.examine(),
     "restart_pooler": lambda world, _: world.restart_pooler(),
     "stop_server": World.stop_server,
     "patroni": World.patroni,

@@ -307,7 +307,8 @@ class Acting:
     async def _end_server(self, name: str, postmaster: Identity) -> None:
         cluster = self._cluster
         number = cluster.instance(name).number
-        if self._has_begun_anew(number, postmaster):
+        if cluster.servers.look(number) != postmaster or await self._leader() == name:
+            cluster.look_at(number)
             return
         log.warning("%s: PostgreSQL of %s is frozen: ended, to be started again", cluster.id, name)
         await cluster.servers.end_all(number)

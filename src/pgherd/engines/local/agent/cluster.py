@@ -254,8 +254,8 @@ class Cluster:
         """Ask the primary which replicas stream, and how far they are; TryLater if it is silent."""
         leader = self.seen.leader
         replication = await self.looks.replication(self.primary)
-        if self.seen.leader == leader and replication != self.seen.replication:
-            self.seen = self.seen.replicating(replication)
+        if self.seen.leader == leader:
+            self.seen = self.seen.replicating(replication, asyncio.get_running_loop().time())
             self.touch()
 
     async def guard(self) -> None:

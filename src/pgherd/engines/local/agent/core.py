@@ -61,6 +61,8 @@ ASTRAY_SECONDS = 60.0
 given to come back by itself, from when it was last seen to get on."""
 COPIED_SECONDS = 600.0
 """A replica that was copied again is not copied once more before."""
+MUTE_SECONDS = 20.0
+"""A replica that has said nothing for so long is taken for frozen: it should each 10 s."""
 UNREACHABLE_SECONDS = 3.0
 """A server makes its Unix socket in less; a pooler that has not answered is asked again."""
 SILENT_SECONDS = 8
@@ -100,6 +102,8 @@ def _rescue(seen: Seen, now: float) -> Iterator[Move]:
                 yield Fence(name, instance.postmaster)
             else:
                 yield EndServer(name, instance.postmaster)
+        elif not leads and _is_mute(seen, name):
+            yield EndServer(name, instance.postmaster)
     leader = seen.leader
     holder = seen.instances.get(leader.name) if leader else None
     if leader and holder and holder.patroni and _is_silent(seen, holder, now):
@@ -181,6 +185,17 @@ def _is_missed(instance: Instance, now: float) -> bool:
 
 def _missed_at(instance: Instance) -> float:
     return max(instance.idle_since + MISSED_SECONDS, instance.patroni_since + YOUNG_SECONDS)
+
+
+def _is_mute(seen: Seen, name: str) -> bool:
+    """Whether the leader waits for a replica's word in vain.
+
+    PostgreSQL gives such a one up after a while, but for one case: where the replica's slot has
+    used up its limit of WAL, a checkpoint ends the sender first and waits for it, and the sender
+    waits for the replica to read that it was ended.
+    """
+    replication = seen.replication.get(name)
+    return replication is not None and replication.silent >= MUTE_SECONDS
 
 
 def _is_silent(seen: Seen, holder: Instance, now: float) -> bool:

@@ -57,12 +57,12 @@ class Looks:
         async with self._look(leader) as session:
             cursor = await session.execute(
                 "SELECT application_name, state, pg_catalog.pg_wal_lsn_diff("
-                "pg_catalog.pg_current_wal_lsn(), replay_lsn)::pg_catalog.int8"
+                "pg_catalog.pg_current_wal_lsn(), replay_lsn)::pg_catalog.int8, reply_time"
                 " FROM pg_catalog.pg_stat_replication"
             )
             rows = await cursor.fetchall()
             self._reader = await reader.mend(session, self.manifest)
-        return {name: Replication(state, lag) for name, state, lag in rows}
+        return {name: Replication(*said) for name, *said in rows}
 
     async def guard(self, leader: InstanceManifest) -> None:
         """Let no reader hold its service up, where both share this server."""

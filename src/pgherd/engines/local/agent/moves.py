@@ -72,7 +72,10 @@ class Hasten:
 
 @dataclass(frozen=True, slots=True)
 class EndServer:
-    """End a replica's server; its Patroni starts another."""
+    """End a replica's server: it, or what receives WAL in it, is frozen.
+
+    Its Patroni starts another.
+    """
 
     instance: str
     postmaster: Identity

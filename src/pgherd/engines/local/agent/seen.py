@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 from pgherd.engines.local.postgres import ClusterState
@@ -32,11 +33,21 @@ class Replication:
 
     state: str
     lag_bytes: int | None = None
+    replied: datetime | None = None
+    """When it last sent a word, by its own clock."""
+    silent: float = 0.0
+    """For how many seconds it has been seen to send none."""
 
     @property
     def streams(self) -> bool:
         """It receives WAL as it is written."""
         return self.state == "streaming"
+
+    def after(self, before: Replication | None, seconds: float) -> Replication:
+        """It, where it was so that many seconds ago."""
+        if before is None or self.replied is None or before.replied != self.replied:
+            return self
+        return replace(self, silent=before.silent + seconds)
 
     @property
     def is_fresh(self) -> bool:
@@ -136,6 +147,8 @@ class Seen:
     """Those that etcd lists as having every acknowledged commit."""
     must_be_synchronous: bool = False
     replication: Mapping[str, Replication] = field(default_factory=dict)
+    replicating_at: float = 0.0
+    """When the primary last said so."""
     writable: int | None = None
     """The leader key under which its holder was last seen to take writes."""
     is_half_made: bool = False
@@ -296,9 +309,13 @@ class Seen:
             return replace(self, writable=None)
         return self
 
-    def replicating(self, replication: Mapping[str, Replication]) -> Seen:
+    def replicating(self, replication: Mapping[str, Replication], now: float) -> Seen:
         """The leader says so of its replicas. Who streams has come back, however it did."""
-        seen = replace(self, replication=replication)
+        passed = now - self.replicating_at
+        heard = {
+            name: one.after(self.replication.get(name), passed) for name, one in replication.items()
+        }
+        seen = replace(self, replication=heard, replicating_at=now)
         for name in seen.streaming & self.instances.keys():
             seen = seen.with_instance(name, replace(seen.instances[name], copied_at=None))
         return seen
