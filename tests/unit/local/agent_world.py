@@ -33,7 +33,8 @@ from pgherd.engines.local.agent.moves import (
     Wait,
     Wake,
 )
-from pgherd.engines.local.agent.seen import Instance, Leader, Replication, Seen, Switch
+from pgherd.engines.local.agent.parts import Instance, Leader, Replication, Switch
+from pgherd.engines.local.agent.seen import Seen
 from pgherd.engines.local.postgres import ClusterState
 from pgherd.engines.local.processes import Identity
 

@@ -10,6 +10,7 @@ from agent_world import Broken, Core, World
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pgherd.engines.local.agent.condition import Condition, is_so
 from pgherd.engines.local.agent.core import HOLD_SECONDS, SETTLE_SECONDS, next_moves
 from pgherd.engines.local.agent.moves import (
     Ask,
@@ -32,16 +33,8 @@ from pgherd.engines.local.agent.moves import (
     Wait,
     Wake,
 )
-from pgherd.engines.local.agent.seen import (
-    LAG_LIMIT,
-    Condition,
-    Instance,
-    Leader,
-    Replication,
-    Seen,
-    Target,
-    is_so,
-)
+from pgherd.engines.local.agent.parts import LAG_LIMIT, Instance, Leader, Replication, Target
+from pgherd.engines.local.agent.seen import Seen
 from pgherd.engines.local.postgres import ClusterState
 from pgherd.engines.local.processes import Identity
 

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import replace
 
 from pgherd.engines.local import door
-from pgherd.engines.local.agent.seen import Condition
+from pgherd.engines.local.agent.condition import Condition
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
     read_environment,

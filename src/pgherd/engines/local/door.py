@@ -13,7 +13,7 @@ from typing import Annotated, Generic, TypeVar, get_args
 
 from msgspec import Meta
 
-from pgherd.engines.local.agent.seen import Condition
+from pgherd.engines.local.agent.condition import Condition
 
 Answer = TypeVar("Answer")
 

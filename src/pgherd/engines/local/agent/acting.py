@@ -37,8 +37,8 @@ from pgherd.engines.local.agent.moves import (
     Wait,
     Wake,
 )
+from pgherd.engines.local.agent.parts import Leader, Target
 from pgherd.engines.local.agent.room import make_room
-from pgherd.engines.local.agent.seen import Leader, Target
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.etcd_client import EtcdClient
 from pgherd.engines.local.processes import Identity

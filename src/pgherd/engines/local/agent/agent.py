@@ -21,13 +21,13 @@ from typing import Any
 from pgherd.engines.local import door, patroni, processes, programs, rpc
 from pgherd.engines.local.agent import serving
 from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.condition import Condition, is_so
 from pgherd.engines.local.agent.databases import Databases
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.forks import Forks
 from pgherd.engines.local.agent.freshness import Freshness
 from pgherd.engines.local.agent.prognosis import Prognosis
 from pgherd.engines.local.agent.rounds import look_around
-from pgherd.engines.local.agent.seen import Condition, is_so
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.agent.tasks import Tasks, quietly
 from pgherd.engines.local.agent.watchers import Watchers, begin_keeper

@@ -19,9 +19,10 @@ from pgherd.engines.local import programs
 from pgherd.engines.local.agent.console import Console
 from pgherd.engines.local.agent.keys import Keys
 from pgherd.engines.local.agent.looks import Looks
+from pgherd.engines.local.agent.parts import Instance, Switch
 from pgherd.engines.local.agent.patroni_api import Patronis
 from pgherd.engines.local.agent.probe import Probe
-from pgherd.engines.local.agent.seen import Instance, Seen, Switch
+from pgherd.engines.local.agent.seen import Seen
 from pgherd.engines.local.agent.servers import Servers
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue

@@ -35,7 +35,8 @@ from pgherd.engines.local.agent.moves import (
     Wait,
     Wake,
 )
-from pgherd.engines.local.agent.seen import Instance, Seen, Switch
+from pgherd.engines.local.agent.parts import Instance, Switch
+from pgherd.engines.local.agent.seen import Seen
 from pgherd.engines.local.postgres import ClusterState
 
 HOLD_SECONDS = 20.0

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from pgherd.engines.local import patroni
-from pgherd.engines.local.agent.seen import Leader
+from pgherd.engines.local.agent.parts import Leader
 from pgherd.engines.local.etcd_client import KeyValue
 
 NOT_LESS_THAN_PRIMARY = frozenset(

@@ -15,7 +15,7 @@ import psycopg
 
 from pgherd.engines.local import postgres, sessions
 from pgherd.engines.local.agent import reader
-from pgherd.engines.local.agent.seen import Replication
+from pgherd.engines.local.agent.parts import Replication
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
 from pgherd.errors import TryLater

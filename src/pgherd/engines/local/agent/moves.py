@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pgherd.engines.local.agent.seen import Leader, Target
+from pgherd.engines.local.agent.parts import Leader, Target
 from pgherd.engines.local.processes import Identity
 
 
