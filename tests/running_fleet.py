@@ -29,7 +29,7 @@ from pgherd.engines.local.manifest import (
     read_environment,
     read_environments,
 )
-from pgherd.engines.local.section import LocalValues
+from pgherd.engines.local.values import LocalValues
 from pgherd.errors import InputError
 from pgherd.files import Owner
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, Pooling

@@ -129,7 +129,7 @@ def require_trusted(path: Path) -> None:
         except OSError:  # whoever opens it says why
             return
         if found.st_uid not in (0, os.geteuid()):
-            raise _untrusted(path, place, f"belongs to {_name(found.st_uid)}")
+            raise _untrusted(path, place, f"belongs to {name_of_user(found.st_uid)}")
         if stat.S_ISLNK(found.st_mode):
             require_trusted(Path(os.path.realpath(place)))
         elif _may_others_change(found):
@@ -150,7 +150,8 @@ def _untrusted(path: Path, place: Path, why: str) -> InputError:
     return InputError(what, "choose a place that only you and root may change")
 
 
-def _name(uid: int) -> str:
+def name_of_user(uid: int) -> str:
+    """Its login, or its number where it has none."""
     with suppress(KeyError):
         return pwd.getpwuid(uid).pw_name
     return f"user {uid}"

@@ -43,6 +43,11 @@ def lock_path(fleet: str) -> Path:
     return state_beside(fleet, "lock")
 
 
+def applied_folder(fleet: str) -> Path:
+    """The fleet files that were applied: beside its folder, so that they outlive `destroy`."""
+    return state_beside(fleet, "applied")
+
+
 def _home() -> Path:
     try:
         return Path.home()

@@ -18,7 +18,7 @@ from clients import Client
 
 from pgherd.contract.engine import Engine
 from pgherd.contract.observed import DatabaseState, ObservedDatabase
-from pgherd.engines.local.section import LocalValues
+from pgherd.engines.local.values import LocalValues
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment
 from pgherd.testing.fleets import GIBIBYTE, database, environment
 

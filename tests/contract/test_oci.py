@@ -16,7 +16,7 @@ from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
 from pgherd.contract.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
-from pgherd.engines.oci.section import Concession, OciValues, PoolerTier
+from pgherd.engines.oci.values import Concession, OciValues, PoolerTier
 from pgherd.fleet.desired import DatabaseId, Environment
 from pgherd.testing.fleets import environment
 from pgherd.testing.oci.server import LocalOci

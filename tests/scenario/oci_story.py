@@ -19,7 +19,7 @@ from pgherd.control.stop import stop
 from pgherd.control.up import converge
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.engines.oci.routes import METADATA_KEY, read
-from pgherd.engines.oci.section import Concession, OciValues, PoolerTier
+from pgherd.engines.oci.values import Concession, OciValues, PoolerTier
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Backup, Fleet, Ocpus, Replicas
 from pgherd.testing.oci.server import LocalOci

@@ -12,7 +12,7 @@ from oci_story import QUICK, Story, insisting
 from pgherd.control.clock import SystemClock
 from pgherd.control.restore import restore, restored
 from pgherd.control.up import preview
-from pgherd.engines.oci.section import OCI
+from pgherd.engines.oci.values import OciValues
 from pgherd.fleet.desired import Fleet, Ocpus
 from pgherd.testing.fleets import database, environment, fleet
 from pgherd.testing.oci.server import LocalOci
@@ -45,7 +45,7 @@ async def up(story: Story) -> None:
 def without_pooler(found: Fleet) -> Fleet:
     """The same, with nothing stated of poolers."""
     (one,) = found.environments
-    around = one.with_values("oci", replace(OCI.of(one), pooler=None))
+    around = one.with_values("oci", replace(one.values_of(OciValues), pooler=None))
     databases = tuple(replace(d, environment=around) for d in found.databases)
     return replace(found, environments=(around,), databases=databases)
 
@@ -90,7 +90,7 @@ async def test_more_than_its_shape_has_is_refused_before_anything_is_done(
     accepting = story.fleet
     (auth,) = accepting.databases
     (around,) = accepting.environments
-    strict = around.with_values("oci", replace(OCI.of(around), accept=frozenset()))
+    strict = around.with_values("oci", replace(around.values_of(OciValues), accept=frozenset()))
     larger = replace(auth, ocpus=Ocpus(80, 100))
     story.fleet = replace(
         accepting, environments=(strict,), databases=(replace(larger, environment=strict),)

@@ -23,7 +23,7 @@ from pgherd.engines.oci.blueprint import pooler_addresses
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.engines.oci.routes import METADATA_KEY, Routes, read
 from pgherd.engines.oci.secrets import PoolerSecret, fits
-from pgherd.engines.oci.section import OCI, Concession, PoolerTier
+from pgherd.engines.oci.values import Concession, OciValues, PoolerTier
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Environment, Fleet, Replicas
 from pgherd.testing.fleets import database, environment, fleet
@@ -48,7 +48,7 @@ def with_oci(story: Story, **changes: Any) -> Fleet:
     found = story.fleet
 
     def changed(environment: Environment) -> Environment:
-        return environment.with_values("oci", replace(OCI.of(environment), **changes))
+        return environment.with_values("oci", replace(environment.values_of(OciValues), **changes))
 
     return replace(
         found,
@@ -228,7 +228,9 @@ async def test_fewer_domains_than_asked_for(
         story = Story(cloud, fleet(AUTH), tmp_path / "state")
         (refused,) = (await preview(story.fleet, {"oci": story.engine()})).plan.refused
         assert refused.message == "us-ashburn-1 has 1 availability domain, not 3"
-        accept = OCI.of(story.fleet.environments[0]).accept | {Concession.AVAILABILITY_DOMAINS}
+        accept = story.fleet.environments[0].values_of(OciValues).accept | {
+            Concession.AVAILABILITY_DOMAINS
+        }
         story.fleet = with_oci(story, accept=accept)
         await up(story)
         (system,) = cloud.systems()

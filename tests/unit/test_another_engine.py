@@ -18,7 +18,7 @@ from pgherd.cli.show import show
 from pgherd.contract.engine import Engine
 from pgherd.engines import known
 from pgherd.engines.declaration import Declaration, Document, Option
-from pgherd.engines.local.section import LOCAL
+from pgherd.engines.local.values import LocalValues
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Environment, Fleet
 from pgherd.fleet.draft import Draft
@@ -72,7 +72,6 @@ MOON = EngineSection(
     example={"crater": "tycho"},
     defaults={"racks": "2"},
     keys=MoonProfile,
-    values=MoonValues,
     resolve=lambda settings: MoonValues(**settings),
     rules=(each_instance_has_a_rack,),
 )
@@ -81,7 +80,7 @@ MOON = EngineSection(
 async def manifest(
     fleet: Fleet, environments: Sequence[Environment], options: Mapping[str, str]
 ) -> str:
-    craters = ", ".join(str(MOON.of(e).crater) for e in environments)
+    craters = ", ".join(str(e.values_of(MoonValues).crater) for e in environments)
     return f"{options['rocket']} carries {fleet.name} to {craters}\n"
 
 
@@ -100,6 +99,7 @@ def opened(fleet: str, environments: Sequence[Environment], folder: Path) -> Eng
 DECLARATION = Declaration(
     "moon",
     lambda: MOON,
+    lambda: MoonValues,
     opened,
     documents=(
         Document(
@@ -147,9 +147,9 @@ def of_production(fleet: Fleet) -> Database:
 
 def test_its_values_are_read_from_its_section() -> None:
     fleet = read()
-    assert MOON.of(fleet.environment("production")) == MoonValues("tycho", 2)
-    assert MOON.of(fleet.environment("development")) == MoonValues(None, 2)
-    assert LOCAL.of(fleet.environment("production")).core_per_ocpu == 0.1
+    assert fleet.environment("production").values_of(MoonValues) == MoonValues("tycho", 2)
+    assert fleet.environment("development").values_of(MoonValues) == MoonValues(None, 2)
+    assert fleet.environment("production").values_of(LocalValues).core_per_ocpu == 0.1
 
 
 def test_an_environment_that_names_no_engine_is_on_the_first() -> None:
@@ -158,8 +158,8 @@ def test_an_environment_that_names_no_engine_is_on_the_first() -> None:
 
 def test_values_that_an_environment_lacks_are_a_mistake_of_ours() -> None:
     environment = read().environment("production")
-    with pytest.raises(TypeError, match="production has no values of engine moon"):
-        MOON.of(environment.with_values("moon", LOCAL.of(environment)))
+    with pytest.raises(TypeError, match="production has no MoonValues"):
+        environment.with_values("moon", environment.values_of(LocalValues)).values_of(MoonValues)
 
 
 @pytest.mark.parametrize(

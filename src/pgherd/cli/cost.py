@@ -28,12 +28,13 @@ from pgherd.report.words import few
 def _poolers(fleet: Fleet) -> Mapping[str, Poolers]:
     """The machines in front of databases, where pgherd makes any."""
     from pgherd.engines.oci.blueprint import POOLER_GIB, POOLER_OCPUS, pooler_addresses
-    from pgherd.engines.oci.section import OCI, PoolerTier
+    from pgherd.engines.oci.section import OCI
+    from pgherd.engines.oci.values import OciValues, PoolerTier
 
     return {
         e.name: Poolers(len(pooler_addresses(e)), POOLER_OCPUS, POOLER_GIB)
         for e in fleet.environments
-        if e.engine == OCI.engine and OCI.of(e).pooler is PoolerTier.CREATE
+        if e.engine == OCI.engine and e.values_of(OciValues).pooler is PoolerTier.CREATE
     }
 
 

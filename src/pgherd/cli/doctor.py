@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from pgherd.cli.failures import Failed, messages
-from pgherd.cli.fleet_option import FILE_VARIABLE, fleet_file
+from pgherd.cli.fleet_option import FILE_VARIABLE, fleet_file, read_fleet
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.contract.offers import Capability
-from pgherd.engines.known import ENGINES, sections
+from pgherd.engines.known import ENGINES
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet
 from pgherd.report.capabilities import capabilities_json, capabilities_table
@@ -72,10 +72,8 @@ def missing_errors(found: Mapping[str, Sequence[Capability]]) -> list[InputError
 
 def _fleet(file: Path | None) -> tuple[Fleet | None, PgherdError | None]:
     """The fleet, or why there is none."""
-    from pgherd.fleet.load import load
-
     try:
-        return load(fleet_file(file), sections()), None
+        return read_fleet(fleet_file(file)), None
     except PgherdError as error:
         return None, error
 

@@ -7,6 +7,7 @@ else the example's, whose place the launcher in the clone passes in PGHERD_EXAMP
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterable
 from functools import wraps
@@ -15,8 +16,11 @@ from typing import Any
 
 import click
 
+from pgherd.cli.surroundings import Surroundings
 from pgherd.engines.known import sections
 from pgherd.errors import InputError
+from pgherd.fleet.desired import Fleet
+from pgherd.fleet.file import read
 
 DEFAULT_FILE = "fleet.yaml"
 FILE_VARIABLE = "PGHERD_FILE"
@@ -37,12 +41,22 @@ def fleet_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def with_fleet(*args: Any, file: Path | None, **kwargs: Any) -> Any:
-        # Reading takes a tenth of a second to import, which `--help` need not wait for.
-        from pgherd.fleet.load import load
-
-        return command(*args, fleet=load(fleet_file(file), sections()), **kwargs)
+        return command(*args, fleet=read_fleet(fleet_file(file)), **kwargs)
 
     return with_fleet
+
+
+def read_fleet(path: Path) -> Fleet:
+    """The fleet that the file describes; what was applied last is not checked again."""
+    text = read(path)
+    surroundings = click.get_current_context().ensure_object(Surroundings)
+    name = re.search(r"^fleet: *([a-z0-9-]+) *$", text, re.MULTILINE)
+    if name and (known := surroundings.history(name[1]).remembered(text, path.absolute())):
+        return known
+    # It takes a fifth of a second to import and to check.
+    from pgherd.fleet.load import load_text
+
+    return load_text(text, path, sections())
 
 
 def fleet_file(file: Path | None) -> Path:

@@ -20,11 +20,14 @@ import click
 from pgherd.cli.engines import open_engine, open_engines
 from pgherd.cli.output import say
 from pgherd.contract.engine import Engine
+from pgherd.engines import known
+from pgherd.files import name_of_user
 from pgherd.fleet.desired import Environment, Fleet
-from pgherd.state import lock_path
+from pgherd.state import applied_folder, lock_path
 
 if TYPE_CHECKING:  # each takes a while to import
     from pgherd.control.act import Migrations
+    from pgherd.control.applied import History
     from pgherd.control.clock import Clock
 
 
@@ -52,6 +55,19 @@ def _replace_process(program: str, arguments: Sequence[str], variables: Mapping[
     os.execvpe(program, [program, *arguments], {**os.environ, **variables})  # noqa: S606 - psql
 
 
+def _read(text: str, path: Path) -> Fleet:
+    from pgherd.fleet.load import load_text
+
+    return load_text(text, path, known.sections())
+
+
+def _user() -> str:
+    """Who runs this, and who became root for it, as sudo says."""
+    user = name_of_user(os.getuid())
+    sudo = os.environ.get("SUDO_USER", "")[:64]
+    return f"{sudo} (sudo)" if sudo and sudo != user else user
+
+
 def _is_interactive() -> bool:
     return sys.stdin.isatty()
 
@@ -66,9 +82,17 @@ class Surroundings:
     clock: Callable[[], Clock] = _clock
     now: Callable[[], datetime] = _utc_now
     lock_path: Callable[[str], Path] = lock_path
+    applied_folder: Callable[[str], Path] = applied_folder
+    user: Callable[[], str] = _user
     replace_process: Callable[[str, Sequence[str], Mapping[str, str]], None] = _replace_process
 
     is_interactive: Callable[[], bool] = _is_interactive
+
+    def history(self, fleet: str) -> History:
+        """What was applied to the fleet of that name."""
+        from pgherd.control.applied import History
+
+        return History(self.applied_folder(fleet), known.values, _read)
 
     def engine_of(self, fleet: Fleet, environment: str) -> Engine:
         """The engine of an environment; InputError where the fleet file has no such one."""

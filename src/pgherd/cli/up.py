@@ -48,6 +48,7 @@ def up(
     began = clock.now()
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "up", wait=wait):
+        surroundings.history(fleet.name).record(fleet, surroundings.now(), surroundings.user())
         outcome = run(_up(surroundings, fleet, engines, yes_destroy, clock))
     say(ending(outcome, clock.now() - began))
     ensure_complete(outcome)

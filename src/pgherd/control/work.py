@@ -101,10 +101,13 @@ class Work:
         try:
             async with self._slots[engine].taken(rank):
                 effort.start()
-                for n, step in enumerate(steps):
-                    if n > 0 and is_disruptive(step):
+                has_changed = False
+                for step in steps:
+                    if has_changed and is_disruptive(step):
                         return False
                     await self._act(step, engine, effort)
+                    # An environment is ensured as long as any of its databases wants it.
+                    has_changed = has_changed or not isinstance(step, EnsureEnvironment)
             return True
         except PgherdError as error:
             failure = error

@@ -238,14 +238,23 @@ def seen_size(seen: ObservedDatabase | Unknown, storage_bytes: int) -> Size | Un
 
 def month_cost(size: Size, prices: EnginePrices, series_name: str) -> Decimal:
     """What a month of a database of this size costs in one of the engine's series."""
-    series = prices.series[series_name]
-    memory = series.memory_gb_per_ocpu * series.memory_per_gb_hour.price
-    hour = series.service_per_ocpu_hour.price + series.compute_per_ocpu_hour.price + memory
+    hour = _ocpu_hour(prices.series[series_name])
     gb_month = prices.storage_per_gb_month.price
     if prices.performance is not None:
         gb_month += prices.performance.units_per_gb * prices.performance.unit_per_gb_month.price
     nodes = size.nodes * size.ocpus * HOURS * hour if size.runs else NOTHING
     return to_cents(nodes + storage_gb(size, prices) * gb_month)
+
+
+def ocpu_hour_cost(table: PriceTable, database: Database) -> Decimal:
+    """What an hour of one OCPU of one of its instances costs, with the memory that it brings."""
+    prices = table.engines[table.priced_as(database.environment.engine)]
+    return _ocpu_hour(prices.series[prices.series_for(database.ocpus.max)])
+
+
+def _ocpu_hour(series: Series) -> Decimal:
+    memory = series.memory_gb_per_ocpu * series.memory_per_gb_hour.price
+    return series.service_per_ocpu_hour.price + series.compute_per_ocpu_hour.price + memory
 
 
 def _estimated(

@@ -67,13 +67,14 @@ class Document:
 class Declaration:
     """An engine's name, its section of the fleet file, and how it is opened.
 
-    `open` gets the fleet's name, its environments on the engine, and a folder for what the engine
-    keeps on this machine. `doctor` says what `pgherd doctor` looks at where that is not this
-    machine.
+    `values` is the type of what the section means: `EngineSection.resolve` makes one. `open` gets
+    the fleet's name, its environments on the engine, and a folder for what the engine keeps on
+    this machine. `doctor` says what `pgherd doctor` looks at where that is not this machine.
     """
 
     name: str
     section: Callable[[], EngineSection[EngineValues]]
+    values: Callable[[], type[EngineValues]]
     open: Callable[[str, Sequence[Environment], Path], Engine]
     documents: tuple[Document, ...] = ()
     doctor: str = ""

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pgherd.errors import InputError
+
+V = TypeVar("V", bound="EngineValues")
 
 
 class Durability(StrEnum):
@@ -96,7 +98,8 @@ class Backup:
 class EngineValues(Protocol):
     """What an engine's section of the fleet file means for one environment, resolved.
 
-    Each engine has its own, frozen; it reads them with `EngineSection.of`.
+    Each engine has its own, frozen; it reads them with `Environment.values_of`. Their members are
+    what JSON can say, tuples, sets and enums of it.
     """
 
     def texts(self) -> Mapping[str, str]:
@@ -122,6 +125,13 @@ class Environment:
     network: IPv4Network
     availability_domains: int
     values: Mapping[str, EngineValues] = field(default_factory=dict, hash=False)
+
+    def values_of(self, kind: type[V]) -> V:
+        """What the section of the engine whose values are of that type means here."""
+        for values in self.values.values():
+            if isinstance(values, kind):
+                return values
+        raise TypeError(f"{self.name} has no {kind.__name__}")
 
     def with_values(self, engine: str, values: EngineValues) -> Environment:
         """The same with other values of that engine."""
@@ -158,13 +168,14 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Every database of a company. `path` is the fleet file's own place."""
+    """Every database of a company. `path` is the fleet file's own place, `text` what is in it."""
 
     name: str
     path: Path
     services: tuple[str, ...]
     environments: tuple[Environment, ...]
     databases: tuple[Database, ...]
+    text: str = field(default="", compare=False, repr=False)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name; InputError where there is none."""

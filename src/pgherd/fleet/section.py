@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from pgherd.fleet.desired import EngineValues, Environment
+from pgherd.fleet.desired import EngineValues
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.models import Section
 from pgherd.fleet.rules import Rule
@@ -24,9 +24,9 @@ class EngineSection(Generic[V_co]):
 
     `engine` is its name in `engine:` and the section's own. `keys` is the model of its keys;
     `means`, `example` and `defaults` are in the reference too, the latter two written as the file
-    would. `resolve` makes the engine's values, of type `values`, from what holds for each key;
-    it is asked for environments on other engines as well. `rules` judge the whole draft, as
-    those in `pgherd.fleet.rules`.
+    would. `resolve` makes the engine's values from what holds for each key; it is asked for
+    environments on other engines as well. `rules` judge the whole draft, as those in
+    `pgherd.fleet.rules`.
     """
 
     engine: str
@@ -34,7 +34,6 @@ class EngineSection(Generic[V_co]):
     example: Mapping[str, Any]
     defaults: Mapping[str, Any]
     keys: type[Section]
-    values: type[V_co]
     resolve: Callable[[Mapping[str, Any]], V_co]
     rules: tuple[Rule, ...] = ()
 
@@ -42,13 +41,6 @@ class EngineSection(Generic[V_co]):
     def written(self) -> str:
         """The section as one may write it."""
         return f"{self.engine}: {in_one_line(self.example)}"
-
-    def of(self, environment: Environment) -> V_co:
-        """The engine's values in that environment."""
-        values = environment.values.get(self.engine)
-        if not isinstance(values, self.values):
-            raise TypeError(f"{environment.name} has no values of engine {self.engine}: {values!r}")
-        return values
 
 
 Sections: TypeAlias = Sequence[EngineSection[EngineValues]]

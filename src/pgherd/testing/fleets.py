@@ -7,8 +7,8 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from pgherd.decide.wish import Wish, Wishes
-from pgherd.engines.local.section import LocalValues
-from pgherd.engines.oci.section import OciValues
+from pgherd.engines.local.values import LocalValues
+from pgherd.engines.oci.values import OciValues
 from pgherd.errors import InputError
 from pgherd.fleet.desired import (
     Autoscale,

@@ -67,6 +67,8 @@ class Shop:
             clock=FakeClock,
             now=lambda: self.now,
             lock_path=lambda fleet: self.lock,
+            applied_folder=lambda fleet: self.lock.with_name(f"{fleet}.applied"),
+            user=lambda: "alice",
             replace_process=lambda *call: self.started.append(call),
             is_interactive=lambda: self.is_interactive,
         )

@@ -118,6 +118,12 @@ def playing(*, code: int) -> Arrange:
     return arrange
 
 
+def applied_in_an_odd_folder(shop: HostileShop) -> None:
+    in_an_odd_folder(shop)
+    shop.write(FLEET)
+    shop.run("up")
+
+
 COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("up", half_made),
     ("up", blind),
@@ -132,6 +138,9 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("status production/{}", as_it_is),
     ("show", wrong_file),
     ("show", in_an_odd_folder),
+    ("history", applied_in_an_odd_folder),
+    ("history 2", applied_in_an_odd_folder),
+    ("simulate --load {}", as_it_is),
     ("cost", mute),
     ("cost --prices {}", as_it_is),
     ("connect production/auth", failing("access")),

@@ -35,6 +35,13 @@ def test_a_long_plan_is_a_line_for_each_environment(shop: Shop) -> None:
     assert second == "staging: create 4"
 
 
+def test_databases_that_are_restarted_at_once_do_not_wait_for_one_another(running: Shop) -> None:
+    running.write(FLEET.replace("ocpus: 2..8", "ocpus: 4..8"))
+    assert "4 databases run: 6 instances" in running.out("up")
+    sizes = {i["ocpus"] for i in running.json("status")["databases"][:2]}
+    assert sizes == {4}
+
+
 def test_trouble_with_one_database_ends_with_its_error(shop: Shop) -> None:
     shop.world.fail_next("ensure_database", NeedsHuman("it is damaged", "restore it"), id=AUTH)
     result = shop.run("up")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgherd.engines.known import sections
-from pgherd.engines.local.section import LOCAL, LocalValues
-from pgherd.engines.oci.section import OCI, Concession, OciValues, PoolerTier
+from pgherd.engines.local.values import LocalValues
+from pgherd.engines.oci.values import Concession, OciValues, PoolerTier
 from pgherd.fleet.desired import (
     Autoscale,
     Backup,
@@ -81,7 +81,7 @@ def test_defaults(read: Read) -> None:
     assert database.environment.compartment == "shop-dev"
     assert database.environment.network == IPv4Network("10.0.0.0/16")
     assert database.environment.availability_domains == 1
-    assert LOCAL.of(database.environment) == LocalValues(0.1, 64 * 2**20)
+    assert database.environment.values_of(LocalValues) == LocalValues(0.1, 64 * 2**20)
     assert database.ocpus == Ocpus(2, 2)
     assert database.storage == Storage(10**12, 10**12)
     assert database.replicas == Replicas(0, 0)
@@ -138,7 +138,7 @@ defaults:
     )
     assert database.environment.engine == "oci"
     assert database.environment.compartment == "elsewhere"
-    assert LOCAL.of(database.environment) == LocalValues(0.05, 32_000_000)
+    assert database.environment.values_of(LocalValues) == LocalValues(0.05, 32_000_000)
     assert database.replicas == Replicas(1, 3)
     assert database.autoscale == Autoscale(70, 60)
     assert database.backup == Backup(14, ("us-phoenix-1", "us-chicago-1"))
@@ -257,7 +257,7 @@ environments:
 
 def test_an_environment_on_oci_says_where(read: Read) -> None:
     database = only(read(ON_OCI))
-    assert OCI.of(database.environment) == OciValues(
+    assert database.environment.values_of(OciValues) == OciValues(
         region="us-ashburn-1",
         parent="ocid1.tenancy.oc1..aaaa",
         pooler=PoolerTier.CREATE,

@@ -24,8 +24,8 @@ from pgherd.engines.oci.blueprint import ANYWHERE, RULES, Kind, Reference, Rule,
 from pgherd.engines.oci.bodies import CLIENTS, body
 from pgherd.engines.oci.kinds import CALLS
 from pgherd.engines.oci.names import KEY, SERVICE, Owner
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.shapes import Shape, choose
+from pgherd.engines.oci.values import OciValues
 from pgherd.fleet.desired import Backup, Database, Environment, Replicas
 from pgherd.testing.oci import strict
 
@@ -136,7 +136,7 @@ def test_it_is_as_it_was_read() -> None:
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 @pytest.mark.parametrize("text", [TEXT, OWN, OWN_KEY])
 def test_each_thing_comes_after_what_it_refers_to(name: str, text: str) -> None:
-    oci = OCI.of(environment(name, text))
+    oci = environment(name, text).values_of(OciValues)
     given = {"vcn": oci.vcn, "vault": oci.vault, "key": oci.key}
     known = {key for key, ocid in given.items() if ocid}
     for key, thing in things(name, text).items():

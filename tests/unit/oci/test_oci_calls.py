@@ -15,7 +15,7 @@ from oci_shop import PARENT, fleet
 from pgherd.engines.oci.refusals import NotFound, Stale
 from pgherd.engines.oci.refusals import _of_service as translated
 from pgherd.engines.oci.sdk import ATTEMPTS, FIRST_DELAY, PAGE, Answer
-from pgherd.engines.oci.section import OCI
+from pgherd.engines.oci.values import OciValues
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 
 
@@ -71,7 +71,7 @@ def test_an_environments_compartment_is_below_its_parent_or_the_root(
     found = cloud(threads, Client())
     environment = fleet().environment("production")
     assert found.parent(environment) == PARENT
-    root = environment.with_values("oci", replace(OCI.of(environment), parent=None))
+    root = environment.with_values("oci", replace(environment.values_of(OciValues), parent=None))
     assert found.parent(root) == found.tenancy == "ocid1.tenancy.oc1..own"
 
 

@@ -21,8 +21,9 @@ from pgherd.contract.observed import (
 from pgherd.contract.offers import Offer
 from pgherd.decide.database import refusal
 from pgherd.engines.oci.offers import MAX_STORAGE_BYTES, Place, offers
-from pgherd.engines.oci.section import MAX_RETENTION_DAYS, OCI, Concession
+from pgherd.engines.oci.section import MAX_RETENTION_DAYS
 from pgherd.engines.oci.shapes import Shape
+from pgherd.engines.oci.values import Concession, OciValues
 from pgherd.fleet.desired import (
     Backup,
     Database,
@@ -47,7 +48,9 @@ def wanted(accept: Collection[Concession] = (), **changes: Any) -> Database:
     oci = {"pooler", "region"} & set(changes)
     around = {"network", "availability_domains"} & set(changes)
     settings = replace(
-        OCI.of(BASE.environment), accept=frozenset(accept), **{k: changes.pop(k) for k in oci}
+        BASE.environment.values_of(OciValues),
+        accept=frozenset(accept),
+        **{k: changes.pop(k) for k in oci},
     )
     placed = BASE.environment.with_values("oci", settings)
     environment = replace(placed, **{k: changes.pop(k) for k in around})
@@ -273,7 +276,9 @@ def test_fewer_domains_are_used_where_that_is_accepted() -> None:
     offer = one(database, replace(PLACE, domains=THREE[:1]))
     assert offer.objections == ()
     assert offer.database.environment.availability_domains == 1
-    assert OCI.of(offer.database.environment) == OCI.of(database.environment)
+    assert offer.database.environment.values_of(OciValues) == database.environment.values_of(
+        OciValues
+    )
     less = "1 of 3 availability domains, instances in different fault domains"
     assert offer.concessions == (GROWS, less)
 
@@ -392,7 +397,7 @@ def many(
     count: int, environment: str = "production", profile: str = "DEFAULT", region: str = REGION
 ) -> list[Database]:
     base = wanted()
-    oci = replace(OCI.of(base.environment), profile=profile, region=region)
+    oci = replace(base.environment.values_of(OciValues), profile=profile, region=region)
     around = replace(base.environment.with_values("oci", oci), name=environment)
     return [
         replace(base, id=DatabaseId(environment, f"s{n}"), environment=around) for n in range(count)

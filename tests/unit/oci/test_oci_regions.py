@@ -5,8 +5,8 @@ from dataclasses import replace
 from oci_shop import KEY, VAULT, VCN, fleet
 
 from pgherd.engines.oci.making import copied_elsewhere
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.tenancy import in_region
+from pgherd.engines.oci.values import OciValues
 from pgherd.fleet.desired import Backup
 
 SHOP = fleet()
@@ -26,8 +26,8 @@ def test_in_its_own_region_it_is_copied_as_it_was() -> None:
 
 
 def test_nothing_in_another_region_is_the_users() -> None:
-    own = replace(OCI.of(DATABASE.environment), vcn=VCN, vault=VAULT, key=KEY)
+    own = replace(DATABASE.environment.values_of(OciValues), vcn=VCN, vault=VAULT, key=KEY)
     environment = DATABASE.environment.with_values("oci", own)
     there = in_region(environment, AWAY)
-    assert OCI.of(there) == replace(own, region=AWAY, vcn=None, vault=None, key=None)
+    assert there.values_of(OciValues) == replace(own, region=AWAY, vcn=None, vault=None, key=None)
     assert there.with_values("oci", own) == environment

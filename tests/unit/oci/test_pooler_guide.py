@@ -11,7 +11,7 @@ from pgherd.engines.oci.cloud_init import SETTINGS
 from pgherd.engines.oci.names import DESTROYED, KEY, Owner
 from pgherd.engines.oci.pooler_guide import pooler_guide
 from pgherd.engines.oci.sdk import Cloud
-from pgherd.engines.oci.section import OCI
+from pgherd.engines.oci.values import OciValues
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Environment
 
@@ -44,7 +44,7 @@ class Remembered:
         }
 
     def parent(self, environment: Environment) -> str:
-        return OCI.of(environment).parent or "ocid1.tenancy"
+        return environment.values_of(OciValues).parent or "ocid1.tenancy"
 
     async def all(self, service: str, operation: str, **options: Any) -> list[Any]:
         return self.lists[operation]

@@ -14,7 +14,7 @@ from pgherd.engines.local.manifest import (
 )
 from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
-from pgherd.engines.local.section import LOCAL
+from pgherd.engines.local.values import LocalValues
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability
 
@@ -61,7 +61,7 @@ class Databases:
         manifest = replace(
             self._place.database(database.id, database),
             ocpus=ocpus,
-            memory_bytes=ocpus * LOCAL.of(database.environment).memory_per_ocpu_bytes,
+            memory_bytes=ocpus * database.environment.values_of(LocalValues).memory_per_ocpu_bytes,
         )
         await self._reconfigure(self._place.placement.limited(manifest, database))
 

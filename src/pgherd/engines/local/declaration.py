@@ -11,7 +11,7 @@ from pgherd.engines.declaration import Declaration
 from pgherd.fleet.desired import Environment
 
 if TYPE_CHECKING:  # takes a while to import
-    from pgherd.engines.local.section import LocalValues
+    from pgherd.engines.local.values import LocalValues
     from pgherd.fleet.section import EngineSection
 
 
@@ -21,6 +21,12 @@ def _section() -> EngineSection[LocalValues]:
     return LOCAL
 
 
+def _values() -> type[LocalValues]:
+    from pgherd.engines.local.values import LocalValues
+
+    return LocalValues
+
+
 def _open(fleet: str, environments: Sequence[Environment], folder: Path) -> Engine:
     from pgherd.engines.local.engine import LocalEngine
     from pgherd.engines.local.layout import Layout
@@ -28,4 +34,4 @@ def _open(fleet: str, environments: Sequence[Environment], folder: Path) -> Engi
     return LocalEngine(fleet, Layout(folder))
 
 
-DECLARATION = Declaration("local", _section, _open)
+DECLARATION = Declaration("local", _section, _values, _open)

@@ -22,7 +22,7 @@ from pgherd.engines.local.manifest import (
     InstanceManifest,
     read_environment,
 )
-from pgherd.engines.local.section import LOCAL
+from pgherd.engines.local.values import LocalValues
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner
 from pgherd.fleet.desired import Database, DatabaseId
@@ -119,7 +119,11 @@ class Placement:
         """One without instances; where the fleet file says nothing of it, of the smallest size."""
         book = self._book(f"{id}/pooler")
         ocpus = database.ocpus.initial if database else 1
-        memory = LOCAL.of(database.environment).memory_per_ocpu_bytes if database else 64 * 2**20
+        memory = (
+            database.environment.values_of(LocalValues).memory_per_ocpu_bytes
+            if database
+            else 64 * 2**20
+        )
         manifest = DatabaseManifest(
             environment=id.environment,
             service=id.service,

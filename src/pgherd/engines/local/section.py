@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from pgherd.engines.local.values import LocalValues
 from pgherd.errors import InputError
 from pgherd.fleet.models import Section
 from pgherd.fleet.section import EngineSection
 from pgherd.fleet.values import Reads, Size
-from pgherd.units import format_bytes, quoted
-
-
-@dataclass(frozen=True, slots=True)
-class LocalValues:
-    """What one OCPU is on this machine."""
-
-    core_per_ocpu: float
-    memory_per_ocpu_bytes: int
-
-    def texts(self) -> Mapping[str, str]:
-        """By key, for people."""
-        return {
-            "core_per_ocpu": f"{self.core_per_ocpu:g}",
-            "memory_per_ocpu": format_bytes(self.memory_per_ocpu_bytes),
-        }
-
-    def as_json(self) -> Mapping[str, Any]:
-        """For programs."""
-        return asdict(self)
+from pgherd.units import quoted
 
 
 def _core_share(text: str) -> float:
@@ -75,6 +56,5 @@ LOCAL = EngineSection(
     example={"core_per_ocpu": 0.1, "memory_per_ocpu": "64MiB"},
     defaults={"core_per_ocpu": "0.1", "memory_per_ocpu": "64MiB"},
     keys=LocalProfile,
-    values=LocalValues,
     resolve=_resolve,
 )

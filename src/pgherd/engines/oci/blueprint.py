@@ -18,8 +18,8 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from pgherd.engines.oci.names import KEY, SERVICE, Owner, distinct, label
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.shapes import Shape
+from pgherd.engines.oci.values import OciValues
 from pgherd.fleet.desired import Database, Environment
 
 POSTGRESQL_PORT = 5432
@@ -131,7 +131,7 @@ def pooler_addresses(environment: Environment) -> tuple[IPv4Address, ...]:
 def things(environment: Environment, owner: Owner) -> Iterator[Thing]:
     """All of an environment's own but its poolers and secrets, each after what it refers to."""
     yield from _network(environment, owner)
-    oci = OCI.of(environment)
+    oci = environment.values_of(OciValues)
     if oci.vault is None:
         yield _thing(Kind.VAULT, "vault", owner, {"vault_type": "DEFAULT"})
     if oci.key is None:
@@ -140,7 +140,7 @@ def things(environment: Environment, owner: Owner) -> Iterator[Thing]:
 
 
 def _network(environment: Environment, owner: Owner) -> Iterator[Thing]:
-    if OCI.of(environment).vcn is None:
+    if environment.values_of(OciValues).vcn is None:
         cidr = {"cidr_blocks": [str(environment.network)], "dns_label": label(environment.name)}
         yield _thing(Kind.VCN, "vcn", owner, cidr)
     vcn = {"vcn_id": Reference("vcn")}
@@ -246,7 +246,7 @@ def system(
             "is_regionally_durable": domain is None,
             "availability_domain": domain,
             "kms_key_id": Reference("key"),
-            "iops": OCI.of(database.environment).iops,
+            "iops": database.environment.values_of(OciValues).iops,
         },
         "network_details": {
             "subnet_id": Reference("databases"),

@@ -12,7 +12,7 @@ from pgherd.engines.oci.documents import DOCUMENTS
 from pgherd.fleet.desired import Environment
 
 if TYPE_CHECKING:  # takes a while to import
-    from pgherd.engines.oci.section import OciValues
+    from pgherd.engines.oci.values import OciValues
     from pgherd.fleet.section import EngineSection
 
 
@@ -20,6 +20,12 @@ def _section() -> EngineSection[OciValues]:
     from pgherd.engines.oci.section import OCI
 
     return OCI
+
+
+def _values() -> type[OciValues]:
+    from pgherd.engines.oci.values import OciValues
+
+    return OciValues
 
 
 def _open(fleet: str, environments: Sequence[Environment], folder: Path) -> Engine:
@@ -31,6 +37,7 @@ def _open(fleet: str, environments: Sequence[Environment], folder: Path) -> Engi
 DECLARATION = Declaration(
     "oci",
     _section,
+    _values,
     _open,
     documents=DOCUMENTS,
     doctor="the tenancy, region and rights of its environments",

@@ -12,8 +12,8 @@ from pgherd.engines.oci import compartments, limits, shapes
 from pgherd.engines.oci.refusals import NotFound
 from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.sign_in import load, sign_in
+from pgherd.engines.oci.values import OciValues
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Environment
 
@@ -45,7 +45,7 @@ async def capabilities(
     if not environments:
         found += await _default_profile(open_cloud)
     for environment in environments:
-        values = OCI.of(environment)
+        values = environment.values_of(OciValues)
         cloud = open_cloud(values.profile, values.region or "")
         found += [check async for check in _checks(environment, cloud)]
     found += _service(environments)
@@ -148,7 +148,7 @@ def _no_right(what: str, error: PgherdError) -> Capability:
 
 def _service(environments: Sequence[Environment]) -> list[Capability]:
     """What the service itself is like, so that nobody finds out half-way."""
-    has_poolers = bool(environments) and all(OCI.of(e).pooler for e in environments)
+    has_poolers = bool(environments) and all(e.values_of(OciValues).pooler for e in environments)
     return [
         Capability(
             "client certificates",

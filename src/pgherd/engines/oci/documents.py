@@ -42,11 +42,11 @@ async def _cloud_init(
     from pgherd.engines.oci.names import Owner
     from pgherd.engines.oci.pooler_guide import pooler_guide
     from pgherd.engines.oci.sdk import THREADS, Cloud
-    from pgherd.engines.oci.section import OCI
+    from pgherd.engines.oci.values import OciValues
 
     (environment,) = environments
     _require_region(environments)
-    oci = OCI.of(environment)
+    oci = environment.values_of(OciValues)
     with ThreadPoolExecutor(THREADS, "oci") as threads:
         cloud = Cloud(oci.profile, oci.region or "", threads)
         return await pooler_guide(environment, Owner(fleet.name, environment.name), cloud)
@@ -55,9 +55,10 @@ async def _cloud_init(
 def _require_region(environments: Sequence[Environment]) -> None:
     """InputError where an environment does not say where it is."""
     from pgherd.engines.oci.section import OCI
+    from pgherd.engines.oci.values import OciValues
 
     for environment in environments:
-        if OCI.of(environment).region is None:
+        if environment.values_of(OciValues).region is None:
             raise InputError(
                 f"{environment.name} is on engine {OCI.engine} and has no region",
                 "write oci: {region: us-ashburn-1}",

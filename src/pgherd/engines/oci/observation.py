@@ -13,7 +13,7 @@ from pgherd.contract.observed import (
     ObservedInstance,
     Role,
 )
-from pgherd.engines.oci.section import OCI
+from pgherd.engines.oci.values import OciValues
 from pgherd.fleet.desired import Database, DatabaseId
 
 READER = "reader endpoint"
@@ -107,7 +107,7 @@ def settings_wanted(database: Database) -> dict[str, str]:
     return {
         RETENTION: f"{backup.retention_days}d",
         COPIES: ", ".join(sorted(backup.copy_to)) or "none",
-        IOPS: str(OCI.of(database.environment).iops),
+        IOPS: str(database.environment.values_of(OciValues).iops),
         READER: "yes" if database.replicas.max > 0 else "no",
     }
 

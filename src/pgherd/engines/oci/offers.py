@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from pgherd.contract.offers import Offer
 from pgherd.engines.oci.blueprint import NEWEST, addresses_in, addresses_needed, subnets
-from pgherd.engines.oci.section import MAX_RETENTION_DAYS, NETWORK_PREFIXES, OCI, Concession
+from pgherd.engines.oci.section import MAX_RETENTION_DAYS, NETWORK_PREFIXES
 from pgherd.engines.oci.shapes import Shape, bare, choose, of_name
+from pgherd.engines.oci.values import Concession, OciValues
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Backup, Database, DatabaseId, Environment, Ocpus
 from pgherd.units import format_bytes, format_days
@@ -49,7 +50,7 @@ class Findings:
 
     def concede(self, concession: Concession, less: str, message: str, hint: str) -> bool:
         """Less than asked for: a concession where it is accepted, else an objection."""
-        if concession in OCI.of(self.database.environment).accept:
+        if concession in self.database.environment.values_of(OciValues).accept:
             self.concessions.append(less)
             return True
         accept = f"or accept it with oci: {{accept: [{concession}]}}"
@@ -59,7 +60,7 @@ class Findings:
 
 def whereabouts(environment: Environment) -> tuple[str, str]:
     """The profile and the region: two profiles may be two tenancies."""
-    oci = OCI.of(environment)
+    oci = environment.values_of(OciValues)
     return oci.profile, oci.region or ""
 
 
@@ -77,7 +78,9 @@ def offers(
         place = places[whereabouts(environment)]
         of_old = [*_network(environment, [d for d in group if d.id in existing])]
         of_new = [*_pooler(environment), *_network(environment, group)]
-        if (error := crowded.get((place.tenancy, OCI.of(environment).region or ""))) is not None:
+        if (
+            error := crowded.get((place.tenancy, environment.values_of(OciValues).region or ""))
+        ) is not None:
             of_new.append(error)
         for database in group:
             shape = existing.get(database.id)
@@ -97,7 +100,7 @@ def _by_environment(
 
 def _pooler(environment: Environment) -> Iterator[InputError]:
     """Asked of new databases: one that exists keeps the poolers that it is reached through."""
-    if OCI.of(environment).pooler is None:
+    if environment.values_of(OciValues).pooler is None:
         yield InputError(
             "oci asks no client for a certificate",
             "write oci: {pooler: create} for a PgBouncer tier that does, "
@@ -192,7 +195,7 @@ def _migrations(database: Database, found: Findings) -> None:
 
 def _ocpus(database: Database, found: Findings, place: Place) -> Database:
     shape = choose(place.shapes, database.ocpus.max)
-    region = OCI.of(database.environment).region
+    region = database.environment.values_of(OciValues).region
     if shape is None:
         found.objections.append(
             InputError(f"{region} has no shape for databases", "write another oci: {region: ...}")
@@ -272,7 +275,7 @@ def _storage(database: Database, found: Findings) -> Database:
             f"storage on oci ends at {largest}, not {format_bytes(storage.max_bytes)}",
             f"write {largest} or less",
         )
-    elif Concession.STORAGE not in OCI.of(database.environment).accept:
+    elif Concession.STORAGE not in database.environment.values_of(OciValues).accept:
         most = format_bytes(storage.max_bytes)
         found.concessions.append(f"storage grows with the data: oci cannot hold it at {most}")
     return database
@@ -305,11 +308,11 @@ def _domains(database: Database, found: Findings, place: Place) -> Database:
     wanted = environment.availability_domains
     if wanted <= there:
         return database
+    region = environment.values_of(OciValues).region
     found.concede(
         Concession.AVAILABILITY_DOMAINS,
         f"{there} of {wanted} availability domains, instances in different fault domains",
-        f"{OCI.of(environment).region} has {there} availability domain{'' if there == 1 else 's'}, "
-        f"not {wanted}",
+        f"{region} has {there} availability domain{'' if there == 1 else 's'}, not {wanted}",
         f"write availability_domains: {there}, or another region",
     )
     return replace(database, environment=replace(environment, availability_domains=there))

@@ -14,7 +14,7 @@ from itertools import chain
 
 from pgherd.engines.oci.names import REGIONS, Owner
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD, POOLER
-from pgherd.engines.oci.section import OCI, PoolerTier
+from pgherd.engines.oci.values import OciValues, PoolerTier
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Environment, Fleet
 
@@ -47,8 +47,8 @@ def policy(fleet: Fleet, environments: Sequence[Environment], group: str) -> str
     lines += _part(
         "A policy in the root compartment, for the tenancy", _of_tenancy(environments, group)
     )
-    for place in dict.fromkeys(_place(OCI.of(e).parent) for e in environments):
-        there = [e for e in environments if _place(OCI.of(e).parent) == place]
+    for place in dict.fromkeys(_place(e.values_of(OciValues).parent) for e in environments):
+        there = [e for e in environments if _place(e.values_of(OciValues).parent) == place]
         title = "the root compartment" if place == _ROOT else place.replace(" id", "")
         lines += _part(f"A policy in {title}, for the environments", [_of_parent(place, group)])
         lines += ["", *_compartments(fleet, there)]
@@ -109,7 +109,7 @@ def _of_tenancy(environments: Sequence[Environment], group: str) -> Iterator[Rig
 
 def _of_own(environment: Environment, allow: str) -> Iterator[Right]:
     """What the user brought may be in any compartment: it is named by its OCID."""
-    oci, name = OCI.of(environment), environment.name
+    oci, name = environment.values_of(OciValues), environment.name
     if oci.vcn is not None:
         condition = f"where target.vcn.id = '{oci.vcn}'"
         yield Right(
@@ -145,12 +145,12 @@ def _compartments(fleet: Fleet, environments: Iterable[Environment]) -> Iterator
         "they are not, make them now, with the tags by which pgherd takes them for its own:"
     )
     for environment in environments:
-        region = OCI.of(environment).region or ""
-        tags = Owner(fleet.name, environment.name).tags | {REGIONS: region}
+        oci = environment.values_of(OciValues)
+        tags = Owner(fleet.name, environment.name).tags | {REGIONS: oci.region or ""}
         members = ", ".join(f'"{name}": "{value}"' for name, value in tags.items())
         yield "#"
         yield f"#   oci iam compartment create --name {environment.compartment} \\"
-        yield f"#     --compartment-id {OCI.of(environment).parent or 'OCID-OF-THE-TENANCY'} \\"
+        yield f"#     --compartment-id {oci.parent or 'OCID-OF-THE-TENANCY'} \\"
         yield f"#     --description 'Databases of {environment.name} of {fleet.name}' \\"
         yield f"#     --freeform-tags '{{{members}}}'"
 
@@ -195,11 +195,13 @@ def _of_each(environments: Sequence[Environment], group: str) -> Iterator[Right]
         "VCN, subnets, NAT gateway, route tables, security groups, and what is put into them",
         is_documented=True,
     )
-    yield right("manage vaults", "makes a vault", only=lambda e: OCI.of(e).vault is None)
+    yield right(
+        "manage vaults", "makes a vault", only=lambda e: e.values_of(OciValues).vault is None
+    )
     yield right(
         "manage keys",
         "makes the key that encrypts databases and secrets",
-        only=lambda e: OCI.of(e).key is None,
+        only=lambda e: e.values_of(OciValues).key is None,
     )
     yield right(
         "manage secret-family",
@@ -220,7 +222,7 @@ def _of_each(environments: Sequence[Environment], group: str) -> Iterator[Right]
 
 
 def _launches(environment: Environment) -> bool:
-    return OCI.of(environment).pooler is PoolerTier.CREATE
+    return environment.values_of(OciValues).pooler is PoolerTier.CREATE
 
 
 def _of_service(environments: Sequence[Environment]) -> Iterator[Right]:
@@ -245,9 +247,9 @@ def _of_service(environments: Sequence[Environment]) -> Iterator[Right]:
 
 def _key(environment: Environment) -> tuple[str, str]:
     """Where an environment's key is, and the condition that it is that one."""
-    if OCI.of(environment).key is None:
+    if environment.values_of(OciValues).key is None:
         return f"compartment {environment.compartment}", ""
-    return "tenancy", f"target.key.id = '{OCI.of(environment).key}'"
+    return "tenancy", f"target.key.id = '{environment.values_of(OciValues).key}'"
 
 
 def _of_poolers(fleet: Fleet, environments: Sequence[Environment]) -> Right:

@@ -22,7 +22,7 @@ from pgherd.engines.oci.kinds import GONE
 from pgherd.engines.oci.names import KEY
 from pgherd.engines.oci.routes import METADATA_KEY, Routes
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD, POOLER
-from pgherd.engines.oci.section import OCI, PoolerTier
+from pgherd.engines.oci.values import OciValues, PoolerTier
 from pgherd.engines.oci.waiting import until
 from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import Environment
@@ -61,7 +61,7 @@ async def ensure(
     environment: Environment, estate: Estate, domains: Sequence[str], initial: Routes
 ) -> None:
     """All poolers run. What they have to know they are told with `tell`."""
-    if OCI.of(environment).pooler is PoolerTier.CREATE:
+    if environment.values_of(OciValues).pooler is PoolerTier.CREATE:
         await _launch_missing(environment, estate, domains, initial)
     instances = await found(estate)
     if not instances:

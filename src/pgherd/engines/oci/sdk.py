@@ -19,8 +19,8 @@ from typing import Any
 
 from pgherd.engines.oci.bodies import CLIENTS
 from pgherd.engines.oci.refusals import ENDPOINT_VARIABLE, Stale, first_line, translated
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.sign_in import load, new_signer, sign_in
+from pgherd.engines.oci.values import OciValues
 from pgherd.errors import InputError, PgherdError, TryLater
 from pgherd.fleet.desired import Environment
 
@@ -95,7 +95,7 @@ class Cloud:
 
     def parent(self, environment: Environment) -> str:
         """Where an environment's compartment is made: as the fleet file says, or in the root."""
-        return OCI.of(environment).parent or self.tenancy
+        return environment.values_of(OciValues).parent or self.tenancy
 
     async def call(
         self, service: str, operation: str, *arguments: Any, at: str | None = None, **options: Any

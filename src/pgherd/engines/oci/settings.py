@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from pgherd.engines.oci import blueprint, observation
 from pgherd.engines.oci.making import copied_elsewhere, reach
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.tenancy import Tenancy
+from pgherd.engines.oci.values import OciValues
 from pgherd.fleet.desired import Database
 
 
@@ -33,7 +33,7 @@ class SystemSettings:
             policy = blueprint.resolved(blueprint.management_policy(database), ocids)
             await site.systems.update(database.id, system.id, {"management_policy": policy})
         if observation.IOPS in changed:
-            tier = {"storage_details": {"iops": OCI.of(database.environment).iops}}
+            tier = {"storage_details": {"iops": database.environment.values_of(OciValues).iops}}
             await site.systems.update(database.id, system.id, tier)
         if observation.READER in changed:
             reader = {"network_details": {"is_reader_endpoint_enabled": database.replicas.max > 0}}

@@ -29,8 +29,8 @@ from pgherd.engines.oci.secrets import (
     fits,
     pooler_pair,
 )
-from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.systems import Systems
+from pgherd.engines.oci.values import OciValues
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Environment
@@ -84,7 +84,7 @@ class Site:
             await poolers.tell(self.estate, current, initial)
 
     async def _ensure_network(self, environment: Environment) -> None:
-        if (vcn := OCI.of(environment).vcn) is not None:
+        if (vcn := environment.values_of(OciValues).vcn) is not None:
             self.estate.ocids["vcn"] = vcn
         for thing in blueprint.things(environment, self.estate.owner):
             if thing.kind not in (Kind.VAULT, Kind.KEY):
@@ -115,7 +115,7 @@ class Site:
 
     async def _know_vault(self, environment: Environment) -> None:
         """The vault and the key that the user brought, and where its keys are managed."""
-        estate, oci = self.estate, OCI.of(environment)
+        estate, oci = self.estate, environment.values_of(OciValues)
         if oci.vault is not None and estate.management is None:
             vault = await self.cloud.call("vaults", "get_vault", oci.vault)
             estate.ocids["vault"] = vault.data.id
@@ -145,7 +145,7 @@ class Site:
     async def look_up(self, environment: Environment) -> None:
         """All things of a complete environment are known. TryLater where one is missing."""
         estate, name = self.estate, self.estate.owner.environment
-        if (vcn := OCI.of(environment).vcn) is not None:
+        if (vcn := environment.values_of(OciValues).vcn) is not None:
             estate.ocids["vcn"] = vcn
         for thing in blueprint.things(environment, estate.owner):
             if thing.kind is Kind.KEY:

@@ -23,6 +23,7 @@ from pgherd.engines.oci.sdk import THREADS, Cloud, Sleep
 from pgherd.engines.oci.section import OCI
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.site import Site
+from pgherd.engines.oci.values import OciValues
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId, Environment
@@ -73,7 +74,7 @@ class Tenancy:
 
     def cloud_of(self, environment: Environment) -> Cloud:
         """The region of an environment."""
-        oci = OCI.of(environment)
+        oci = environment.values_of(OciValues)
         return self.cloud(oci.profile, oci.region or "")
 
     async def home(self, profile: str, cloud: Cloud) -> Cloud:
@@ -155,7 +156,7 @@ class Tenancy:
             elif compartment.name == environment.compartment:
                 # The same however often this is tried.
                 owner = replace(owner, born=compartment.freeform_tags[DESTROYED])
-        profile = OCI.of(environment).profile
+        profile = environment.values_of(OciValues).profile
         home = await self.home(profile, cloud)
         ocid = await compartments.ensure(home, environment, owner, seen, regions)
         return Held(owner, profile, ocid, environment.compartment, regions)
@@ -231,7 +232,7 @@ def _regions(compartment: Any) -> tuple[str, ...]:
 
 def in_region(environment: Environment, region: str) -> Environment:
     """As it is in another region than its own: nothing there is the user's."""
-    oci = replace(OCI.of(environment), region=region, vcn=None, vault=None, key=None)
+    oci = replace(environment.values_of(OciValues), region=region, vcn=None, vault=None, key=None)
     return environment.with_values(OCI.engine, oci)
 
 
@@ -248,7 +249,7 @@ def moves(environment: Environment, compartment: str, region: str) -> Iterator[M
     """Where the fleet file says another place than that where it is."""
     if compartment != environment.compartment:
         yield Move("compartment", compartment, environment.compartment)
-    wanted = OCI.of(environment).region
+    wanted = environment.values_of(OciValues).region
     if region != wanted:
         yield Move("region", region, wanted)
 
@@ -265,7 +266,7 @@ def _require_same_place(environment: Environment, compartment: str, region: str)
 
 def _require_settings(environment: Environment) -> None:
     """InputError where the fleet file does not say where on OCI an environment is."""
-    if OCI.of(environment).region is None:
+    if environment.values_of(OciValues).region is None:
         raise InputError(
             f"{environment.name} is on engine oci and has no region",
             "write oci: {region: us-ashburn-1}",

@@ -17,7 +17,6 @@ from pgherd.engines.oci.names import Owner
 from pgherd.engines.oci.offers import Place, offers, whereabouts
 from pgherd.engines.oci.poolers import OPERATING_SYSTEM, VERSION
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD, POOLER
-from pgherd.engines.oci.section import OCI, PoolerTier
 from pgherd.engines.oci.terraform_resources import (
     ASSUMED,
     COMPARTMENT,
@@ -26,6 +25,7 @@ from pgherd.engines.oci.terraform_resources import (
     parent,
     resources,
 )
+from pgherd.engines.oci.values import OciValues, PoolerTier
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Environment, Fleet
 
@@ -77,7 +77,7 @@ def offered(fleet: Fleet, environment: Environment) -> list[Database]:
 def _locals(environment: Environment, owner: Owner) -> dict[str, Any]:
     names = "data.oci_identity_availability_domains.region.availability_domains[*].name"
     found = {"availability_domains": f"${{sort({names})}}"}
-    if OCI.of(environment).pooler is PoolerTier.CREATE:
+    if environment.values_of(OciValues).pooler is PoolerTier.CREATE:
         found["pooler_user_data"] = _user_data(environment, owner)
     return found
 
@@ -85,7 +85,9 @@ def _locals(environment: Environment, owner: Owner) -> dict[str, Any]:
 def _user_data(environment: Environment, owner: Owner) -> str:
     secrets = {"POOLER-SECRET": label(POOLER), "ADMIN-SECRET": label(ADMIN_PASSWORD)}
     pooler, admin = secrets
-    tier = Tier(owner.fleet, owner.environment, OCI.of(environment).region or "", pooler, admin)
+    tier = Tier(
+        owner.fleet, owner.environment, environment.values_of(OciValues).region or "", pooler, admin
+    )
     found = escaped(cloud_init(tier))
     for placeholder, name in secrets.items():
         found = found.replace(placeholder, f"${{oci_vault_secret.{name}.id}}")
@@ -93,7 +95,7 @@ def _user_data(environment: Environment, owner: Owner) -> str:
 
 
 def _data(environment: Environment) -> dict[str, Any]:
-    oci = OCI.of(environment)
+    oci = environment.values_of(OciValues)
     found: dict[str, Any] = {
         "oci_identity_availability_domains": {"region": {"compartment_id": parent(environment)}}
     }
@@ -125,14 +127,14 @@ def _requirements() -> dict[str, Any]:
 
 
 def _providers(environment: Environment) -> dict[str, Any]:
-    oci = OCI.of(environment)
+    oci = environment.values_of(OciValues)
     profile = {"config_file_profile": oci.profile}
     home = {"alias": "home", "region": "${var.home_region}"}
     return {"oci": [{"region": oci.region, **profile}, {**home, **profile}]}
 
 
 def _variables(environment: Environment) -> dict[str, Any]:
-    oci = OCI.of(environment)
+    oci = environment.values_of(OciValues)
     tenancy = {
         "tenancy": {"type": "string", "description": "OCID of the tenancy, whose root it is in."}
     }
@@ -178,7 +180,7 @@ def _comment(fleet: Fleet, environment: Environment) -> list[str]:
         "After `terraform apply`, `pgherd up` takes all of it over and tells the poolers where "
         "the databases are.",
     ]
-    if OCI.of(environment).pooler is PoolerTier.RENDER:
+    if environment.values_of(OciValues).pooler is PoolerTier.RENDER:
         found.append(
             f"The poolers are launched by you: see `pgherd render cloud-init {environment.name}`."
         )

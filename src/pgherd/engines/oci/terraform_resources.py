@@ -15,9 +15,9 @@ from pgherd.engines.oci.blueprint import RULES, Kind, Reference, Thing, resolved
 from pgherd.engines.oci.names import REGIONS, Owner
 from pgherd.engines.oci.routes import METADATA_KEY, Routes
 from pgherd.engines.oci.secrets import ADMIN_PASSWORD, AUTHORITY, POOLER
-from pgherd.engines.oci.section import OCI, PoolerTier
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.terraform_secrets import secret_resources
+from pgherd.engines.oci.values import OciValues, PoolerTier
 from pgherd.fleet.desired import Database, Environment
 
 ASSUMED = Shape("VM.Standard.E5.Flex", 1, 1 << 20)
@@ -54,7 +54,7 @@ def resources(environment: Environment, owner: Owner, databases: Sequence[Databa
     found |= secret_resources(environment, owner, COMPARTMENT, ocids["vault"], ocids["key"])
     for database in databases:
         _add(found, *_system(database, owner, ocids))
-    if OCI.of(environment).pooler is PoolerTier.CREATE:
+    if environment.values_of(OciValues).pooler is PoolerTier.CREATE:
         for thing in _poolers(environment, owner):
             lifecycle = {"ignore_changes": ["metadata", "source_details", "availability_domain"]}
             _add(found, thing, _thing(thing, ocids) | {"lifecycle": lifecycle})
@@ -68,7 +68,7 @@ def label(key: str) -> str:
 
 def _ocids(environment: Environment, owner: Owner) -> dict[str, str]:
     """What stands for the OCID of each thing: an expression, or that of the user's own."""
-    oci = OCI.of(environment)
+    oci = environment.values_of(OciValues)
     found = {
         thing.key: f"${{{_TYPES[thing.kind]}.{label(thing.key)}.id}}"
         for thing in blueprint.things(environment, owner)
@@ -91,7 +91,7 @@ def _add(resources: Resources, thing: Thing, content: Mapping[str, Any]) -> None
 
 def parent(environment: Environment) -> str:
     """Where the compartment is made: as the fleet file says, or in the root."""
-    return OCI.of(environment).parent or "${var.tenancy}"
+    return environment.values_of(OciValues).parent or "${var.tenancy}"
 
 
 def _compartment(environment: Environment, owner: Owner) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _compartment(environment: Environment, owner: Owner) -> dict[str, Any]:
         "compartment_id": parent(environment),
         "name": environment.compartment,
         "description": f"Databases of {owner.environment} of {owner.fleet}",
-        "freeform_tags": owner.tags | {REGIONS: OCI.of(environment).region},
+        "freeform_tags": owner.tags | {REGIONS: environment.values_of(OciValues).region},
         # pgherd notes there which regions it restored to.
         "lifecycle": {"ignore_changes": ["freeform_tags"]},
     }
@@ -130,7 +130,11 @@ def _management(thing: Thing, environment: Environment) -> dict[str, Any]:
     """A key is made at an endpoint of its vault."""
     if thing.kind is not Kind.KEY:
         return {}
-    vault = "oci_kms_vault.vault" if OCI.of(environment).vault is None else "data.oci_kms_vault.own"
+    vault = (
+        "oci_kms_vault.vault"
+        if environment.values_of(OciValues).vault is None
+        else "data.oci_kms_vault.own"
+    )
     return {"management_endpoint": f"${{{vault}.management_endpoint}}"}
 
 

@@ -1,0 +1,85 @@
+"""`pgherd simulate`: what the autopilot would do under a load, over weeks, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import click
+
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
+from pgherd.cli.prices_option import prices_option
+from pgherd.cli.tables import print_table
+from pgherd.cli.targets import require_known
+from pgherd.decide.comparison import compare
+from pgherd.decide.cost import ocpu_hour_cost
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Database, Fleet
+from pgherd.prices.table import PriceTable
+from pgherd.report.simulation import simulation_json, simulation_notes, simulation_table
+from pgherd.shapes.shape import Load, Shape, load
+
+STEP_SECONDS = 300.0
+DEFAULT_SHAPE = "black-friday"
+
+
+@click.command()
+@click.argument("target", metavar="[ENVIRONMENT|DATABASE]", required=False)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 366),
+    default=30,
+    help="How many, from a Monday on.  [default: 30]",
+)
+@click.option(
+    "--load",
+    "shape_name",
+    metavar="SHAPE",
+    default=DEFAULT_SHAPE,
+    help="black-friday, day-week, leak, noise, square-wave, or the path of a file that says"
+    f" another.  [default: {DEFAULT_SHAPE}]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@prices_option
+@fleet_option
+def simulate(
+    fleet: Fleet,
+    *,
+    target: str | None,
+    days: int,
+    shape_name: str,
+    prices: PriceTable,
+    as_json: bool,
+) -> None:
+    """Play a load against the rules for sizes.
+
+    What the databases would have had, what it would have cost, and the same with sizes that never
+    change. Nothing is looked at and nothing is changed.
+    """
+    from pgherd.shapes.file import read_shape
+
+    shape = read_shape(shape_name)
+    found = compare(
+        _chosen(fleet, target),
+        partial(_load, shape, days),
+        partial(ocpu_hour_cost, prices),
+    )
+    if as_json:
+        say_json(simulation_json(found, prices.currency))
+        return
+    print_table(simulation_table(found, shape.means, prices.currency))
+    for note in simulation_notes():
+        say(note)
+
+
+def _chosen(fleet: Fleet, target: str | None) -> Iterator[Database]:
+    require_known(fleet, {}, (target,) if target else ())
+    chosen = [d for d in fleet.databases if target in (None, str(d.id), d.id.environment)]
+    if not chosen:
+        raise InputError(f"{fleet.name} has no databases", "write services: and environments:")
+    return iter(chosen)
+
+
+def _load(shape: Shape, days: int, database: Database) -> Load:
+    return load(shape, database.ocpus.max, seconds=STEP_SECONDS, days=days, seed=str(database.id))

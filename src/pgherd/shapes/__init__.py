@@ -1,0 +1,1 @@
+"""Loads to play: how much databases would use over days and weeks."""
