@@ -62,7 +62,7 @@ class Cluster:
         self._etcd = etcd
         self.keys = Keys(manifest.service)
         self._connected_for: str | None = None
-        """The revision that connections for transactions were last opened anew for."""
+        """The revision that connections were last opened anew for."""
         self.changed = asyncio.Event()
         self._waking: asyncio.Task[None] | None = None
         self._switched: asyncio.Future[str] | None = None
@@ -273,13 +273,18 @@ class Cluster:
     async def read_revision(self) -> None:
         """Ask for the schema's revision; what was known stays if nobody answers.
 
-        Where it has changed, transactions get new connections: clients share prepared statements
-        there, and what these return may have changed with a table.
+        By the door of its clients, where a connection is open already; else at the primary.
+        Where it has changed, clients get new connections: they share prepared statements of
+        transactions, and what these return may have changed with a table. Those that have migrated
+        hold much memory, too.
         """
-        self.schema_revision = await self.looks.revision(self.primary)
+        try:
+            self.schema_revision = await self.probe.schema_revision(self.manifest)
+        except TryLater:
+            self.schema_revision = await self.looks.revision(self.primary)
         if self.schema_revision != self._connected_for:
             try:
-                await self.console.reconnect_transactions()
+                await self.console.reconnect()
             except (psycopg.Error, OSError) as error:
                 raise TryLater(f"{self.id}: {error}".strip()) from error
             self._connected_for = self.schema_revision

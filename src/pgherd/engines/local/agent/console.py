@@ -62,12 +62,10 @@ class Console:
         with suppress(OSError):
             self._stamp.unlink(missing_ok=True)
 
-    async def reconnect_transactions(self) -> None:
-        """Let transactions have new connections: prepared statements are shared there."""
-        doors = pooler.doors(self._service)
-        shared = (door.name for door in doors if door.pooling is Pooling.TRANSACTION)
+    async def reconnect(self) -> None:
+        """Let clients of all names have new connections, each once the old one is free."""
         async with asyncio.timeout(ANSWER_SECONDS):
-            await self._tell("RECONNECT", *shared)
+            await self._tell("RECONNECT", *self._names)
 
     @property
     def is_reachable(self) -> bool:

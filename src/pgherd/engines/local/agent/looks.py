@@ -10,11 +10,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import partial
 
 import psycopg
 
 from pgherd.engines.local import postgres, sessions
 from pgherd.engines.local.agent import reader
+from pgherd.engines.local.agent.kept_session import KeptSession
 from pgherd.engines.local.agent.parts import Replication
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
@@ -33,10 +35,7 @@ class Looks:
         self._layout = layout
         self._reader: int | None = None
         """The OID of the read-only role."""
-        self._turn = asyncio.Lock()
-        """Who has it may use the session."""
-        self._session: sessions.Connection | None = None
-        self._session_with: InstanceManifest | None = None
+        self._session = KeptSession()
 
     async def until_writable(self, instance: InstanceManifest) -> bool:
         """Wait until it takes writes; whether its cluster was made to its end by us.
@@ -101,7 +100,7 @@ class Looks:
             async with asyncio.timeout(LOOK_SECONDS):
                 connection = await sessions.tenant(self._layout, self.manifest, leader)
                 async with connection:
-                    return await _schema_revision(connection)
+                    return await schema_revision(connection)
         except (psycopg.Error, TimeoutError) as error:
             raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
 
@@ -131,42 +130,22 @@ class Looks:
             before = now if before is None else before & now
             await asyncio.sleep(0.01)
 
-    @asynccontextmanager
-    async def _look(self, instance: InstanceManifest) -> AsyncIterator[sessions.Connection]:
-        """The session, for one look at a time: nobody closes it under another one.
-
-        One that has only waited for a lock is kept: a reader may have locked what a login needs.
-        """
-        try:
-            async with asyncio.timeout(LOOK_SECONDS), self._turn:
-                try:
-                    yield await self._superuser(instance)
-                except psycopg.errors.LockNotAvailable:
-                    raise
-                except BaseException:
-                    await self._end_session()  # it may be in the middle of a question
-                    raise
-        except (psycopg.Error, TimeoutError) as error:
-            raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
-
-    async def _superuser(self, instance: InstanceManifest) -> sessions.Connection:
-        """The session, opened when it is first needed, and for each instance."""
-        is_another = self._session_with != instance
-        if is_another or self._session is None or self._session.closed:
-            await self._end_session()
-            self._session = await sessions.superuser(self._layout, self.manifest, instance)
-            self._session_with = instance
-        return self._session
-
     async def close(self) -> None:
         """Let go of the server, once who looks has looked."""
-        async with self._turn:
-            await self._end_session()
+        await self._session.close()
 
-    async def _end_session(self) -> None:
-        session, self._session = self._session, None
-        if session:
-            await session.close()
+    @asynccontextmanager
+    async def _look(self, instance: InstanceManifest) -> AsyncIterator[sessions.Connection]:
+        """The session with that instance as superuser, for one look."""
+        opened = partial(sessions.superuser, self._layout, self.manifest, instance)
+        try:
+            async with (
+                asyncio.timeout(LOOK_SECONDS),
+                self._session.turn(instance, opened) as session,
+            ):
+                yield session
+        except (psycopg.Error, TimeoutError) as error:
+            raise TryLater(f"{self.manifest.id}: {error}".strip()) from error
 
 
 async def _until_writable(session: sessions.Connection) -> bool:
@@ -183,8 +162,11 @@ async def _until_writable(session: sessions.Connection) -> bool:
         await asyncio.sleep(0.01)
 
 
-async def _schema_revision(connection: sessions.Connection) -> str | None:
-    """All that is in this database may be the service's: it is cut to what a revision can be."""
+async def schema_revision(connection: sessions.Connection) -> str | None:
+    """The newest migration, asked as the service in its database.
+
+    All that is there may be the service's: it is cut to what a revision can be.
+    """
     cursor = await connection.execute(
         "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL"
     )

@@ -8,16 +8,23 @@ the same server connections. It keeps its connection, so that a question costs n
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 
 import psycopg
 
 from pgherd.engines.local import sessions
+from pgherd.engines.local.agent.kept_session import KeptSession
+from pgherd.engines.local.agent.looks import schema_revision
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.errors import TryLater
 
 ANSWER_SECONDS = 4.0
 """A client that waits for longer is not served."""
+REVISION_SECONDS = 1.0
+"""The table of revisions is the service's, which may make it slow: it keeps the probe no longer."""
 LONGEST_TROUBLE = 200
 
 
@@ -38,33 +45,41 @@ class Probe:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._session: sessions.Connection | None = None
+        self._session = KeptSession()
         self.found: Found | None = None
 
     async def ask(self, manifest: DatabaseManifest) -> Found | None:
         """Ask once; None where it has no certificate yet."""
         if not sessions.has_probe(self._layout, manifest.id):
             return None
-        loop = asyncio.get_running_loop()
         trouble, timed_out = "", False
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                if self._session is None or self._session.closed:
-                    self._session = await sessions.probe(self._layout, manifest)
-                cursor = await self._session.execute("SELECT pg_catalog.pg_is_in_recovery()")
+            async with asyncio.timeout(ANSWER_SECONDS), self._turn(manifest) as session:
+                cursor = await session.execute("SELECT pg_catalog.pg_is_in_recovery()")
                 in_recovery = (await cursor.fetchone() or (True,))[0]
-            trouble = "it takes no writes" if in_recovery else ""
+                if in_recovery:
+                    trouble = "it takes no writes"
+                    await session.close()
         except TimeoutError:
             trouble, timed_out = f"no answer in {ANSWER_SECONDS:.0f} s", True
         except (psycopg.Error, OSError) as error:
             trouble = " ".join(str(error).split())[:LONGEST_TROUBLE] or type(error).__name__
-        if trouble:
-            await self.close()
-        self.found = Found(loop.time(), trouble, timed_out)
+        self.found = Found(asyncio.get_running_loop().time(), trouble, timed_out)
         return self.found
 
+    async def schema_revision(self, manifest: DatabaseManifest) -> str | None:
+        """The newest migration of the schema, as its service says; TryLater if nobody answers."""
+        if not self._session.is_open:
+            raise TryLater(f"{manifest.id} has not been asked by the door of its clients")
+        try:
+            async with asyncio.timeout(REVISION_SECONDS), self._turn(manifest) as session:
+                return await schema_revision(session)
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            raise TryLater(f"{manifest.id}: {error}".strip()) from error
+
     async def close(self) -> None:
-        """Let go of its connection."""
-        session, self._session = self._session, None
-        if session:
-            await session.close()
+        """Let go of its connection, once who asks has asked."""
+        await self._session.close()
+
+    def _turn(self, manifest: DatabaseManifest) -> AbstractAsyncContextManager[sessions.Connection]:
+        return self._session.turn(manifest.id, partial(sessions.probe, self._layout, manifest))
