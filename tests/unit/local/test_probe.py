@@ -62,11 +62,11 @@ def next_ones(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
 async def test_it_asks_in_the_connection_that_it_has(next_ones: list[Session]) -> None:
     next_ones.append(Session())
     asking = Probe(LAYOUT)
-    with pytest.raises(TryLater, match="has not been asked"):
-        await asking.schema_revision(AUTH)
+    assert not asking.is_open
     found = await asking.ask(AUTH)
     assert found
     assert not found.trouble
+    assert asking.is_open
     assert await asking.schema_revision(AUTH) == "0007"
 
 

@@ -278,9 +278,9 @@ class Cluster:
         transactions, and what these return may have changed with a table. Those that have migrated
         hold much memory, too.
         """
-        try:
+        if self.probe.is_open:
             self.schema_revision = await self.probe.schema_revision(self.manifest)
-        except TryLater:
+        else:
             self.schema_revision = await self.looks.revision(self.primary)
         if self.schema_revision != self._connected_for:
             try:

@@ -48,6 +48,11 @@ class Probe:
         self._session = KeptSession()
         self.found: Found | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """It has been answered, and has its connection still."""
+        return self._session.is_open
+
     async def ask(self, manifest: DatabaseManifest) -> Found | None:
         """Ask once; None where it has no certificate yet."""
         if not sessions.has_probe(self._layout, manifest.id):
@@ -69,8 +74,6 @@ class Probe:
 
     async def schema_revision(self, manifest: DatabaseManifest) -> str | None:
         """The newest migration of the schema, as its service says; TryLater if nobody answers."""
-        if not self._session.is_open:
-            raise TryLater(f"{manifest.id} has not been asked by the door of its clients")
         try:
             async with asyncio.timeout(REVISION_SECONDS), self._turn(manifest) as session:
                 return await schema_revision(session)
