@@ -7,8 +7,8 @@ from shop import Shop
 
 
 def test_it_compares_the_autopilot_with_sizes_that_never_change(shop: Shop) -> None:
-    title, header, _, *rows = shop.out("simulate", "production", "--days", "28").splitlines()
-    assert title == "days and weeks, and a Black Friday: 2 databases, 28 days"
+    title, header, _, *rows = shop.out("simulate", "production", "--days", "7").splitlines()
+    assert title == "days and weeks, and a Black Friday: 2 databases, 7 days"
     assert header.split() == [
         *("Sizes", "OCPU", "hours", "Unused", "Short,", "min", "Exhausted", "Resizes", "Cost")
     ]
@@ -18,7 +18,7 @@ def test_it_compares_the_autopilot_with_sizes_that_never_change(shop: Shop) -> N
         "maximum size",
         "P99.5 + 20 %",
     ]
-    assert rows[1].split()[2:4] == ["2,688", rows[1].split()[3]]  # 2 OCPUs, 2 databases, 28 days
+    assert "672" in rows[1].split()  # 2 OCPUs, 2 databases, 7 days
 
 
 def test_programs_get_numbers(shop: Shop) -> None:

@@ -179,13 +179,13 @@ def test_a_size_that_somebody_changed_begins_its_own_time() -> None:
 
 def test_who_should_not_have_shrunk_waits_longer_next_time() -> None:
     """Up for ten minutes every hour: each shrinking is regretted."""
-    life = Life().live(lambda t: 3.0 if t % 3600 < 600 else 0.1, 48 * 3600, step=5)
+    life = Life().live(lambda t: 3.0 if t % 3600 < 600 else 0.1, 48 * 3600, step=20)
     shrunk = [at for at, ocpus, _ in life.changes if ocpus == 2]
     pauses = [b - a for a, b in pairwise(shrunk)]
     assert pauses == sorted(pauses)
     assert len(shrunk) <= 6
     life.changes.clear()
-    life.live(constant(0.1), 48 * 3600, step=5)
+    life.live(constant(0.1), 48 * 3600, step=20)
     assert life.sizes in ([2], [])
 
 
