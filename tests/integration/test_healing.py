@@ -144,6 +144,16 @@ def test_a_keeper_that_thaws_late_starts_no_second_agent(tiny: Place) -> None:
     assert is_well(tiny)
 
 
+def test_who_watched_over_an_earlier_agent_and_stands_still_is_ended(tiny: Place) -> None:
+    keeper, agent = tiny.keeper(), tiny.agent()
+    birth = processes.start_time(keeper)
+    with frozen(keeper):
+        os.kill(agent, signal.SIGKILL)  # the fork server sees to another
+        eventually(lambda: processes.start_time(keeper) != birth, 20)
+    eventually(lambda: len(tiny.agents()) == 3, 10)
+    assert is_well(tiny)
+
+
 # etcd
 
 

@@ -30,7 +30,7 @@ from pgherd.engines.local.agent.prognosis import Prognosis
 from pgherd.engines.local.agent.rounds import look_around
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.agent.tasks import Tasks, quietly
-from pgherd.engines.local.agent.watchers import Watchers, begin_keeper
+from pgherd.engines.local.agent.watchers import Watchers, begin_keeper, end_left_over
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import read_databases, read_environment, read_environments
 from pgherd.errors import InputError, TryLater
@@ -82,6 +82,7 @@ class Agent:
         begin = partial(begin_keeper, self.layout.root, self.watchers)
         self.watchers.add("keeper", *self._keeper, begin)
         self._tasks.keep("watchers", self.watchers.run)
+        self._tasks.keep("left over", partial(end_left_over, self.layout.root))
         async with self._stack:
             self._forks.begin()
             for environment in list(read_environments(self.layout)):

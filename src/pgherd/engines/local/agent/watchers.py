@@ -23,6 +23,8 @@ from pgherd.engines.local.processes import Process
 log = logging.getLogger(__name__)
 
 SECONDS = 1.0
+LEFT_LOOKS = 10
+"""So often a new agent looks for those whom an earlier one left."""
 SILENT_SECONDS = 15.0
 """One that has said nothing for so long is ended: a busy machine makes it late, not silent."""
 
@@ -108,6 +110,32 @@ class Watchers:
         if watcher.stopped_looks >= STOPPED_LOOKS or now - watcher.heard_at > SILENT_SECONDS:
             return "stands still"
         return ""
+
+
+async def end_left_over(root: Path) -> None:
+    """End those who watched over an earlier agent and stand still: nobody else looks after them.
+
+    One that goes on sees that there is another agent, and leaves.
+    """
+    looks: dict[int, int] = {}
+    for _ in range(LEFT_LOOKS):
+        await asyncio.sleep(SECONDS)
+        still = [pid for pid in processes.working_in(Path("/")) if _stands_still(pid, root)]
+        looks = {pid: looks.get(pid, 0) + 1 for pid in still}
+        for pid in still:
+            process = Process.of(pid) if looks[pid] >= STOPPED_LOOKS else None
+            if process and _stands_still(pid, root):
+                log.warning("process %d of an earlier agent stands still: ended", pid)
+                process.signal(signal.SIGKILL)
+            if process:
+                process.close()
+
+
+def _stands_still(pid: int, root: Path) -> bool:
+    """Whether it is an agent of this fleet, or watches over one, and is stopped."""
+    words = processes.title(pid).split("\0")
+    is_ours = any(word.startswith("pgherd.engines.local.") for word in words)
+    return is_ours and str(root) in words and processes.is_stopped(pid)
 
 
 def begin_keeper(root: Path, watchers: Watchers) -> None:
