@@ -106,7 +106,7 @@ def test_a_changed_folder_is_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "{folder} has no newest revision"),
+        ({}, "{folder} has no version files"),
         (
             {"1.py": 'revision = "1"', "2.py": 'revision = "2"'},
             "{folder} has several newest revisions: 1, 2",

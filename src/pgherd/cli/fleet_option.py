@@ -37,7 +37,7 @@ def fleet_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         envvar=FILE_VARIABLE,
         type=click.Path(path_type=Path),
-        help=f"The fleet file.  [default: ./{DEFAULT_FILE}, else the example's]",
+        help=f"The fleet file.  [default: ${FILE_VARIABLE}, ./{DEFAULT_FILE}, the example's]",
     )
     @wraps(command)
     def with_fleet(*args: Any, file: Path | None, **kwargs: Any) -> Any:

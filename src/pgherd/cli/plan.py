@@ -13,10 +13,9 @@ from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
-from pgherd.control.up import preview
+from pgherd.control.up import Preview, preview
 from pgherd.decide.actions import Interruption
 from pgherd.decide.cost_change import Change, cost_change
-from pgherd.decide.plan import Plan
 from pgherd.fleet.desired import Fleet
 from pgherd.prices.table import PriceTable
 from pgherd.report.cost_json import change_json
@@ -54,7 +53,7 @@ def plan(
     if as_json:
         say_json(plan_json(found) | {"cost": change_json(change, prices)})
         return
-    _print(found.plan)
+    _print(found)
     for text, ids in concessions(found).items():
         say(f"{few(ids)}: {text}", lead="less than asked for: ", fg="yellow")
     if not found.plan.is_empty:
@@ -67,14 +66,13 @@ def plan(
         print_error(f"{trouble.subject}: {trouble.error.message}", trouble.error.hint)
 
 
-def _print(found: Plan) -> None:
-    if found.is_empty:
-        if found.refused or found.unknown:
-            say("nothing is done before what is below is mended")
-        else:
-            say("nothing to do: everything is as the fleet file says")
-        return
-    print_table(plan_table(found), _style)
+def _print(found: Preview) -> None:
+    if not found.plan.is_empty:
+        print_table(plan_table(found.plan), _style)
+    elif found.plan.refused or found.plan.unknown or found.troubles:
+        say("nothing to do, but for what is below")
+    else:
+        say("nothing to do: everything is as the fleet file says")
 
 
 def _print_cost(fleet: Fleet, change: Change, prices: PriceTable) -> None:

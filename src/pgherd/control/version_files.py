@@ -91,6 +91,10 @@ def newest(folder: Path, revisions: list[Revision]) -> str:
                     "write the revision of the file before it as down_revision",
                 )
             followed.add(down)
+    if not revisions:
+        raise InputError(
+            f"{folder} has no version files", "put Alembic's there: NAME.py, each with a revision"
+        )
     heads = sorted(by_id.keys() - followed)
     if len(heads) != 1:
         what = f"several newest revisions: {', '.join(heads)}" if heads else "no newest revision"

@@ -130,7 +130,8 @@ def _replicas(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseAc
 
 def _bounds_of_replicas(database: Database) -> str:
     bounds = database.replicas
-    return f"the fleet file says {_range(bounds.min, bounds.max)} replicas"
+    noun = "replica" if bounds.min == bounds.max == 1 else "replicas"
+    return f"the fleet file says {_range(bounds.min, bounds.max)} {noun}"
 
 
 def _ocpus(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseAction]:

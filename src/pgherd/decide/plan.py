@@ -218,7 +218,8 @@ class _Wanted:
             yield EnsureEnvironment(name, seen.impaired[name])
         elif starting := [d.id for d in databases if _makes_it_serve(d.steps)]:
             # A half-made or half-running environment may look complete.
-            reason = f"{len(starting)} of its databases are to be brought to serve"
+            verb = "is" if len(starting) == 1 else "are"
+            reason = f"{len(starting)} of its databases {verb} to serve"
             yield EnsureEnvironment(name, reason)
 
 

@@ -122,8 +122,8 @@ class Override(Section):
     )
     migrations: Word | None = Field(
         None,
-        description="Folder of schema migrations, relative to the fleet file; {service} stands "
-        "for the service's name.",
+        description="Folder of schema migrations (Alembic version files), relative to the fleet "
+        "file; {service} stands for the service's name.",
         examples=["services/{service}/migrations"],
     )
     load: Word | None = Field(
@@ -160,7 +160,7 @@ class Service(Section):
     name: Name | None = Field(None, description="The service's name.", examples=["order"])
     migrations: Word | None = Field(
         None,
-        description="Its folder of schema migrations, relative to the fleet file.",
+        description="Its folder of Alembic version files, relative to the fleet file.",
         examples=["services/order/migrations"],
     )
     load: Word | None = Field(
@@ -188,8 +188,8 @@ class FleetFile(Section):
     )
     migrations: Word | None = Field(
         None,
-        description="Folder of schema migrations, relative to this file; {service} stands for "
-        "the service's name.",
+        description="Folder of schema migrations (Alembic version files), relative to this file; "
+        "{service} stands for the service's name.",
         examples=["services/{service}/migrations"],
     )
     load: Word | None = Field(

@@ -100,5 +100,5 @@ def test_plan_ends_well_and_names_what_is_refused(running: Shop) -> None:
     running.write(SHRUNK)
     result = running.run("plan")
     assert result.exit_code == 0
-    assert result.stdout.startswith("nothing is done before what is below is mended")
+    assert result.stdout.startswith("nothing to do, but for what is below")
     assert "--yes-destroy staging/order" in result.stderr

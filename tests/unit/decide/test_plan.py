@@ -89,7 +89,7 @@ def test_before_a_database_is_brought_to_serve_its_environment_is_ensured() -> N
         {CART.id: runs(CART.id, DatabaseState.UNAVAILABLE), ORDER.id: runs(ORDER.id)},
     )
     first, second = plan(wishes(PRODUCTION_ONLY), {"memory": seen}).steps
-    assert first == EnsureEnvironment("production", "1 of its databases are to be brought to serve")
+    assert first == EnsureEnvironment("production", "1 of its databases is to serve")
     assert isinstance(second, RepairDatabase)
 
 
