@@ -153,6 +153,10 @@ def pairs(count: int, seed: int, only: str | None) -> list[tuple[Blow, Blow]]:
     every = [pair for pair in itertools.permutations(blows, 2) if pair[0].thing != pair[1].thing]
     if only:
         every = [pair for pair in every if only in map(str, pair)]
+        if not every:
+            raise SystemExit(
+                f"no pair has {only!r} in it: write one of {', '.join(map(str, blows))}"
+            )
     random.Random(seed).shuffle(every)
     return (every * (1 + count // len(every)))[:count]
 
