@@ -16,8 +16,7 @@ from typing import Any
 
 import click
 
-from pgherd.cli.surroundings import Surroundings
-from pgherd.engines.known import sections
+from pgherd.cli.surroundings import Surroundings, read_text
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.file import read
@@ -53,10 +52,7 @@ def read_fleet(path: Path) -> Fleet:
     name = re.search(r"^fleet: *([a-z0-9-]+) *$", text, re.MULTILINE)
     if name and (known := surroundings.history(name[1]).remembered(text, path.absolute())):
         return known
-    # It takes a fifth of a second to import and to check.
-    from pgherd.fleet.load import load_text
-
-    return load_text(text, path, sections())
+    return read_text(text, path)
 
 
 def fleet_file(file: Path | None) -> Path:

@@ -55,7 +55,9 @@ def _replace_process(program: str, arguments: Sequence[str], variables: Mapping[
     os.execvpe(program, [program, *arguments], {**os.environ, **variables})  # noqa: S606 - psql
 
 
-def _read(text: str, path: Path) -> Fleet:
+def read_text(text: str, path: Path) -> Fleet:
+    """The fleet that a text describes, which is in the file at `path`."""
+    # It takes a fifth of a second to import and to check.
     from pgherd.fleet.load import load_text
 
     return load_text(text, path, known.sections())
@@ -92,7 +94,7 @@ class Surroundings:
         """What was applied to the fleet of that name."""
         from pgherd.control.applied import History
 
-        return History(self.applied_folder(fleet), known.values, _read)
+        return History(self.applied_folder(fleet), known.values, read_text)
 
     def engine_of(self, fleet: Fleet, environment: str) -> Engine:
         """The engine of an environment; InputError where the fleet file has no such one."""

@@ -99,23 +99,25 @@ class History:
 
     def fleet(self, applied: Applied) -> Fleet:
         """What it wants. FleetFileError where this code refuses what an earlier one took."""
-        if applied.digest == stored.digest():
-            try:
-                return stored.decode(applied.resolved, self._kinds())
-            except NeedsHuman:
-                pass  # the text is there too
-        return self._read(applied.text, applied.place)
+        return self._resolved(applied) or self._read(applied.text, applied.place)
 
     def remembered(self, text: str, path: Path) -> Fleet | None:
         """The fleet of that file, where it is what was applied last; quicker than reading it."""
         try:
             newest = self.newest()
-            if newest and newest.digest == stored.digest() and _is_of(newest, text, path):
-                fleet = stored.decode(newest.resolved, self._kinds())
-                return fleet if _is_whole(fleet) else None
-        except (InputError, NeedsHuman):
-            pass  # whoever reads the file says what is wrong
-        return None
+        except InputError:
+            return None
+        fleet = self._resolved(newest) if newest and _is_of(newest, text, path) else None
+        return fleet if fleet and _is_whole(fleet) else None
+
+    def _resolved(self, applied: Applied) -> Fleet | None:
+        """What this code made of it; None where other code did, or it is damaged."""
+        if applied.digest != stored.digest():
+            return None
+        try:
+            return stored.decode(applied.resolved, self._kinds())
+        except NeedsHuman:
+            return None  # the text is there too
 
     def _numbers(self) -> list[int]:
         require_trusted(self._folder)

@@ -72,7 +72,7 @@ def coming(season: Season) -> float:
     if not season.is_trusted:
         return 0.0
     slots = range(season.slot, season.slot + AHEAD + 1)
-    return max((season.expected(slot) or 0.0 for slot in slots), default=0.0)
+    return max(season.expected(slot) or 0.0 for slot in slots)
 
 
 def _closed(season: Season) -> Season:
