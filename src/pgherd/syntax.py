@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 from threading import Lock
 
 _PARSING = Lock()
@@ -11,8 +12,16 @@ _PARSING = Lock()
 def parsed(source: str | bytes, name: str = "<unknown>") -> ast.Module:
     """The syntax tree; SyntaxError where there is none. `name` is the file's, for that error.
 
-    CPython up to 3.11.4 counts the depth of all threads' trees together, and then fails with "AST
-    constructor recursion depth mismatch" (its issue 106905).
+    CPython up to 3.11.7 counts the depth of all trees together that are made at the same time, and
+    then fails with "AST constructor recursion depth mismatch" (its issue 106905). Two can be made
+    at the same time only where the collector of garbage runs in between: it lets another thread
+    go on, and what it finalizes may make a tree itself, as a logged traceback does.
     """
     with _PARSING:
-        return ast.parse(source, name)
+        was_collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return ast.parse(source, name)
+        finally:
+            if was_collecting:
+                gc.enable()

@@ -1,5 +1,7 @@
 """Making one thing once: what a 404 means when it is new, and what a token brings back."""
 
+import asyncio
+import gc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -145,6 +147,24 @@ def listed(key: str, kind: str = "AVAILABLE") -> Any:
 
 def estate(threads: ThreadPoolExecutor, client: Client, service: str = "network") -> Estate:
     return Estate(cloud(threads, client, service), OWNER, "ocid1.compartment")
+
+
+async def test_nobody_is_told_of_a_list_that_failed_after_all_who_asked_had_gone(
+    threads: ThreadPoolExecutor,
+) -> None:
+    """Python prints a traceback for a failure that nobody has heard of."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    shop = estate(threads, Client(refusal(404, "NotAuthorizedOrNotFound")))
+    asking = asyncio.create_task(shop.all(Kind.VCN))
+    await asyncio.sleep(0)
+    listing = shop._lists[Kind.VCN]
+    asking.cancel()
+    await asyncio.wait([asking, listing])
+    assert asking.cancelled()
+    del asking, listing
+    gc.collect()
+    assert not told
 
 
 async def test_a_thing_whose_references_are_missing_is_for_later(

@@ -45,6 +45,7 @@ class Estate:
         """What there is of a kind in the compartment, gone and foreign ones too; listed once."""
         if kind not in self._lists:
             self._lists[kind] = asyncio.ensure_future(self._list(kind))
+            self._lists[kind].add_done_callback(_retrieved)
         listing = self._lists[kind]
         try:
             # Others may wait for the same list: who is cancelled does not cancel it for them.
@@ -209,3 +210,9 @@ def _is_same(wanted: dict[str, Any], seen: Any) -> bool:
         and range is not None
         and (range.min, range.max) == (ports["min"], ports["max"])
     )
+
+
+def _retrieved(listing: asyncio.Future[list[Any]]) -> None:
+    """Its failure counts as heard of, though who asked may have been cancelled before it came."""
+    if not listing.cancelled():
+        listing.exception()
