@@ -21,6 +21,7 @@ from pgherd.prices.table import PriceTable
 from pgherd.report.cost_json import change_json
 from pgherd.report.cost_tables import change_text, stand_in_notes
 from pgherd.report.plan import concessions, plan_json, plan_table
+from pgherd.report.status import notes
 from pgherd.report.words import few
 
 
@@ -54,6 +55,8 @@ def plan(
         say_json(plan_json(found) | {"cost": change_json(change, prices)})
         return
     _print(found)
+    for note in notes(found.seen):
+        say(note, lead="note: ", fg="yellow")
     for text, ids in concessions(found).items():
         say(f"{few(ids)}: {text}", lead="less than asked for: ", fg="yellow")
     if not found.plan.is_empty:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,7 +21,7 @@ from pgherd.contract.observed import DatabaseState, InstanceState
 from pgherd.control.lookout import Lookout
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Fleet
-from pgherd.report.status import ABSENT, Sight, sights, sights_json
+from pgherd.report.status import ABSENT, Sight, notes, sights, sights_json
 from pgherd.report.status_tables import status_tables
 
 if TYPE_CHECKING:
@@ -59,31 +60,44 @@ def status(
         _watch(fleet, engines, target, as_json=as_json)
         return
     found = asyncio.run(_look(fleet, engines, target))
-    _print(fleet, found, target, as_json=as_json)
-    unseen = [sight for sight in found if not sight.is_seen]
+    _print(found, target, as_json=as_json)
+    unseen = [sight for sight in found.sights if not sight.is_seen]
     if unseen:
         rest = f" and {len(unseen) - 1} more" if len(unseen) > 1 else ""
         raise TryLater(f"{unseen[0].id}{rest} cannot be seen: {unseen[0].detail}")
 
 
-async def _look(
-    fleet: Fleet, engines: Mapping[str, Engine], target: str | None
-) -> tuple[Sight, ...]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen: the databases, and what is to be said of their places."""
+
+    sights: tuple[Sight, ...]
+    notes: tuple[str, ...]
+
+
+async def _look(fleet: Fleet, engines: Mapping[str, Engine], target: str | None) -> Look:
     seen = await Lookout(engines).look_everywhere()
     require_known(fleet, seen, (target,) if target else ())
-    return tuple(s for s in sights(fleet, seen) if target in (None, str(s.id), s.id.environment))
+    found = (s for s in sights(fleet, seen) if target in (None, str(s.id), s.id.environment))
+    return Look(tuple(found), tuple(notes(seen)))
 
 
-def _print(fleet: Fleet, found: Sequence[Sight], target: str | None, *, as_json: bool) -> None:
+def _print(found: Look, target: str | None, *, as_json: bool) -> None:
     if as_json:
-        say_json(sights_json(found))
+        say_json(_json(found))
         return
-    for index, (table, notes) in enumerate(status_tables(found, target)):
+    for index, (table, lines) in enumerate(status_tables(found.sights, target)):
         if index:
             say()
         print_table(table, _style)
-        for note in notes:
-            say(note)
+        for line in lines:
+            say(line)
+    for note in found.notes:
+        say(note)
+
+
+def _json(found: Look) -> dict[str, Any]:
+    return {**sights_json(found.sights), "notes": list(found.notes)}
 
 
 def _watch(
@@ -104,9 +118,9 @@ def _watch_lines(
     while True:
         found = asyncio.run(_look(fleet, engines, target))
         if as_json:
-            say_json(sights_json(found), indent=None)
+            say_json(_json(found), indent=None)
         else:
-            _print(fleet, found, target, as_json=False)
+            _print(found, target, as_json=False)
             say()
         time.sleep(_WATCH_SECONDS)
 
@@ -123,13 +137,12 @@ def _watch_screen(fleet: Fleet, engines: Mapping[str, Engine], target: str | Non
             time.sleep(_WATCH_SECONDS)
 
 
-def _screen(
-    found: Sequence[Sight], target: str | None, console: Console
-) -> Iterator[RenderableType]:
-    for table, notes in status_tables(found, target):
+def _screen(found: Look, target: str | None, console: Console) -> Iterator[RenderableType]:
+    for table, lines in status_tables(found.sights, target):
         yield from drawn(table, console, _style)
-        yield from (styled(note) for note in notes)
+        yield from (styled(line) for line in lines)
         yield styled()
+    yield from (styled(note) for note in found.notes)
 
 
 def _style(cell: str) -> str:

@@ -73,7 +73,8 @@ class ObservedDatabase:
     `schema_revision` is the newest migration applied, None for none; it is only known
     while the database serves. `restart_pending` names the instances whose settings wait
     for a restart. `settings` are what else is applied, as the engine's `Settings` name it; what is
-    unknown is left out. `resize_ends_connections`: another size restarts it without a switchover.
+    unknown is left out. `resize_ends_connections`: another size restarts it without a switchover;
+    `resizes_live`: another size within the fleet file's bounds restarts nothing.
     `answered_at` is when somebody who came the way of its clients was last answered, None where
     nobody was, or tries; two that differ in it alone are equal.
     """
@@ -89,6 +90,7 @@ class ObservedDatabase:
     detail: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     resize_ends_connections: bool = False
+    resizes_live: bool = False
     answered_at: datetime | None = field(default=None, compare=False)
 
     @property
@@ -112,13 +114,15 @@ class Observation:
     """All that one engine sees. What is in neither mapping does not exist there.
 
     `environments` are all that exist, half made ones too. `impaired` says of those whose
-    shared services should run and do not, why; `stopped` are those stopped on request.
+    shared services should run and do not, why; `stopped` are those stopped on request. `notes` are
+    for people: what this place lacks, as it shows now.
     """
 
     environments: frozenset[str] = frozenset()
     databases: Mapping[DatabaseId, ObservedDatabase | Unknown] = field(default_factory=dict)
     impaired: Mapping[str, str] = field(default_factory=dict)
     stopped: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 Observations = Mapping[str, Observation | Unknown]

@@ -52,7 +52,8 @@ def _offered(wish: Wish, offer: Offer | None, engines: Mapping[str, Engine]) -> 
     engine = engines.get(wish.database.environment.engine)
     if engine is None or engine.settings is None:
         return wish
-    return replace(wish, settings=engine.settings.wanted(wish.database))
+    settings = engine.settings
+    return replace(wish, settings=settings.wanted(wish.database), restarting=settings.restarting)
 
 
 async def _offers(

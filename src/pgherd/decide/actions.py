@@ -107,12 +107,12 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSettings:
-    """What is set for a database beside its size is set anew, live."""
+    """What is set for a database beside its size is set anew. Restarts may follow."""
 
-    interruption: ClassVar[Interruption] = Interruption.NONE
     id: DatabaseId
     settings: tuple[Setting, ...]
     reason: str
+    interruption: Interruption
 
 
 @dataclass(frozen=True, slots=True)

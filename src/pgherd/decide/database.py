@@ -141,14 +141,18 @@ def _ocpus(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseActio
     target = clamp(seen.ocpus, bounds.initial, bounds.max)
     if seen.ocpus != target:
         reason = f"the fleet file says {_range(bounds.initial, bounds.max)} OCPUs"
-        # Shared memory follows the size, and PostgreSQL allots it at its start.
-        if seen.resize_ends_connections:
-            interruption = Interruption.SERVICE_RESTART
-        elif database.replicas.min == 0 and len(seen.instances) <= 1:
-            interruption = Interruption.RESTART
-        else:
-            interruption = Interruption.ROLLING_RESTART
+        # Where shared memory follows the size, PostgreSQL allots it at its start.
+        interruption = Interruption.NONE if seen.resizes_live else _restart_of(database, seen)
         yield SetOcpus(database.id, seen.ocpus, target, reason, interruption)
+
+
+def _restart_of(database: Database, seen: ObservedDatabase) -> Interruption:
+    """What the clients notice when all of its instances are restarted."""
+    if seen.resize_ends_connections:
+        return Interruption.SERVICE_RESTART
+    if database.replicas.min == 0 and len(seen.instances) <= 1:
+        return Interruption.RESTART
+    return Interruption.ROLLING_RESTART
 
 
 def _settings(wish: Wish, seen: ObservedDatabase) -> Iterator[DatabaseAction]:
@@ -158,7 +162,9 @@ def _settings(wish: Wish, seen: ObservedDatabase) -> Iterator[DatabaseAction]:
         if seen.settings.get(name, target) != target
     )
     if changes:
-        yield ChangeSettings(seen.id, changes, "the fleet file says so")
+        is_live = wish.restarting.isdisjoint(change.name for change in changes)
+        interruption = Interruption.NONE if is_live else _restart_of(wish.database, seen)
+        yield ChangeSettings(seen.id, changes, "the fleet file says so", interruption)
 
 
 def _range(low: int, high: int) -> str:

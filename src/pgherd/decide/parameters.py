@@ -19,11 +19,15 @@ Value = str | int | bool
 
 @dataclass(frozen=True, slots=True)
 class InstanceSize:
-    """What one instance has: `ocpus` now, `max_ocpus` at most, memory in bytes now."""
+    """What one instance has: `ocpus` now, `max_ocpus` at most, memory in bytes now and at least.
+
+    What PostgreSQL can only change by a restart follows from the bounds, the rest from what is now.
+    """
 
     ocpus: int
     max_ocpus: int
     memory_bytes: int
+    least_memory_bytes: int
 
 
 def connections(size: InstanceSize) -> int:
@@ -60,8 +64,12 @@ def readers_pool_size(size: InstanceSize) -> int:
 
 
 def parameters(size: InstanceSize) -> dict[str, Value]:
-    """What follows from the size. Only shared_buffers needs a restart when the size changes."""
-    shared_buffers = clamp(size.memory_bytes // 4, 16 * MiB, 64 * GiB)
+    """What follows from the size. Nothing of it needs a restart when the size changes.
+
+    shared_buffers would: it stays as it is for the smallest size, and the rest of a larger one's
+    memory holds the file cache.
+    """
+    shared_buffers = clamp(size.least_memory_bytes // 4, 16 * MiB, 64 * GiB)
     return {
         "shared_buffers": _mebibytes(shared_buffers),
         "effective_cache_size": _mebibytes(max(size.memory_bytes * 3 // 4, 32 * MiB)),

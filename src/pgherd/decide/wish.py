@@ -5,7 +5,7 @@ It is made once for a run, of the fleet file, of what engines offer, and of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from pgherd.errors import InputError
@@ -19,7 +19,8 @@ class Wish:
     `database` is as its engine can make it; `concessions` say where that is less than the fleet
     file asks for, as it accepts. `objections` say why nothing at all is done to it.
 
-    `settings` are what its engine sets beside sizes and durability. `migration` is its newest one,
+    `settings` are what its engine sets beside sizes and durability; restarts follow a change of
+    those in `restarting`. `migration` is its newest one,
     None where it has none, where pgherd does not reach it, or where `migration_error` says why it
     cannot be read.
     """
@@ -28,6 +29,7 @@ class Wish:
     concessions: tuple[str, ...] = ()
     objections: tuple[InputError, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    restarting: Set[str] = frozenset()
     migration: str | None = None
     migration_error: InputError | None = None
 

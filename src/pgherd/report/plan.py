@@ -9,6 +9,7 @@ from pgherd.control.up import Preview
 from pgherd.decide.actions import Action, subject, summary
 from pgherd.decide.plan import Plan
 from pgherd.fleet.summary import Table
+from pgherd.report.status import notes
 from pgherd.report.words import number
 
 
@@ -41,6 +42,7 @@ def plan_json(found: Preview) -> dict[str, Any]:
             for t in found.troubles
         ],
         "concessions": [{"subject": str(id), "message": text} for id, text in found.concessions],
+        "notes": list(notes(found.seen)),
     }
 
 

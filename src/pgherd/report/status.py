@@ -50,6 +50,13 @@ def sights(fleet: Fleet, observations: Observations) -> Iterator[Sight]:
                     yield _sight(id, None, observation)
 
 
+def notes(observations: Observations) -> Iterator[str]:
+    """What places lack, as engines say it for people."""
+    for observation in observations.values():
+        if isinstance(observation, Observation):
+            yield from observation.notes
+
+
 def _wanted(database: Database, observation: Observation | Unknown) -> Sight:
     if isinstance(observation, Unknown):
         return Sight(database.id, database, None, DatabaseState.UNKNOWN.value, observation.reason)

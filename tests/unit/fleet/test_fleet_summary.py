@@ -125,6 +125,7 @@ def test_every_value_of_a_database_is_written_as_in_the_file(
         ("availability_domains", "1", "default"),
         ("local.core_per_ocpu", "0.1", "default"),
         ("local.memory_per_ocpu", "64MiB", "default"),
+        ("local.require", "nothing", "default"),
         ("ocpus", "4..8", "fleet.yaml:8"),
         ("storage", "1TB..unlimited", "fleet.yaml:8"),
         ("replicas", "0", "default"),

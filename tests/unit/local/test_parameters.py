@@ -22,7 +22,7 @@ from pgherd.decide.parameters import (
 UNITS = {"kB": KiB, "MB": MiB, "GB": GiB}
 MEMORY = st.integers(min_value=MiB, max_value=4096 * GiB)
 SIZES = st.builds(
-    lambda ocpus, more, memory: InstanceSize(ocpus, ocpus + more, memory),
+    lambda ocpus, more, memory: InstanceSize(ocpus, ocpus + more, memory, memory),
     st.integers(1, 128),
     st.integers(0, 128),
     MEMORY,
@@ -48,7 +48,7 @@ def number(value: Value) -> int:
     ],
 )
 def test_some_sizes(ocpus: int, memory: int, expected: dict[str, Value]) -> None:
-    found = parameters(InstanceSize(ocpus, 128, memory))
+    found = parameters(InstanceSize(ocpus, 128, memory, memory))
     assert {name: found[name] for name in expected} == expected
 
 
@@ -77,12 +77,9 @@ def test_all_connections_at_work_have_room(size: InstanceSize) -> None:
 
 @given(SIZES, SIZES)
 def test_more_never_means_less(one: InstanceSize, other: InstanceSize) -> None:
-    small = InstanceSize(
-        min(one.ocpus, other.ocpus), 256, min(one.memory_bytes, other.memory_bytes)
-    )
-    large = InstanceSize(
-        max(one.ocpus, other.ocpus), 256, max(one.memory_bytes, other.memory_bytes)
-    )
+    less_memory, more_memory = sorted((one.memory_bytes, other.memory_bytes))
+    small = InstanceSize(min(one.ocpus, other.ocpus), 256, less_memory, less_memory)
+    large = InstanceSize(max(one.ocpus, other.ocpus), 256, more_memory, more_memory)
     less, more = parameters(small), parameters(large)
     assert all(number(less[name]) <= number(more[name]) for name in less)
 
@@ -90,8 +87,10 @@ def test_more_never_means_less(one: InstanceSize, other: InstanceSize) -> None:
 @given(st.lists(st.integers(1, 1024), min_size=2, unique=True))
 def test_connections_grow_with_the_largest_size_only(sizes: list[int]) -> None:
     for small, large in pairwise(sorted(sizes)):
-        assert connections(InstanceSize(1, small, GiB)) <= connections(InstanceSize(1, large, GiB))
-    assert len({connections(InstanceSize(n, 1024, n * GiB)) for n in sizes}) == 1
+        assert connections(InstanceSize(1, small, GiB, GiB)) <= connections(
+            InstanceSize(1, large, GiB, GiB)
+        )
+    assert len({connections(InstanceSize(n, 1024, n * GiB, GiB)) for n in sizes}) == 1
 
 
 @given(SIZES)
@@ -104,6 +103,14 @@ def test_the_pools_leave_connections_for_operators_and_replicas(size: InstanceSi
 def test_what_all_instances_share_does_not_change_with_the_size(
     size: InstanceSize, memory: int, ocpus: int
 ) -> None:
-    resized = InstanceSize(ocpus, size.max_ocpus, memory)
+    resized = InstanceSize(ocpus, size.max_ocpus, memory, size.least_memory_bytes)
     assert cluster_parameters(resized) == cluster_parameters(size)
     assert number(cluster_parameters(size)["max_worker_processes"]) >= 8
+
+
+@given(SIZES, MEMORY, st.integers(1, 128))
+def test_another_size_within_the_bounds_restarts_nothing(
+    size: InstanceSize, memory: int, ocpus: int
+) -> None:
+    resized = InstanceSize(ocpus, size.max_ocpus, memory, size.least_memory_bytes)
+    assert parameters(resized)["shared_buffers"] == parameters(size)["shared_buffers"]

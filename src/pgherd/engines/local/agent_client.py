@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from contextlib import nullcontext
 
 from pgherd.engines.local import lowered, machine, rpc
+from pgherd.engines.local.control_groups import ControlGroups
 from pgherd.engines.local.door import AgentInfo, Answer, Leave, Ping, Request
 from pgherd.engines.local.layout import Layout
 from pgherd.errors import NeedsHuman, TryLater
@@ -19,11 +21,12 @@ COMING_SECONDS = 20.0
 
 
 class AgentClient:
-    """The agent of one fleet; `owner` is the user that it runs as."""
+    """The agent of one fleet; `owner` is the user that it runs as, in one of the `groups`."""
 
-    def __init__(self, layout: Layout, owner: Owner) -> None:
+    def __init__(self, layout: Layout, owner: Owner, groups: ControlGroups | None = None) -> None:
         self._layout = layout
         self._owner = owner
+        self._groups = groups
         self._starting = asyncio.Lock()
 
     async def ask(self, request: Request[Answer]) -> Answer:
@@ -111,15 +114,17 @@ class AgentClient:
         NeedsHuman with its complaint where it could not even open its log.
         """
         machine.raise_open_files()
+        place = self._groups.as_agent(self._owner) if self._groups else nullcontext()
         try:
-            started = subprocess.run(
-                lowered.python("pgherd.engines.local.agent", str(self._layout.root)),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                check=False,
-                timeout=START_SECONDS,
-                **lowered.options(self._owner, self._layout.root),
-            )
+            with place:
+                started = subprocess.run(
+                    lowered.python("pgherd.engines.local.agent", str(self._layout.root)),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    check=False,
+                    timeout=START_SECONDS,
+                    **lowered.options(self._owner, self._layout.root),
+                )
         except subprocess.TimeoutExpired:
             return False
         complaints = started.stderr.decode(errors="replace").strip()

@@ -14,7 +14,6 @@ from pgherd.engines.local.manifest import (
 )
 from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
-from pgherd.engines.local.values import LocalValues
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability
 
@@ -58,12 +57,18 @@ class Databases:
 
     async def ensure_ocpus(self, database: Database, ocpus: int) -> None:
         """PostgreSQL's settings follow the size, as far as they can without a restart."""
-        manifest = replace(
-            self._place.database(database.id, database),
-            ocpus=ocpus,
-            memory_bytes=ocpus * database.environment.values_of(LocalValues).memory_per_ocpu_bytes,
-        )
-        await self._reconfigure(self._place.placement.limited(manifest, database))
+        place = self._place
+        manifest = place.database(database.id, database)
+        sized = place.placement.sized(manifest, database, ocpus)
+        if sized.cores > manifest.cores:
+            place.quotas.ensure(sized)
+        await self._reconfigure(sized)
+        place.quotas.ensure(sized)
+
+    async def ensure_sized(self, database: Database) -> None:
+        """Its bounds, and what its OCPUs are, are what the fleet file says."""
+        manifest = self._place.database(database.id, database)
+        await self.ensure_ocpus(database, manifest.ocpus)
 
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
         """Patroni's synchronous mode is on, or off."""
@@ -85,6 +90,8 @@ class Databases:
         manifest = replace(place.database(id), running=False)
         write_database(place.layout, manifest, place.owner)
         await place.agent.ask_once_it_runs(door.ConvergeDatabase(str(id)))
+        for instance in manifest.instances:
+            place.quotas.forget(id, instance.number)
 
     async def ensure_absent(self, id: DatabaseId) -> None:
         """Its processes and all of its files are gone, its manifest last."""
@@ -127,6 +134,7 @@ class Databases:
     async def _make_so(self, manifest: DatabaseManifest) -> None:
         """Write everything down, let the agent carry it out, and wait until all serve."""
         place = self._place
+        place.quotas.ensure(manifest)
         await place.writer.write(manifest)
         await place.agent.ask_once_it_runs(door.ConvergeDatabase(str(manifest.id)))
         if not manifest.made or len(manifest.instances) == 1:
@@ -166,6 +174,7 @@ class Databases:
             await place.remove(layout.kept_by(id, number), layout.socket_folder(id, number))
             shutil.rmtree(layout.instance(id, number), ignore_errors=True)
             place.placement.forget(f"{id}/{number}")
+            place.quotas.forget(id, number)
 
     async def _await(self, id: DatabaseId, condition: Condition, seconds: float) -> None:
         if not await self._place.agent.ask(door.AwaitDatabase(str(id), condition, seconds)):

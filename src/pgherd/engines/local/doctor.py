@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pgherd.contract.offers import Capability
-from pgherd.engines.local import etcd, library, machine, pooler, postgres
+from pgherd.engines.local import control_groups, etcd, library, machine, pooler, postgres
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError
 
@@ -128,15 +128,8 @@ def _root() -> Capability:
 
 
 def _cgroups() -> Capability:
-    for version, path in (
-        ("v2", "/sys/fs/cgroup/cgroup.controllers"),
-        ("v1", "/sys/fs/cgroup/cpu"),
-    ):
-        if Path(path).exists():
-            writable = os.access(Path(path).parent if version == "v2" else path, os.W_OK)
-            detail = f"{version}, {'writable' if writable else 'read-only'}"
-            remedy = "" if writable else "run as root"
-            return Capability("control groups", writable, detail, remedy, required=False)
-    return Capability(
-        "control groups", False, "not mounted", "mount cgroup2 at /sys/fs/cgroup", required=False
-    )
+    if reason := control_groups.lack():
+        remedy = "run as root, where control groups (v1, or v2 with the controller cpu) are mounted"
+        detail = f"{reason}: sizes set PostgreSQL's parameters only"
+        return Capability("CPU quotas", False, detail, remedy, required=False)
+    return Capability("CPU quotas", True, f"of {os.cpu_count()} cores", required=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pgherd.contract.access import Access, AccessRole
@@ -20,6 +21,7 @@ from pgherd.engines.local.environments import Certificates, Environments
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import damaged_databases, read_databases, read_environments
 from pgherd.engines.local.place import Place
+from pgherd.engines.local.settings import SizeSettings
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 
@@ -39,7 +41,6 @@ class LocalEngine:
     deadline: float | None = None
     backups: None = None
     meter: None = None
-    settings: None = None
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class LocalEngine:
         self.reach = access.Reach(self._place)
         self._environments = Environments(self._place, self.certificates)
         self._databases = Databases(self._place)
+        self.settings = SizeSettings(self._databases)
 
     async def capabilities(self) -> Sequence[Capability]:
         """What this machine can and cannot do."""
@@ -74,6 +76,12 @@ class LocalEngine:
             tuple(read_databases(place.layout)),
             tuple(damaged_databases(place.layout)),
         )
+        return replace(
+            await self._observe(wanted), notes=tuple(place.quotas.notes(wanted.databases))
+        )
+
+    async def _observe(self, wanted: observation.Wanted) -> Observation:
+        place = self._place
         try:
             status = await place.agent.ask(door.Observe())
         except TryLater as error:

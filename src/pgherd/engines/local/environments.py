@@ -89,6 +89,7 @@ class Environments:
         await place.agent.ask_once_it_runs(door.ConvergeEnvironment(name))
         if not any(e.running for e in read_environments(place.layout)):
             await place.agent.stop()
+            place.quotas.forget_all()
 
     async def ensure_absent(self, name: str) -> None:
         """Nothing of it is left: no etcd, no authority."""

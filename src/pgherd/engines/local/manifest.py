@@ -39,9 +39,16 @@ def _with_etcd_trust(content: dict[str, Any]) -> dict[str, Any]:
     return {"etcd_trust": ETCD_TRUST, **content}
 
 
+def _with_cores(content: dict[str, Any]) -> dict[str, Any]:
+    if "ocpus" not in content:
+        return content
+    return {"cores": 0.0, "least_ocpus": content["ocpus"], **content}
+
+
 UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
+    _with_cores,
 )
 """What makes a manifest of format N one of N + 1. The first ones did not say their format.
 
@@ -98,8 +105,11 @@ class DatabaseManifest:
     pooler_address: str
     pooler_port: int
     ocpus: int
+    least_ocpus: int
     max_ocpus: int
     memory_bytes: int
+    cores: float
+    """Of this machine, for each instance; 0 where its manifest does not say it."""
     storage_bytes: int
     """What each instance may use of the disk, and no more than that has."""
     durability: str

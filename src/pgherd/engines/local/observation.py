@@ -23,6 +23,7 @@ from pgherd.engines.local.manifest import (
     EnvironmentManifest,
     InstanceManifest,
 )
+from pgherd.engines.local.settings import applied
 from pgherd.fleet.desired import DatabaseId, Durability
 
 NO_AGENT = "the agent does not run"
@@ -175,6 +176,8 @@ def _observed(
         state=state,
         instances=instances,
         ocpus=manifest.ocpus,
+        settings=applied(manifest),
+        resizes_live=True,
         durability=durability or Durability(manifest.durability),
         postgresql=manifest.postgresql,
         schema_revision=schema_revision,

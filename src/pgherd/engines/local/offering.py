@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Collection, Sequence
 
 from pgherd.contract.offers import Offer
-from pgherd.engines.local import doctor, library, machine, postgres
+from pgherd.engines.local import control_groups, doctor, library, machine, postgres
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import damaged_databases, read_databases
+from pgherd.engines.local.values import Ability, LocalValues
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.files import Owner
 from pgherd.fleet.desired import Database
@@ -51,6 +52,12 @@ def require_possible(layout: Layout, owner: Owner, database: Database) -> None:
         )
     version, _ = postgres.choose(database.postgresql)
     library.path(version)
+    required = database.environment.values_of(LocalValues).require
+    if Ability.CPU_QUOTA in required and (lack := control_groups.lack()):
+        raise InputError(
+            f"{database.environment.name} requires cpu-quota, and {lack}",
+            "run pgherd as root where control groups are mounted, or leave `require` away",
+        )
 
 
 def require_room(layout: Layout, instances: int) -> None:

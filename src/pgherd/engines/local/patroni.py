@@ -36,7 +36,8 @@ LZ4_SINCE = 15
 
 def size(manifest: DatabaseManifest) -> InstanceSize:
     """What the database's instances have."""
-    return InstanceSize(manifest.ocpus, manifest.max_ocpus, manifest.memory_bytes)
+    least = manifest.memory_bytes // manifest.ocpus * manifest.least_ocpus
+    return InstanceSize(manifest.ocpus, manifest.max_ocpus, manifest.memory_bytes, least)
 
 
 def scope_prefix(service: str = "") -> str:

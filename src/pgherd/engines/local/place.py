@@ -19,6 +19,7 @@ from pgherd.engines.local.manifest import (
     write_database,
 )
 from pgherd.engines.local.placement import Placement
+from pgherd.engines.local.quotas import Quotas
 from pgherd.engines.local.writer import Writer
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId
@@ -34,7 +35,8 @@ class Place:
         self.claim = Claim(fleet, layout, self.owner)
         self.placement = Placement(layout, self.owner)
         self.writer = Writer(layout, self.owner, now)
-        self.agent = AgentClient(layout, self.owner)
+        self.quotas = Quotas(layout, self.owner)
+        self.agent = AgentClient(layout, self.owner, self.quotas.groups)
 
     def environment(self, name: str) -> EnvironmentManifest:
         """One that exists; InputError where it does not."""

@@ -100,10 +100,24 @@ class Placement:
         instance = InstanceManifest(number, domain, self._address(f"{manifest.id}/{number}"))
         return replace(manifest, instances=(*manifest.instances, instance))
 
+    def sized(self, manifest: DatabaseManifest, database: Database, ocpus: int) -> DatabaseManifest:
+        """With so many OCPUs; what one is, and what it may grow to, is what the fleet file says."""
+        ocpu = database.environment.values_of(LocalValues)
+        return self.limited(
+            replace(
+                manifest,
+                ocpus=ocpus,
+                memory_bytes=ocpus * ocpu.memory_per_ocpu_bytes,
+                cores=ocpus * ocpu.core_per_ocpu,
+            ),
+            database,
+        )
+
     def limited(self, manifest: DatabaseManifest, database: Database) -> DatabaseManifest:
         """What it may grow to is what the fleet file says, and a disk that is there."""
         return replace(
             manifest,
+            least_ocpus=min(manifest.ocpus, database.ocpus.initial),
             max_ocpus=max(manifest.ocpus, database.ocpus.max),
             storage_bytes=self._storage(database.storage.initial_bytes),
         )
@@ -118,12 +132,6 @@ class Placement:
     ) -> DatabaseManifest:
         """One without instances; where the fleet file says nothing of it, of the smallest size."""
         book = self._book(f"{id}/pooler")
-        ocpus = database.ocpus.initial if database else 1
-        memory = (
-            database.environment.values_of(LocalValues).memory_per_ocpu_bytes
-            if database
-            else 64 * 2**20
-        )
         manifest = DatabaseManifest(
             environment=id.environment,
             service=id.service,
@@ -135,14 +143,16 @@ class Placement:
             patroni_port=book.ports["patroni"],
             pooler_address=str(book.address(f"{id}/pooler")),
             pooler_port=book.ports["pooler"],
-            ocpus=ocpus,
-            max_ocpus=ocpus,
-            memory_bytes=ocpus * memory,
+            ocpus=1,
+            least_ocpus=1,
+            max_ocpus=1,
+            memory_bytes=64 * 2**20,
+            cores=0.0,
             storage_bytes=self._storage(STORAGE_BYTES),
             durability=str(database.durability) if database else "asynchronous",
             instances=(),
         )
-        return self.limited(manifest, database) if database else manifest
+        return self.sized(manifest, database, database.ocpus.initial) if database else manifest
 
     def _storage(self, wanted: int) -> int:
         return min(wanted, shutil.disk_usage(self._layout.root).total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from pgherd.engines.oci import blueprint, observation
 from pgherd.engines.oci.making import copied_elsewhere, reach
@@ -13,6 +13,8 @@ from pgherd.fleet.desired import Database
 
 class SystemSettings:
     """Settings of the databases' systems, by the fleet file's names."""
+
+    restarting: Set[str] = frozenset()
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -95,6 +95,8 @@ class MemoryReach:
 
 class MemorySettings:
     """How long backups are kept."""
+
+    restarting: Set[str] = frozenset()
 
     def __init__(self, world: World) -> None:
         self._world = world

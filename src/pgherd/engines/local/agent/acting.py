@@ -89,6 +89,7 @@ class Acting:
         now = asyncio.get_running_loop().time()
         cluster.look_at_programs(now)
         cluster.end_switch()
+        cluster.confinement.follow(cluster.manifest, cluster.seen)
         moves = next_moves(cluster.seen, now)
         self._not_before = {m: t for m, t in self._not_before.items() if m in moves}
         for move, task in self._making.items():

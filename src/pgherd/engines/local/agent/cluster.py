@@ -15,7 +15,8 @@ from typing import Any
 
 import psycopg
 
-from pgherd.engines.local import programs
+from pgherd.engines.local import control_groups, programs
+from pgherd.engines.local.agent.confinement import Confinement
 from pgherd.engines.local.agent.console import Console
 from pgherd.engines.local.agent.keys import Keys
 from pgherd.engines.local.agent.looks import Looks
@@ -58,6 +59,7 @@ class Cluster:
         self.servers = Servers(layout, manifest.id, self._server_ended)
         self.console = Console(layout, manifest, owner.name)
         self.probe = Probe(layout)
+        self.confinement = Confinement(control_groups.found(layout.root))
         self._supervisor = supervisor
         self._etcd = etcd
         self.keys = Keys(manifest.service)
@@ -138,6 +140,7 @@ class Cluster:
         """Look at each instance's server, and whether the pooler can be told anything."""
         for instance in self.manifest.instances:
             self.look_at(instance.number)
+        self.confinement.follow(self.manifest, self.seen)
         now = asyncio.get_running_loop().time()
         seen = self.seen.pooler_reached(now, is_reachable=self.console.is_reachable)
         if seen is not self.seen:

@@ -1,0 +1,55 @@
+"""What is set for a database beside its size: its bounds, and what an OCPU is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+from pgherd.engines.local.databases import Databases
+from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.engines.local.values import LocalValues
+from pgherd.fleet.desired import Database
+from pgherd.units import format_bytes
+
+SMALLEST = "smallest size"
+LARGEST = "largest size"
+CORES = "core_per_ocpu"
+MEMORY = "memory_per_ocpu"
+
+
+class SizeSettings:
+    """Settings by the fleet file's names."""
+
+    restarting: Set[str] = frozenset({SMALLEST, LARGEST, MEMORY})
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    def wanted(self, database: Database) -> Mapping[str, str]:
+        """What the fleet file says."""
+        ocpu = database.environment.values_of(LocalValues)
+        return {
+            SMALLEST: _ocpus(database.ocpus.initial),
+            LARGEST: _ocpus(database.ocpus.max),
+            CORES: f"{ocpu.core_per_ocpu:g}",
+            MEMORY: format_bytes(ocpu.memory_per_ocpu_bytes),
+        }
+
+    async def ensure_applied(self, database: Database) -> None:
+        """All of it, at the size that the database has."""
+        await self._databases.ensure_sized(database)
+
+
+def applied(manifest: DatabaseManifest) -> Mapping[str, str]:
+    """What a manifest says, in the same words; what an older one does not say is left out."""
+    found = {
+        SMALLEST: _ocpus(manifest.least_ocpus),
+        LARGEST: _ocpus(manifest.max_ocpus),
+        MEMORY: format_bytes(manifest.memory_bytes // manifest.ocpus),
+    }
+    if manifest.cores:
+        found[CORES] = f"{manifest.cores / manifest.ocpus:g}"
+    return found
+
+
+def _ocpus(count: int) -> str:
+    return f"{count} OCPUs" if count != 1 else "1 OCPU"
