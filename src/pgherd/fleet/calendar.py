@@ -25,6 +25,8 @@ from pgherd.errors import InputError
 from pgherd.units import quoted
 
 UTC_NAME = "UTC"
+YEARS = range(2000, 2101)
+"""Those of single days."""
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)

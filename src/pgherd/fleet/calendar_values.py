@@ -14,14 +14,13 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from pgherd.errors import InputError
-from pgherd.fleet.calendar import Weekday, zone
+from pgherd.fleet.calendar import YEARS, Weekday, zone
 from pgherd.fleet.values import TEXT, Reads
 from pgherd.units import quoted
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FULL_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_YEARS = range(2000, 2101)
 
 
 def _clock(text: str) -> time:
@@ -51,8 +50,8 @@ def _date(text: str) -> date:
         raise InputError(
             f"{quoted(text)} is not a date", 'write one in quotes, as in "2026-11-27"'
         ) from None
-    if day.year not in _YEARS:
-        first, last = _YEARS[0], _YEARS[-1]
+    if day.year not in YEARS:
+        first, last = YEARS[0], YEARS[-1]
         raise InputError(f"{text} is out of range", f"write a year from {first} to {last}")
     return day
 

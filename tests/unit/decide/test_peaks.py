@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgherd.decide.peaks import LEAD, floor
+from pgherd.decide.peaks import LEAD, floor, known_peaks
 from pgherd.fleet.calendar import Peak, Weekday, Window, contains
 
 FRIDAYS = Peak(Window((Weekday.FRI,), time(8), time(23)), 16)
@@ -49,3 +49,11 @@ def test_nobody_waits_for_a_peak_that_has_begun(moment: datetime, before: timede
     for peak in (FRIDAYS, BLACK_FRIDAY):
         if contains(peak.window, moment):
             assert floor([peak], moment - before) == peak.ocpus
+
+
+def test_a_load_that_is_played_has_the_clocks_of_its_peaks() -> None:
+    tokyo = Peak(Window((), time(8), time(9), "Asia/Tokyo", (date(2026, 11, 27),)), 4)
+    known = known_peaks((tokyo,), date(2026, 11, 2))
+    day = 25 * 86_400
+    assert [known(day + hour * 3600) for hour in (7.8, 7.9, 8.9, 9.0)] == [0, 4, 4, 0]
+    assert known(8 * 3600) == 0
