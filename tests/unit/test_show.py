@@ -73,6 +73,8 @@ def test_json_has_the_fixed_names_and_every_resolved_value() -> None:
         "replicas": {"min": 2, "max": 5},
         "availability_domains": 3,
         "autoscale": {"cpu_percent": 80, "memory_percent": 80},
+        "peaks": [],
+        "maintenance": [],
         "backup_retention_days": 30,
         "backup_copy_to": ["us-phoenix-1"],
         "durability": "synchronous",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from functools import partial
 
 import click
@@ -15,6 +16,7 @@ from pgherd.cli.targets import require_known
 from pgherd.decide.comparison import compare
 from pgherd.decide.cost import ocpu_hour_cost
 from pgherd.errors import InputError
+from pgherd.fleet.calendar import YEARS
 from pgherd.fleet.desired import Database, Fleet
 from pgherd.prices.table import PriceTable
 from pgherd.report.simulation import simulation_json, simulation_notes, simulation_table
@@ -22,6 +24,8 @@ from pgherd.shapes.shape import Load, Shape, load
 
 STEP_SECONDS = 300.0
 DEFAULT_SHAPE = "black-friday"
+MONDAY = "2026-11-02"
+"""The 26th day from then on, which has most of `black-friday`, is a Black Friday."""
 
 
 @click.command()
@@ -40,6 +44,15 @@ DEFAULT_SHAPE = "black-friday"
     help="black-friday, day-week, leak, noise, square-wave, or the path of a file that says"
     f" another.  [default: {DEFAULT_SHAPE}]",
 )
+@click.option(
+    "--from",
+    "monday",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    default=MONDAY,
+    help="The Monday on which it begins, for peaks that the fleet file has on single days."
+    f"  [default: {MONDAY}]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @prices_option
 @fleet_option
@@ -49,6 +62,7 @@ def simulate(
     target: str | None,
     days: int,
     shape_name: str,
+    monday: datetime,
     prices: PriceTable,
     as_json: bool,
 ) -> None:
@@ -64,6 +78,7 @@ def simulate(
         _chosen(fleet, target),
         partial(_load, shape, days),
         partial(ocpu_hour_cost, prices),
+        _monday(monday.date()),
     )
     if as_json:
         say_json(simulation_json(found, prices.currency))
@@ -79,6 +94,16 @@ def _chosen(fleet: Fleet, target: str | None) -> Iterator[Database]:
     if not chosen:
         raise InputError(f"{fleet.name} has no databases", "write services: and environments:")
     return iter(chosen)
+
+
+def _monday(day: date) -> date:
+    if day.year not in YEARS:
+        hint = f"write a year from {YEARS[0]} to {YEARS[-1]}"
+        raise InputError(f"--from: {day} is out of range", hint)
+    if day.weekday() != 0:
+        earlier = day - timedelta(days=day.weekday())
+        raise InputError(f"--from: {day} is not a Monday", f"write {earlier}")
+    return day
 
 
 def _load(shape: Shape, days: int, database: Database) -> Load:

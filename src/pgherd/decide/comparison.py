@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
 from msgspec import Struct
 
+from pgherd.decide.peaks import known_peaks
 from pgherd.decide.simulation import Played, fixed, play, provisioned
 from pgherd.decide.sizing import Limits
 from pgherd.fleet.desired import Database
@@ -72,22 +74,27 @@ def compare(
     databases: Iterable[Database],
     load_of: Callable[[Database], Load],
     hour_cost: Callable[[Database], Decimal],
+    monday: date,
 ) -> dict[Way, Sum]:
-    """Every database under its load, each way. `hour_cost` is of an OCPU of one instance."""
+    """Every database under its load, each way, with its peaks counted from that Monday.
+
+    `hour_cost` is of an OCPU of one instance.
+    """
     sums = dict.fromkeys(Way, Sum())
     for database in databases:
         load = load_of(database)
         nodes = 1 + database.replicas.min
-        for way, played in _played(database, load):
+        for way, played in _played(database, load, monday):
             cost = Decimal(played.compute) * nodes * hour_cost(database)
             sums[way] = sums[way].with_database(played, cost)
     return sums
 
 
-def _played(database: Database, load: Load) -> Iterable[tuple[Way, Played]]:
+def _played(database: Database, load: Load, monday: date) -> Iterable[tuple[Way, Played]]:
     limits = limits_of(database, memory_per_ocpu=1)
     initial = fixed(load, database.ocpus.initial)
-    yield Way.AUTOPILOT, play(load, limits) if limits else initial
+    known = known_peaks(database.peaks, monday) if database.peaks else None
+    yield Way.AUTOPILOT, play(load, limits, floor=known) if limits else initial
     yield Way.INITIAL, initial
     yield Way.MAXIMUM, fixed(load, database.ocpus.max)
     yield Way.PROVISIONED, fixed(load, provisioned(load))

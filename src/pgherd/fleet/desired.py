@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pgherd.errors import InputError
+from pgherd.fleet.calendar import Peak, Window
 
 V = TypeVar("V", bound="EngineValues")
 
@@ -145,8 +146,9 @@ class Database:
     `name` is the resource name (`ecommerce-production-auth-db`). `pooling` is what clients
     get that do not say. `postgresql` is the major version, None for the newest that the engine
     has. `migrations` is a folder of schema migrations, `load` the program that plays the
-    service's customers. `origins` says for each value where it came from (`fleet.yaml:12` or
-    `default`).
+    service's customers. `maintenance` is when something may be restarted unasked, `peaks` is
+    load that people know of beforehand. `origins` says for each value where it came from
+    (`fleet.yaml:12` or `default`).
     """
 
     id: DatabaseId
@@ -163,6 +165,8 @@ class Database:
     postgresql: int | None = None
     migrations: Path | None = None
     load: Path | None = None
+    maintenance: tuple[Window, ...] = ()
+    peaks: tuple[Peak, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
 
 

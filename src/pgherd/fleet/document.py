@@ -7,6 +7,7 @@ value is None. Duplicate keys, aliases, merges and tags are reported instead of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ _MAX_DEPTH = 16
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 _NULL_TAG = "tag:yaml.org,2002:null"
 _STANDARD_TAGS = "tag:yaml.org,2002:"
+_MISREAD = re.compile(r"[0-9]+(:[0-9]+)+|[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""Texts that other YAML tools take for a number or a date."""
 _SHARE_HINT = "write values that are shared under defaults"
 _CHECK_HINT = "check indentation, colons, quotes and brackets here"
 _START_HINT = "start with fleet: NAME, then services: and environments:"
@@ -186,6 +189,8 @@ def in_one_line(value: Any) -> str:
         return "{" + ", ".join(f"{k}: {in_one_line(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(in_one_line, value)) + "]"
+    if isinstance(value, str) and _MISREAD.fullmatch(value):
+        return f'"{value}"'
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

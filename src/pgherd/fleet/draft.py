@@ -13,8 +13,8 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from pgherd.fleet.desired import DatabaseId, Durability, Replicas
-from pgherd.fleet.document import Document, Path
-from pgherd.fleet.models import FleetFile, Profile, Section
+from pgherd.fleet.document import Document, Path, shown
+from pgherd.fleet.models import FleetFile, Override, Profile, Section
 from pgherd.fleet.problem import Problem
 
 PRODUCTION = "production"
@@ -86,6 +86,15 @@ class Draft:
             for service in self.services:
                 yield DatabaseId(environment, service)
 
+    def profiles(self) -> Iterator[tuple[Path, Override]]:
+        """Where values of databases are stated: defaults, environments and overrides."""
+        if self.content.defaults is not None:
+            yield ("defaults",), self.content.defaults
+        for name, profile in (self.content.environments or {}).items():
+            yield ("environments", name), profile
+        for name, override in (self.content.overrides or {}).items():
+            yield ("overrides", name), override
+
     def setting(self, id: DatabaseId, *keys: str) -> Setting:
         """What holds for one database."""
         return self._look_up((*self._own_layers(id), *self._shared_layers(id.environment)), keys)
@@ -143,3 +152,9 @@ class Draft:
                 return Setting(None, path[:-1]) if is_unreadable else None
             value = getattr(value, key, None)
         return Setting(value, path)
+
+
+def subject(id: DatabaseId, *settings: Setting) -> str:
+    """The database if it is special, else its environment, so that ten equals are said once."""
+    is_own = any(s.path and s.path[0] == "overrides" for s in settings)
+    return shown(str(id)) if is_own else shown(id.environment)

@@ -18,6 +18,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "availability_domains": "1",
     "replicas": "0",
     "autoscale": {"cpu": "80%", "memory": "80%"},
+    "peaks": [],
+    "maintenance": [],
     "backup": {"retention": "7d", "copy_to": []},
     "pooling": "session",
 }

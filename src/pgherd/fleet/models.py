@@ -11,6 +11,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from pgherd.fleet.calendar_values import (
+    Clock,
+    Day,
+    SingleDate,
+    Timezone,
+    one_or_several,
+)
+from pgherd.fleet.document import in_one_line
 from pgherd.fleet.values import (
     OFF,
     CommitDurability,
@@ -18,6 +26,7 @@ from pgherd.fleet.values import (
     Flag,
     Name,
     Network,
+    OcpuCount,
     OcpuRange,
     Percent,
     PoolingMode,
@@ -67,6 +76,76 @@ Autoscaling = Annotated[
 ]
 
 
+class WindowProfile(Section):
+    """A time of each week."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["from", "to"]})
+
+    days: tuple[Day | None, ...] | None = Field(
+        None,
+        description="Days of the week on which it begins: mon, tue, wed, thu, fri, sat, sun. "
+        "Without it: every day.",
+        examples=[["sat", "sun"]],
+    )
+    begin: Clock | None = Field(
+        None,
+        alias="from",
+        description="When it begins, by the clock of its time zone. Needed.",
+        examples=["03:00"],
+    )
+    end: Clock | None = Field(
+        None,
+        alias="to",
+        description="When it is over, needed; on the next day where that is earlier than from.",
+        examples=["05:00"],
+    )
+    timezone: Timezone | None = Field(
+        None,
+        description="Whose clock it is: an IANA name. Without it: UTC.",
+        examples=["Europe/Berlin"],
+    )
+
+
+class PeakProfile(WindowProfile):
+    """Load that people know of beforehand."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["from", "to", "ocpus"]})
+
+    timezone: Timezone | None = Field(
+        None,
+        description="Whose clock it is: an IANA name. Without it: that of the database's first "
+        "window of maintenance, else UTC.",
+        examples=["Europe/Berlin"],
+    )
+    dates: tuple[SingleDate | None, ...] | None = Field(
+        None,
+        description="Single days on which it begins, in place of days of the week.",
+        examples=[["2026-11-27"]],
+    )
+    ocpus: OcpuCount | None = Field(
+        None,
+        description="OCPUs that each instance has then at least, within the database's ocpus. "
+        "Needed.",
+        examples=[32],
+    )
+
+
+MAINTENANCE_EXAMPLE = {"days": ["sun"], "from": "03:00", "to": "05:00", "timezone": "Europe/Berlin"}
+PEAKS_EXAMPLE = [{"days": ["fri"], "from": "08:00", "to": "23:00", "ocpus": 32}]
+Maintenance = Annotated[
+    tuple[WindowProfile | None, ...],
+    one_or_several(
+        "a window",
+        in_one_line(MAINTENANCE_EXAMPLE),
+        WindowProfile | tuple[WindowProfile, ...],
+    ),
+]
+Peaks = Annotated[
+    tuple[PeakProfile | None, ...],
+    one_or_several("a peak", in_one_line(PEAKS_EXAMPLE), PeakProfile | tuple[PeakProfile, ...]),
+]
+
+
 class Override(Section):
     """What may differ from one database to the next."""
 
@@ -89,6 +168,17 @@ class Override(Section):
         None,
         description="When the autopilot scales up; false for never.",
         examples=[{"cpu": "80%", "memory": "80%"}, False],
+    )
+    peaks: Peaks | None = Field(
+        None,
+        description="Load that people know of beforehand, in a list.",
+        examples=[PEAKS_EXAMPLE],
+    )
+    maintenance: Maintenance | None = Field(
+        None,
+        description="When the autopilot may restart something by itself; one window, or several "
+        "in a list. Without it: never.",
+        examples=[MAINTENANCE_EXAMPLE],
     )
     backup: BackupProfile | None = Field(
         None,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date, time
 from pathlib import Path
 
+from pgherd.fleet.calendar import UTC_NAME, Peak, Weekday, Window
 from pgherd.fleet.desired import (
     Autoscale,
     Backup,
@@ -14,6 +17,7 @@ from pgherd.fleet.desired import (
     Fleet,
 )
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
+from pgherd.fleet.models import PeakProfile, WindowProfile
 from pgherd.fleet.names import resource_name
 from pgherd.fleet.rules import for_service
 from pgherd.fleet.section import EngineSection, Sections
@@ -29,6 +33,8 @@ DATABASE_VALUES = (
     "autoscale",
     "autoscale.cpu",
     "autoscale.memory",
+    "peaks",
+    "maintenance",
     "backup.retention",
     "backup.copy_to",
     "durability",
@@ -106,6 +112,7 @@ def _database(
     settings = _database_settings(draft, id)
     protection = settings["deletion_protection"].value
     migrations, load = settings["migrations"].value, settings["load"].value
+    maintenance = _windows(settings["maintenance"].value)
     return Database(
         id=id,
         name=resource_name(fleet, id.environment, id.service),
@@ -124,6 +131,8 @@ def _database(
         postgresql=settings["postgresql"].value,
         migrations=draft.folder / for_service(migrations, id.service) if migrations else None,
         load=draft.folder / load if load else None,
+        maintenance=maintenance,
+        peaks=_peaks(settings["peaks"].value, maintenance),
         origins=_origins(draft, environment, shared | settings),
     )
 
@@ -134,6 +143,29 @@ def _autoscale(settings: dict[str, Setting]) -> Autoscale | None:
     return Autoscale(
         cpu_percent=settings["autoscale.cpu"].value,
         memory_percent=settings["autoscale.memory"].value,
+    )
+
+
+def _windows(profiles: Iterable[WindowProfile]) -> tuple[Window, ...]:
+    return tuple(_window(profile, UTC_NAME) for profile in profiles)
+
+
+def _peaks(profiles: Iterable[PeakProfile], maintenance: tuple[Window, ...]) -> tuple[Peak, ...]:
+    timezone = maintenance[0].timezone if maintenance else UTC_NAME
+    return tuple(
+        Peak(_window(profile, timezone, profile.dates or ()), profile.ocpus or 0)
+        for profile in profiles
+    )
+
+
+def _window(profile: WindowProfile, timezone: str, dates: tuple[date | None, ...] = ()) -> Window:
+    days = tuple(d for d in Weekday if profile.days is None or d in profile.days)
+    return Window(
+        days=() if dates else days,
+        begin=profile.begin or time(),
+        end=profile.end or time(),
+        timezone=profile.timezone or timezone,
+        dates=tuple(sorted(day for day in dates if day)),
     )
 
 

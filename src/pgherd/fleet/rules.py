@@ -13,9 +13,10 @@ from ipaddress import IPv4Network
 from pathlib import Path as FilePath
 
 from pgherd.errors import InputError
+from pgherd.fleet.calendar_rules import CALENDAR_RULES
 from pgherd.fleet.desired import DatabaseId, Durability, Replicas
 from pgherd.fleet.document import Path, shown
-from pgherd.fleet.draft import Draft, Setting
+from pgherd.fleet.draft import Draft, Setting, subject
 from pgherd.fleet.names import MAX_RESOURCE_NAME, check_name, resource_name
 from pgherd.fleet.problem import Problem
 from pgherd.units import format_range, quoted
@@ -129,7 +130,7 @@ def replicas_have_room(draft: Draft) -> Iterator[Problem]:
             yield draft.problem(
                 replicas.path,
                 "replicas",
-                f"{_subject(id, replicas)} has 1 availability domain, no room for a replica",
+                f"{subject(id, replicas)} has 1 availability domain, no room for a replica",
                 "write replicas: 0, or availability_domains: 2 or more",
             )
 
@@ -144,7 +145,7 @@ def synchronous_has_a_replica(draft: Draft) -> Iterator[Problem]:
             yield draft.problem(
                 durability.path,
                 "durability",
-                f"{_subject(id, durability, replicas)} may have 0 replicas to be synchronous with",
+                f"{subject(id, durability, replicas)} may have 0 replicas to be synchronous with",
                 f"write asynchronous, or replicas: {_with_one(replicas.value)}",
             )
 
@@ -186,6 +187,7 @@ RULES: tuple[Rule, ...] = (
     synchronous_has_a_replica,
     overrides_have_a_database,
     files_exist,
+    *CALENDAR_RULES,
 )
 
 
@@ -214,12 +216,6 @@ def _own_path(setting: Setting, fallback: Path) -> Path:
     """A value that is shared under defaults is no one's fault: point at the environment."""
     own = setting.path is not None and setting.path[: len(fallback)] == fallback
     return setting.path if own and setting.path else fallback
-
-
-def _subject(id: DatabaseId, *settings: Setting) -> str:
-    """The database if it is special, else its environment, so that ten equals are said once."""
-    is_own = any(s.path and s.path[0] == "overrides" for s in settings)
-    return _label(id) if is_own else shown(id.environment)
 
 
 def _label(id: DatabaseId) -> str:

@@ -15,9 +15,11 @@ from pgherd.fleet.models import (
     AutoscaleProfile,
     BackupProfile,
     Override,
+    PeakProfile,
     Profile,
     Section,
     Service,
+    WindowProfile,
 )
 from pgherd.fleet.names import NAME_PATTERN
 from pgherd.fleet.section import Sections
@@ -50,6 +52,8 @@ def reference(sections: Sections) -> str:
         ("A database: in `defaults`, an environment or an override", Override, defaults),
         ("An environment: in `defaults` or an environment only", allowed.profile, defaults),
         ("`autoscale`", AutoscaleProfile, defaults["autoscale"]),
+        ("`peaks`: one of them", PeakProfile, {}),
+        ("`maintenance`: a window", WindowProfile, {}),
         ("`backup`", BackupProfile, defaults["backup"]),
         *((f"`{section.engine}`", section.keys, section.defaults) for section in sections),
         ("A service that is a mapping", Service, {}),
@@ -96,5 +100,5 @@ def _table(heading: str, model: type[Section], defaults: Mapping[str, Any]) -> I
         if name not in inherited:
             examples = " or ".join(f"`{in_one_line(e)}`" for e in field.examples or ())
             default = f"`{in_one_line(defaults[name])}`" if name in defaults else ""
-            yield f"| `{name}` | {examples} | {default} | {field.description} |"
+            yield f"| `{field.alias or name}` | {examples} | {default} | {field.description} |"
     yield ""

@@ -20,14 +20,21 @@ from pgherd.fleet.models import (
     BackupProfile,
     FleetFile,
     Override,
+    PeakProfile,
     Section,
     Service,
+    WindowProfile,
 )
 from pgherd.fleet.problem import Problem
 
 _MAY_BE_EMPTY: dict[str | int, int] = {"defaults": 1, "environments": 2, "overrides": 2}
 """Down to which depth these mean a mapping of nothing when they are empty."""
-_NESTED: dict[str, type[Section]] = {"autoscale": AutoscaleProfile, "backup": BackupProfile}
+_NESTED: dict[str, type[Section]] = {
+    "autoscale": AutoscaleProfile,
+    "backup": BackupProfile,
+    "maintenance": WindowProfile,
+    "peaks": PeakProfile,
+}
 _KINDS = {"model_type": "mapping", "dict_type": "mapping", "tuple_type": "list"}
 _KIND_HINTS = {"mapping": "write KEY: VALUE below it", "list": "write [ONE, TWO]"}
 
@@ -50,8 +57,12 @@ def shape(document: Document, file: str, grammar: Grammar) -> tuple[FleetFile, l
 
 def _problem(document: Document, file: str, path: Path, message: str, hint: str) -> Problem:
     place = document.place(path)
-    head = shown(next(str(part) for part in reversed(path) if isinstance(part, str)))
-    return Problem(file, place.line, place.column, f"{head}: {message}", hint)
+    return Problem(file, place.line, place.column, f"{shown(_key(path))}: {message}", hint)
+
+
+def _key(path: Path) -> str:
+    """The innermost key; an item of a list has its list's."""
+    return next(part for part in reversed(path) if isinstance(part, str))
 
 
 def _take_out_empty(value: Any, path: Path) -> list[tuple[Path, str, str]]:
@@ -103,7 +114,8 @@ def _words(details: ErrorDetails, path: Path, grammar: Grammar) -> tuple[str, st
 
 
 def _better_key(key: str, parent: Path, grammar: Grammar) -> str:
-    known = list(_model(parent, grammar).model_fields)
+    fields = _model(parent, grammar).model_fields
+    known = [field.alias or name for name, field in fields.items()]
     if parent and parent[0] == "overrides" and key in grammar.profile.model_fields:
         return "write it under the environment, it holds for all of its databases"
     if not parent and key in grammar.profile.model_fields:
@@ -119,6 +131,6 @@ def _model(path: Path, grammar: Grammar) -> type[Section]:
         return grammar.file
     if len(path) > (1 if path[0] == "defaults" else 2):
         engines = {section.engine: section.keys for section in grammar.sections}
-        return _NESTED.get(str(path[-1])) or engines[str(path[-1])]
+        return _NESTED.get(_key(path)) or engines[_key(path)]
     sections: dict[str | int, type[Section]] = {"services": Service, "overrides": Override}
     return sections.get(path[0], grammar.profile)

@@ -183,6 +183,10 @@ Word = Annotated[str, Reads(_one_word, TEXT)]
 Name = Annotated[str, Reads(str, _NAME)]
 Size = Annotated[int, Reads(_positive_bytes, {"type": "string", "pattern": f"^{_SIZE}$"})]
 Percent = Annotated[int, Reads(_threshold, {"type": "string", "pattern": "^[1-9][0-9]? ?%$"})]
+OcpuCount = Annotated[
+    int,
+    Reads(_whole("OCPUs", 1, _MAX_OCPUS), {"type": "integer", "minimum": 1, "maximum": _MAX_OCPUS}),
+]
 OcpuRange = Annotated[Ocpus, Reads(_ocpus, _number_or(r"[0-9]+( ?\.\. ?[0-9]+)?"))]
 StorageRange = Annotated[
     Storage,

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
+from pgherd.fleet.calendar import Peak, Window
 from pgherd.fleet.desired import Autoscale, Database, Environment, Fleet
+from pgherd.fleet.document import in_one_line
 from pgherd.fleet.summary import Table
 from pgherd.units import format_bytes, format_days, format_percent, format_range
 
@@ -52,6 +54,8 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "storage": format_range(storage.initial_bytes, storage.max_bytes, format_bytes),
         "replicas": format_range(replicas.min, replicas.max),
         **_autoscale(database.autoscale),
+        "peaks": _windows(database.peaks),
+        "maintenance": _windows(database.maintenance),
         "backup.retention": format_days(database.backup.retention_days),
         "backup.copy_to": ", ".join(database.backup.copy_to) or _NONE,
         "durability": database.durability.value,
@@ -79,6 +83,11 @@ def _autoscale(autoscale: Autoscale | None) -> dict[str, str]:
         "autoscale.cpu": format_percent(autoscale.cpu_percent),
         "autoscale.memory": format_percent(autoscale.memory_percent),
     }
+
+
+def _windows(windows: tuple[Window, ...] | tuple[Peak, ...]) -> str:
+    written = [{k: v for k, v in w.as_json().items() if v != []} for w in windows]
+    return in_one_line(written if len(written) > 1 else written[0]) if written else _NONE
 
 
 def _relative(fleet: Fleet, path: Path | None) -> str:

@@ -39,6 +39,8 @@ def _database_json(database: Database) -> dict[str, Any]:
         "availability_domains": environment.availability_domains,
         "autoscale": autoscale
         and {"cpu_percent": autoscale.cpu_percent, "memory_percent": autoscale.memory_percent},
+        "peaks": [peak.as_json() for peak in database.peaks],
+        "maintenance": [window.as_json() for window in database.maintenance],
         "backup_retention_days": database.backup.retention_days,
         "backup_copy_to": list(database.backup.copy_to),
         "durability": database.durability.value,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from shop import Shop
+from shop import FLEET, Shop
 
 
 def test_it_compares_the_autopilot_with_sizes_that_never_change(shop: Shop) -> None:
@@ -51,6 +51,31 @@ def test_a_load_of_ones_own(shop: Shop, tmp_path: Path) -> None:
     own.write_text("means: nothing\nhours: 7\n")
     complaint = shop.err("simulate", "--load", str(own), exit_code=2)
     assert "is no shape: Expected `array`, got `int` - at `$.hours`" in complaint
+
+
+IDLE = "means: nothing to do\nhours: [" + ", ".join(["0"] * 24) + "]\n"
+PEAK = "peaks: {dates: [2026-11-03], from: 08:00, to: 20:00, ocpus: 8, timezone: Asia/Tokyo}"
+
+
+def test_peaks_are_met_on_their_days(shop: Shop, tmp_path: Path) -> None:
+    """A load's hours are those of its customers' clocks, and so are those of its peaks."""
+    shop.write(FLEET.replace("ocpus: 2..8\n", f"ocpus: 2..8\n    {PEAK}\n"))
+    idle = tmp_path / "idle.yaml"
+    idle.write_text(IDLE)
+    command = ("simulate", "production/auth", "--days", "2", "--load", str(idle))
+    met = shop.json(*command)
+    peak, after = 8 * (12 + 1 / 6), 4 * 0.5
+    assert met["resizes"] == 3
+    assert met["ocpu_hours"] == pytest.approx(2 * (48 - 12 - 1 / 6 - 0.5) + peak + after, abs=4)
+    assert shop.json(*command, "--from", "2026-11-09")["ocpu_hours"] == 2 * 48
+
+
+def test_it_begins_on_a_monday(shop: Shop) -> None:
+    said = shop.err("simulate", "--from", "2026-11-05", exit_code=2)
+    assert "--from: 2026-11-05 is not a Monday" in said
+    assert "write 2026-11-02" in said
+    for far in ("0001-01-01", "9999-12-27"):
+        assert "out of range" in shop.err("simulate", "--from", far, exit_code=2)
 
 
 def test_what_is_not_there_is_refused(shop: Shop) -> None:

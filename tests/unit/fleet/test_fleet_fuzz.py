@@ -36,6 +36,10 @@ PIECES = [
     "services: ",
     "autoscale: ",
     "backup: ",
+    "maintenance: {from: 03:00, to: 05:00}",
+    "peaks: [{dates: [2026-11-27], ",
+    "from: 22:00, ",
+    "timezone: Europe/Berlin",
     "9" * 30,
     "é",
     "\u2028",
@@ -105,6 +109,7 @@ VALUES = st.recursive(
 KEYS = [
     *("fleet", "services", "migrations", "load", "defaults", "environments", "overrides"),
     *("network", "ocpus", "storage", "replicas", "autoscale", "backup", "durability", "local"),
+    *("maintenance", "peaks", "days", "dates", "from", "to", "timezone"),
     *("name", "cpu", "retention", "copy_to", "production", "production/auth", "[key]", "on", "off"),
 ]
 

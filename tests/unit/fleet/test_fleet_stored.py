@@ -17,7 +17,7 @@ EVERYTHING = """\
 fleet: shop
 services: [auth, order]
 overrides:
-  production/order: {pooling: transaction, ocpus: 4}
+  production/order: {pooling: transaction, ocpus: 4, peaks: []}
 environments:
   production:
     engine: oci
@@ -29,6 +29,10 @@ environments:
     replicas: 1..2
     durability: asynchronous
     autoscale: {cpu: 70%, memory: 60%}
+    maintenance: {days: [sun], from: "23:00", to: "05:00", timezone: Europe/Berlin}
+    peaks:
+      - {days: [mon, fri], from: "08:00", to: "23:00", ocpus: 4}
+      - {dates: ["2026-11-27"], from: "00:00", to: "23:59", ocpus: 8, timezone: UTC}
     backup: {retention: 7d, copy_to: [us-phoenix-1]}
     oci: {region: us-ashburn-1, iops: 150000, pooler: render, accept: [storage, max-ocpus]}
   staging:

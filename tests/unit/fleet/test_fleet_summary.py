@@ -130,6 +130,8 @@ def test_every_value_of_a_database_is_written_as_in_the_file(
         ("storage", "1TB..unlimited", "fleet.yaml:8"),
         ("replicas", "0", "default"),
         ("autoscale", "false", "fleet.yaml:6"),
+        ("peaks", "none", "default"),
+        ("maintenance", "none", "default"),
         ("backup.retention", "7d", "default"),
         ("backup.copy_to", "none", "default"),
         ("durability", "asynchronous", "default"),
