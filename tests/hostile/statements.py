@@ -12,6 +12,7 @@ NEW = "superuser, in a cluster that is being made"
 TENANT = "the service, in its database"
 CONSOLE = "the pooler's console"
 REWIND = "the role of pg_rewind, in postgres"
+MONITOR = "the role that sees statistics, in postgres"
 
 STATEMENTS: dict[str, str] = {
     # looks.py
@@ -31,6 +32,33 @@ STATEMENTS: dict[str, str] = {
     '{} "{}"': CONSOLE,
     "SHOW VERSION": CONSOLE,
     "SHOW POOLS": CONSOLE,
+    # meter.py
+    "SELECT NOT pg_catalog.pg_is_in_recovery() AS is_primary, a.connections, a.active,"
+    " a.idle_in_transaction, a.blocked, a.oldest_transaction_seconds, d.xact_commit +"
+    " d.xact_rollback AS transactions, d.tup_returned + d.tup_fetched AS rows_read,"
+    " d.tup_inserted + d.tup_updated + d.tup_deleted AS rows_written, d.blks_hit AS"
+    " blocks_hit, d.blks_read AS blocks_read, d.temp_bytes AS temporary_bytes, d.deadlocks,"
+    " (SELECT pg_catalog.max(pg_catalog.age(datfrozenxid)) FROM pg_catalog.pg_database) AS"
+    " transaction_age, CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE"
+    " pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), '0/0')::pg_catalog.int8"
+    " END AS wal_bytes, CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE (SELECT"
+    " pg_catalog.max(pg_catalog.pg_wal_lsn_diff( pg_catalog.pg_current_wal_lsn(),"
+    " restart_lsn))::pg_catalog.int8 FROM pg_catalog.pg_replication_slots) END AS"
+    " slot_bytes, CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_wal_lsn_diff("
+    " pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()"
+    " )::pg_catalog.int8 END AS lag_bytes, CASE WHEN pg_catalog.pg_is_in_recovery() THEN"
+    " CASE WHEN pg_catalog.pg_last_wal_receive_lsn() = pg_catalog.pg_last_wal_replay_lsn()"
+    " THEN 0 ELSE pg_catalog.extract('epoch', pg_catalog.clock_timestamp() -"
+    " pg_catalog.pg_last_xact_replay_timestamp())::pg_catalog.float8 END END AS lag_seconds"
+    " FROM pg_catalog.pg_stat_database d, (SELECT pg_catalog.count(*) AS connections,"
+    " pg_catalog.count(*) FILTER (WHERE state = 'active') AS active, pg_catalog.count(*)"
+    " FILTER (WHERE state LIKE 'idle in transaction%%') AS idle_in_transaction,"
+    " pg_catalog.count(*) FILTER (WHERE wait_event_type = 'Lock') AS blocked,"
+    " pg_catalog.extract('epoch', pg_catalog.clock_timestamp() -"
+    " pg_catalog.min(xact_start))::pg_catalog.float8 AS oldest_transaction_seconds FROM"
+    " pg_catalog.pg_stat_activity WHERE datname = %s AND backend_type = 'client backend') a"
+    " WHERE d.datname = %s": MONITOR,
+    "SELECT pg_catalog.pg_database_size(%s)": MONITOR,
     # probe.py
     "SELECT pg_catalog.pg_is_in_recovery()": TENANT,
     # preload.py

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from running_fleet import AUTH, RunningFleet
-from statements import CONSOLE, NEW, REWIND, STATEMENTS, SUPERUSER, TENANT
+from statements import CONSOLE, MONITOR, NEW, REWIND, STATEMENTS, SUPERUSER, TENANT
 
 import pgherd
 from pgherd.control.migrations import AlembicMigrations
@@ -92,7 +92,7 @@ def test_a_superusers_statement_leaves_no_name_to_be_looked_up(statement: str) -
 
 
 def test_every_statement_has_a_sender() -> None:
-    assert set(STATEMENTS.values()) <= {SUPERUSER, TENANT, CONSOLE, NEW, REWIND}
+    assert set(STATEMENTS.values()) <= {SUPERUSER, MONITOR, TENANT, CONSOLE, NEW, REWIND}
 
 
 LINE = re.compile(r"(?P<user>\w+)@(?P<database>[\w-]+) LOG:  (?P<what>.*)")

@@ -5,6 +5,8 @@ ALTER ROLE "auth_ro" SET statement_timeout = '290s';
 ALTER ROLE "auth_ro" SET temp_file_limit = '256MB';
 CREATE ROLE replicator LOGIN REPLICATION;
 CREATE ROLE rewind LOGIN;
+CREATE ROLE pgherd_monitor LOGIN CONNECTION LIMIT 3;
+GRANT pg_monitor TO pgherd_monitor;
 GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean), pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO rewind;
 SELECT count(*) AS prepared FROM pg_database WHERE datname = 'pgherd prepared' \gset
 \if :prepared
@@ -15,7 +17,7 @@ CREATE DATABASE "auth";
 REVOKE ALL ON DATABASE "auth", postgres, template1 FROM PUBLIC;
 GRANT CONNECT, TEMPORARY ON DATABASE "auth" TO "auth";
 GRANT CONNECT ON DATABASE "auth" TO "auth_ro";
-GRANT CONNECT ON DATABASE postgres TO rewind;
+GRANT CONNECT ON DATABASE postgres TO rewind, pgherd_monitor;
 \connect "auth"
 ALTER SCHEMA public OWNER TO "auth";
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

@@ -109,10 +109,7 @@ def _memory() -> Capability:
 def _not_yet() -> tuple[Capability, ...]:
     """What the contract has and this engine has not."""
     remedy = "put environments that need it on engine oci"
-    return (
-        Capability("backups", False, "none are taken yet", remedy, required=False),
-        Capability("metrics", False, "nothing is measured yet", remedy, required=False),
-    )
+    return (Capability("backups", False, "none are taken yet", remedy, required=False),)
 
 
 def _root() -> Capability:

@@ -14,6 +14,7 @@ from typing import Annotated, Generic, TypeVar, get_args
 from msgspec import Meta
 
 from pgherd.engines.local.agent.condition import Condition
+from pgherd.engines.local.measured import Measured
 
 Answer = TypeVar("Answer")
 
@@ -113,6 +114,11 @@ class Ping(Look[AgentInfo]):
 @dataclass(frozen=True, slots=True)
 class Observe(Look[FleetStatus]):
     """How is everything?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure(Look[Measured]):
+    """What does everything use?"""
 
 
 @dataclass(frozen=True, slots=True)

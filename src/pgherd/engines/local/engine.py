@@ -20,6 +20,7 @@ from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.environments import Certificates, Environments
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import damaged_databases, read_databases, read_environments
+from pgherd.engines.local.meter import LocalMeter
 from pgherd.engines.local.place import Place
 from pgherd.engines.local.settings import SizeSettings
 from pgherd.errors import TryLater
@@ -40,7 +41,6 @@ class LocalEngine:
     name = "local"
     deadline: float | None = None
     backups: None = None
-    meter: None = None
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class LocalEngine:
         self._environments = Environments(self._place, self.certificates)
         self._databases = Databases(self._place)
         self.settings = SizeSettings(self._databases)
+        self.meter = LocalMeter(self._place)
 
     async def capabilities(self) -> Sequence[Capability]:
         """What this machine can and cannot do."""

@@ -22,6 +22,10 @@ PACKAGED = Path("/usr/lib/postgresql")
 SUPPORTED = range(14, 19)
 MAINTENANCE = "postgres"
 """The database that has nothing of a tenant."""
+MONITOR = "pgherd_monitor"
+"""The role that sees statistics, and nothing else. No service can be called that."""
+MONITORS = 3
+"""Sessions of it at once: one is kept, and the next may begin before that has ended."""
 LOGINS = "pgherd_logins"
 CERTIFICATES = "pgherd_certificates"
 READERS_SETTINGS = {**READER_SETTINGS, "temp_file_limit": "256MB"}
@@ -124,6 +128,7 @@ def hba(manifest: DatabaseManifest) -> list[str]:
     return [
         f"local all postgres peer map={LOGINS}",
         f"local replication replicator peer map={LOGINS}",
+        f"local {MAINTENANCE} {MONITOR} peer map={LOGINS}",
         f"local {database} {database} peer map={LOGINS}",
         f"hostssl {database} {pooled} all cert map={CERTIFICATES}",
         f"hostssl replication replicator all cert map={CERTIFICATES}",
@@ -138,6 +143,7 @@ def ident(manifest: DatabaseManifest, operator: str) -> list[str]:
     logins = [
         *((login, "postgres") for login in dict.fromkeys((operator, "root"))),
         (operator, "replicator"),
+        (operator, MONITOR),
         (operator, service),
     ]
     certificates = [
@@ -172,6 +178,8 @@ CREATE ROLE {read_only} LOGIN;
 {settings}
 CREATE ROLE replicator LOGIN REPLICATION;
 CREATE ROLE rewind LOGIN;
+CREATE ROLE {MONITOR} LOGIN CONNECTION LIMIT {MONITORS};
+GRANT pg_monitor TO {MONITOR};
 GRANT EXECUTE ON FUNCTION {", ".join(REWINDS_FUNCTIONS)} TO rewind;
 {is_prepared} \\gset
 \\if :prepared
@@ -181,7 +189,7 @@ CREATE DATABASE {service};
 \\endif
 REVOKE ALL ON DATABASE {service}, postgres, template1 FROM PUBLIC;
 {admission(service, read_only)}\
-GRANT CONNECT ON DATABASE postgres TO rewind;
+GRANT CONNECT ON DATABASE postgres TO rewind, {MONITOR};
 \\connect {service}
 ALTER SCHEMA public OWNER TO {service};
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;

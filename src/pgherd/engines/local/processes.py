@@ -181,6 +181,18 @@ def start_time(pid: int) -> int:
     return int(fields[19]) if len(fields) > 19 else 0
 
 
+def cpu_seconds(pid: int) -> float | None:
+    """What it, its children, and those of them that have ended have used of CPUs, if it runs."""
+    used = _ticks(pid, 4)
+    return None if used is None else (used + sum(_ticks(c, 2) or 0 for c in children(pid))) / TICKS
+
+
+def _ticks(pid: int, fields: int) -> int | None:
+    """utime and stime, and those of its ended children (proc(5), fields 14 to 17 of stat)."""
+    found = _stat(pid)[11 : 11 + fields]
+    return sum(map(int, found)) if len(found) == fields else None
+
+
 def is_stopped(pid: int) -> bool:
     """Whether it is frozen by a signal or a debugger."""
     return _stat(pid)[:1] in (["T"], ["t"])

@@ -20,7 +20,7 @@ import psycopg
 from pgherd.engines.local.identity import probe_place
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
-from pgherd.engines.local.postgres import MAINTENANCE
+from pgherd.engines.local.postgres import MAINTENANCE, MONITOR
 from pgherd.fleet.desired import DatabaseId, Pooling
 from pgherd.fleet.names import pooled_name
 
@@ -40,6 +40,13 @@ async def superuser(
 ) -> Connection:
     """A session with the database that has nothing of a tenant. Close it."""
     return await _open(layout, manifest, instance, MAINTENANCE, "postgres", seconds)
+
+
+async def monitor(
+    layout: Layout, manifest: DatabaseManifest, instance: InstanceManifest
+) -> Connection:
+    """A session with the same one, as a role that may see statistics only. Close it."""
+    return await _open(layout, manifest, instance, MAINTENANCE, MONITOR, LOOK_SECONDS)
 
 
 async def tenant(

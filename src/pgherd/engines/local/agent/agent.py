@@ -26,6 +26,7 @@ from pgherd.engines.local.agent.databases import Databases
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.forks import Forks
 from pgherd.engines.local.agent.freshness import Freshness
+from pgherd.engines.local.agent.meter import Meter
 from pgherd.engines.local.agent.prognosis import Prognosis
 from pgherd.engines.local.agent.rounds import look_around
 from pgherd.engines.local.agent.supervisor import Supervisor
@@ -57,6 +58,7 @@ class Agent:
         self._forks = Forks(layout.root, self.watchers)
         self.supervisor = Supervisor(self._forks, self._program_changed)
         self._tasks = Tasks()
+        self._meter = Meter(layout, self.clusters)
         self._leaving = asyncio.Event()
         self._door: asyncio.Server | None = None
         self._stack = AsyncExitStack()
@@ -101,6 +103,7 @@ class Agent:
             self._tasks.keep("door", self._keep_door)
             freshness = Freshness(self.layout, self.supervisor, self.environments, self.clusters)
             self._tasks.keep("freshness", freshness.run)
+            self._tasks.keep("meter", self._meter.run)
             log.info("agent %s runs", rpc.version())
             self.watchers.tell_ready()
             ready()
@@ -138,6 +141,7 @@ class Agent:
             door.Ping: self.ping,
             door.Leave: self.leave,
             door.Observe: self.observe,
+            door.Measure: self._meter.answer,
             door.ConvergeEnvironment: self.converge_environment,
             door.MendEnvironment: self.mend_environment,
             door.AwaitEnvironment: self.await_environment,

@@ -11,6 +11,7 @@ import json
 import time
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -82,17 +83,22 @@ class Console:
             return False
         return True
 
+    async def clients(self) -> tuple[int, int, float] | None:
+        """How many clients the service has, how many of them wait, and for how long the first.
+
+        None where the pooler does not say.
+        """
+        pools = [pool for pool in await self._pools() if pool["user"] == self._service]
+        if not pools:
+            return None
+        waiting = sum(pool["cl_waiting"] for pool in pools)
+        seconds = (pool["maxwait"] + pool["maxwait_us"] / 1e6 for pool in pools)
+        return sum(p["cl_active"] for p in pools) + waiting, waiting, max(seconds)
+
     async def waiting(self) -> str:
         """Why clients of the service wait for a server, if it says so; empty where none does."""
         name = self._awaited
-        try:
-            async with asyncio.timeout(PING_SECONDS), self._open() as console:
-                cursor = await console.execute("SHOW POOLS")
-                columns = [column.name for column in cursor.description or ()]
-                pools = [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
-        except (psycopg.Error, OSError):
-            return ""
-        for pool in pools:
+        for pool in await self._pools():
             if (pool["database"], pool["user"]) == (name, self._service) and pool["cl_waiting"]:
                 return (
                     f"{pool['cl_waiting']} clients wait for one of {pool['sv_active']} connections"
@@ -130,6 +136,16 @@ class Console:
     @property
     def _names(self) -> set[str]:
         return {door.name for door in pooler.doors(self._service)}
+
+    async def _pools(self) -> list[dict[str, Any]]:
+        """What it says of each pair of name and user; nothing where it does not answer."""
+        try:
+            async with asyncio.timeout(PING_SECONDS), self._open() as console:
+                cursor = await console.execute("SHOW POOLS")
+                columns = [column.name for column in cursor.description or ()]
+                return [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
+        except (psycopg.Error, OSError):
+            return []
 
     async def _tell(self, command: str, *names: str) -> None:
         async with self._open() as console:

@@ -1,0 +1,146 @@
+"""Measuring real servers: what they use, and who cannot hide it or be hurt by it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from datetime import timedelta
+
+import psycopg
+import pytest
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
+
+from pgherd.contract.meter import Usage
+from pgherd.engines.local import postgres
+from pgherd.engines.local.engine import LocalEngine
+from pgherd.engines.local.postgres import MAINTENANCE, MONITOR
+from pgherd.fleet.desired import DatabaseId
+
+pytestmark = pytest.mark.integration
+
+
+async def until_said(engine: LocalEngine, id: DatabaseId, seconds: float = 40) -> Usage:
+    """What is known once servers have been asked twice."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = (await engine.meter.usage(timedelta(minutes=1))).get(id)
+        if found and found[0].transactions_per_second is not None and found[0].seconds:
+            return found[0]
+        await asyncio.sleep(6)
+    raise AssertionError(f"{id} is not measured in {seconds} s")
+
+
+def test_a_busy_database_shows_what_it_uses(running: RunningFleet) -> None:
+    async def busy() -> Usage:
+        engine = running.engine
+        with connect(parameters) as client:
+            work = asyncio.create_task(
+                asyncio.to_thread(
+                    client.execute, "SELECT count(*) FROM generate_series(1, 20000000)"
+                )
+            )
+            try:
+                return await until_said(engine, ORDER)
+            finally:
+                client.cancel()
+                await asyncio.wait([work])
+
+    parameters = running.through_pooler(ORDER)
+    found = running.run(busy())
+    primary = running.manifest(ORDER).instance_name(running.leader(ORDER).number)
+    assert found.cpu_percent is not None and found.cpu_percent > 20
+    assert found.storage_bytes and found.storage_bytes > 1_000_000
+    assert found.clients and found.clients >= 1
+    assert found.instances[primary].is_primary
+    assert found.instances[primary].active
+    others = [usage for name, usage in found.instances.items() if name != primary]
+    assert [usage.is_primary for usage in others] == [False]
+    assert others[0].lag_bytes is not None
+
+
+def test_a_frozen_server_is_missing_and_the_others_are_on_time(running: RunningFleet) -> None:
+    """One of a database without replicas, for less time than the agent lets a frozen one live."""
+    number = running.leader(STAGING_AUTH).number
+    folder = running.layout.data(STAGING_AUTH, number)
+
+    async def measure() -> tuple[float, Usage]:
+        engine = running.engine
+        await until_said(engine, STAGING_AUTH)
+        backends = [p for p in _pids_in(folder) if p != postgres.postmaster_pid(folder)]
+        for pid in backends:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(20)
+            began = time.monotonic()
+            found = await engine.meter.usage(timedelta(minutes=1))
+            assert found[STAGING_AUTH][0].transactions_per_second is None
+            return time.monotonic() - began, found[AUTH][0]
+        finally:
+            for pid in backends:
+                os.kill(pid, signal.SIGCONT)
+
+    took, other = running.run(measure())
+    assert took < 2
+    assert any(i.connections is not None for i in other.instances.values())
+    assert eventually(lambda: _answers(running, STAGING_AUTH), 60)
+
+
+def test_the_monitor_sees_statistics_and_no_data(running: RunningFleet) -> None:
+    manifest = running.manifest(AUTH)
+    parameters = {
+        "host": str(running.layout.socket_folder(AUTH, running.leader(AUTH).number)),
+        "port": str(manifest.postgresql_port),
+        "user": MONITOR,
+    }
+    with running.operator(AUTH, database=MAINTENANCE) as operator:
+        row = operator.execute(
+            "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls,"
+            " rolconnlimit > 0, rolpassword IS NULL FROM pg_authid WHERE rolname = %s",
+            (MONITOR,),
+        ).fetchone()
+    assert row == (False, False, False, False, False, True, True)
+    as_owner = {"user": running.owner.uid, "group": running.owner.gid, "extra_groups": []}
+    for database in (manifest.service, "template1"):
+        refused = _psql(parameters | {"dbname": database}, as_owner)
+        assert "pg_hba.conf" in refused
+    with pytest.raises(psycopg.OperationalError, match=r"pg_hba\.conf|peer|certificate"):
+        connect(running.past_pooler(AUTH) | {"user": MONITOR})
+
+
+def _psql(parameters: dict[str, str], options: dict[str, object]) -> str:
+    import subprocess
+
+    words = " ".join(f"{name}={value}" for name, value in parameters.items())
+    done = subprocess.run(
+        ["psql", words, "-c", "SELECT 1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+        env={"PATH": "/usr/bin:/bin"},
+        **(options if os.geteuid() == 0 else {}),  # type: ignore[call-overload]
+    )
+    assert done.returncode != 0, done.stdout
+    return str(done.stderr)
+
+
+def _pids_in(folder: os.PathLike[str]) -> list[int]:
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                if os.readlink(f"/proc/{entry.name}/cwd") == os.path.realpath(folder):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def _answers(running: RunningFleet, id: DatabaseId) -> bool:
+    try:
+        with connect(running.through_pooler(id), connect_timeout=5) as client:
+            return client.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.Error:
+        return False
