@@ -51,6 +51,18 @@ def identity(path: Path) -> Identity | None:
     return Identity(found.st_dev, found.st_ino) if found else None
 
 
+def log_of(path: Path) -> Path:
+    """Where SQLite writes first."""
+    return _beside(path, "-wal")
+
+
+def remove_log(path: Path, log: Identity | None) -> None:
+    """Remove that log, where it is still there: SQLite would play it into whatever is at `path`."""
+    if log and identity(log_of(path)) == log:
+        for suffix in _BESIDE[1:]:
+            _remove(_beside(path, suffix))
+
+
 def put_aside(path: Path) -> Path | None:
     """Rename what stands at the place, and return its new name; None where nothing stood there.
 

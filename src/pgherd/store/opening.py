@@ -7,7 +7,7 @@ wait for a person because of it. A database on a server is never touched in this
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -41,11 +41,12 @@ _PRAGMAS = (
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A history that can be used. `path` and `identity` are those of a file."""
+    """A history that can be used. The rest is of a file: its place, itself, and its log."""
 
     engine: Engine
     path: Path | None = None
     identity: Identity | None = None
+    log: Identity | None = None
 
     @property
     def is_in_place(self) -> bool:
@@ -64,7 +65,7 @@ def place_of(where: Path | str) -> Path | URL:
         return Path(where).absolute()
     try:
         url = make_url(where)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise InputError("what is written for the history is no URL", _HINT) from None
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database:
@@ -98,6 +99,13 @@ def renewed(path: Path, reason: str) -> tuple[Opened, Lost]:
     return _file(path), lost
 
 
+def left_by(former: Opened) -> None:
+    """Nobody here has it open any more, and nothing of it is taken for part of a later one."""
+    former.engine.dispose()
+    if former.path and not former.is_in_place:
+        file.remove_log(former.path, former.log)
+
+
 def _file(path: Path) -> Opened:
     """StoreDamaged where what stands there cannot be used."""
     with translated(name_of(path)):
@@ -114,7 +122,7 @@ def _file(path: Path) -> Opened:
         except BaseException:
             found.engine.dispose()
             raise
-    return found
+        return replace(found, log=file.identity(file.log_of(path)))
 
 
 def _require_ours(connection: Connection, path: Path) -> None:

@@ -17,13 +17,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from pgherd.store import alerts, events, learnt, samples
-from pgherd.store.opening import name_of, opened, place_of, renewed
+from pgherd.store.opening import left_by, name_of, opened, place_of, renewed
 from pgherd.store.troubles import translated
 from pgherd.store.values import Alert, Event, Lost, Sample, Slot, Tier
 
 FREE_PAGES = 1_024
 """So many free pages stay in the file, for what comes next; more are given back to the disk."""
-RETURNED_PAGES = 1_024
+RETURNED_PAGES = 256
 """At most so many are given back at once."""
 
 
@@ -180,11 +180,13 @@ class Store:
             free = connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0
             if free > FREE_PAGES:
                 pages = min(free - FREE_PAGES, RETURNED_PAGES)
-                # One page is returned with each row that is fetched.
-                connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").fetchall()
+                # More than one at once would be a result of rows without columns, of which the
+                # driver fetches the first alone.
+                for _ in range(pages):
+                    connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
 
     def _reopen(self) -> Lost | None:
-        self._opened.engine.dispose()
+        left_by(self._opened)
         self._opened, lost = opened(self._place)
         if lost:
             self.last_loss = lost
