@@ -116,18 +116,21 @@ def _number(id: int) -> int:
 
 def _text(details: Mapping[str, Any]) -> str:
     """As JSON, whatever is in it; only what fits, so that no event can fill the disk."""
-    text = json.dumps(dict(details), default=str, skipkeys=True)
+    text = _json(details)
     if len(text) <= LONGEST:
         return text
     fitting: dict[str, Any] = {}
-    size = len('{"cut": true}')
+    size = len(_json({"cut": True}))
     for key, value in details.items():
-        size += len(json.dumps({key: value}, default=str, skipkeys=True))
-        if size <= LONGEST:
+        length = len(_json({key: value}))
+        if size + length <= LONGEST:
             fitting[key] = value
-        else:
-            size -= len(json.dumps({key: value}, default=str, skipkeys=True))
-    return json.dumps({**fitting, "cut": True}, default=str, skipkeys=True)
+            size += length
+    return _json({**fitting, "cut": True})
+
+
+def _json(details: Mapping[str, Any]) -> str:
+    return json.dumps(dict(details), default=str, skipkeys=True)
 
 
 def _details(text: str) -> dict[str, Any]:

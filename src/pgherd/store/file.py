@@ -107,8 +107,6 @@ def _problem(found: os.stat_result) -> str:
         return "a folder"
     if not stat.S_ISREG(found.st_mode):
         return "no plain file"
-    if found.st_nlink > 1:
-        return "a file that has another name too"
     return ""
 
 

@@ -60,7 +60,7 @@ class Store:
         That is so on a PostgreSQL server, which is connected to again, and where another process
         has made the file anew already.
         """
-        with self._lock:
+        with self._lock, translated(self._name):
             if not isinstance(self._place, Path) or not self._opened.is_in_place:
                 return self._reopen()
             self._opened.engine.dispose()
