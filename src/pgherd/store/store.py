@@ -40,6 +40,7 @@ class Store:
         self._clock = clock
         self._lock = threading.RLock()
         self._opened, self.last_loss = opened(self._place)
+        self._is_closed = False
 
     @classmethod
     def open(
@@ -52,6 +53,8 @@ class Store:
     def close(self) -> None:
         """Let go of the file, or the server. A later call opens it again."""
         with self._lock:
+            # What is not open is known by nothing: its inode may be another file's by then.
+            self._is_closed = True
             self._opened.engine.dispose()
 
     def renew(self) -> Lost | None:
@@ -61,10 +64,12 @@ class Store:
         has made the file anew already.
         """
         with self._lock, translated(self._name):
-            if not isinstance(self._place, Path) or not self._opened.is_in_place:
+            path = self._place
+            if self._is_closed or not isinstance(path, Path) or not self._opened.is_in_place:
                 return self._reopen()
-            self._opened.engine.dispose()
-            self._opened, lost = renewed(self._place, f"{self._name} was damaged")
+            self.close()
+            self._opened, lost = renewed(path, f"{self._name} was damaged")
+            self._is_closed = False
             self.last_loss = lost
             return lost
 
@@ -186,8 +191,11 @@ class Store:
                     connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
 
     def _reopen(self) -> Lost | None:
-        left_by(self._opened)
+        if not self._is_closed:
+            left_by(self._opened)
+            self._is_closed = True
         self._opened, lost = opened(self._place)
+        self._is_closed = False
         if lost:
             self.last_loss = lost
         return lost
@@ -195,15 +203,20 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with self._lock, translated(self._name):
-            if not self._opened.is_in_place:
+            if self._is_closed:
+                self._reopen()
+            elif not self._opened.is_in_place:
                 self._notice_loss()
             with self._opened.writing.begin() as connection:
                 yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._lock, translated(self._name), self._opened.engine.begin() as connection:
-            yield connection
+        with self._lock, translated(self._name):
+            if self._is_closed:
+                self._reopen()
+            with self._opened.engine.begin() as connection:
+                yield connection
 
     def _notice_loss(self) -> None:
         """The file was deleted or replaced while it was open: what was written to it is gone."""

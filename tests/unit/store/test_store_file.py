@@ -200,10 +200,15 @@ def test_damage_that_is_found_while_it_runs_can_be_left_behind(path: Path) -> No
     store, _ = Store.open(path)
     for n in range(50):
         store.remember(str(n), bytes(5_000))
-    store.close()
-    with path.open("r+b") as file:
-        file.seek(4096)
-        file.write(b"\xaa" * (path.stat().st_size - 4096))
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        # A change by another makes the store read the file anew.
+        connection.execute("INSERT INTO pgherd_alerts VALUES (1, '', '', 0, '', '', 0)")
+        connection.commit()
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xaa" * (path.stat().st_size - 4096))
+    connection.close()
     with pytest.raises(StoreDamaged, match="damaged") as caught:
         store.recall("1")
     assert "\n" not in caught.value.message
@@ -234,6 +239,20 @@ def test_text_that_is_none_is_damage(path: Path, store: Store) -> None:
     connection.close()
     with pytest.raises(StoreDamaged):
         store.events()
+
+
+def test_a_store_that_was_closed_looks_at_its_place_again(path: Path) -> None:
+    store, _ = Store.open(path)
+    store.close()
+    path.unlink()
+    link(path)  # it may well have the inode that the file had
+    store.remember("key", b"value")
+    assert store.last_loss
+    assert "a symbolic link" in store.last_loss.reason
+    store.close()
+    assert store.recall("key") == b"value"
+    assert path.with_name("target").read_bytes() == b""
+    store.close()
 
 
 def test_nothing_is_put_aside_that_another_made_anew(path: Path, store: Store) -> None:
