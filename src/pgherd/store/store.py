@@ -1,0 +1,224 @@
+"""The history of a fleet, for whoever runs it: all its calls in one place.
+
+Calls block, and may come from any thread; one is served at a time. No error but those of
+`pgherd.errors` leaves them: TryLater where the disk or the server does not take it now, and
+StoreDamaged where `renew` is needed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from pgherd.store import alerts, events, learnt, samples
+from pgherd.store.opening import left_by, name_of, opened, place_of, renewed
+from pgherd.store.troubles import translated
+from pgherd.store.values import Alert, Event, Lost, Sample, Slot, Tier
+
+FREE_PAGES = 1_024
+"""So many free pages stay in the file, for what comes next; more are given back to the disk."""
+RETURNED_PAGES = 256
+"""At most so many are given back at once."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Store:
+    """Made by `Store.open`. `where` is a path, or the URL of a PostgreSQL database of its own."""
+
+    def __init__(self, where: Path | str, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._place = place_of(where)
+        self._name = name_of(self._place)
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._opened, self.last_loss = opened(self._place)
+        self._is_closed = False
+
+    @classmethod
+    def open(
+        cls, where: Path | str, clock: Callable[[], datetime] = _utc_now
+    ) -> tuple[Store, Lost | None]:
+        """The store, and what was lost where its file was no good and was put aside."""
+        store = cls(where, clock)
+        return store, store.last_loss
+
+    def close(self) -> None:
+        """Let go of the file, or the server. A later call opens it again."""
+        with self._lock:
+            # What is not open is known by nothing: its inode may be another file's by then.
+            self._is_closed = True
+            self._opened.engine.dispose()
+
+    def renew(self) -> Lost | None:
+        """After StoreDamaged: put the file aside and begin anew. None where nothing was lost.
+
+        That is so on a PostgreSQL server, which is connected to again, and where another process
+        has made the file anew already.
+        """
+        with self._lock, translated(self._name):
+            path = self._place
+            if self._is_closed or not isinstance(path, Path) or not self._opened.is_in_place:
+                return self._reopen()
+            self.close()
+            self._opened, lost = renewed(path, f"{self._name} was damaged")
+            self._is_closed = False
+            self.last_loss = lost
+            return lost
+
+    def add_event(
+        self,
+        at: datetime,
+        kind: str,
+        reason: str,
+        *,
+        environment: str | None = None,
+        database: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Event:
+        """Keep what happened. Where only the database is named, its environment follows."""
+        with self._writing() as connection:
+            return events.add(
+                connection,
+                at,
+                kind,
+                reason,
+                environment=environment,
+                database=database,
+                details=details,
+            )
+
+    def amend_event(self, id: int, details: Mapping[str, Any]) -> Event | None:
+        """Add to its details, as what came of it. None where the event is gone."""
+        with self._writing() as connection:
+            return events.amend(connection, id, details)
+
+    def events(
+        self,
+        database: str | None = None,
+        environment: str | None = None,
+        kinds: Collection[str] | None = None,
+        since: datetime | None = None,
+        after_id: int | None = None,
+        limit: int = 100,
+    ) -> list[Event]:
+        """The newest first; with `after_id`, those after that one, the oldest first.
+
+        An `after_id` above all that are there is of a former history: then all are returned.
+        """
+        with self._reading() as connection:
+            return events.found(
+                connection,
+                database=database,
+                environment=environment,
+                kinds=kinds,
+                since=since,
+                after_id=after_id,
+                limit=limit,
+            )
+
+    def add_samples(self, at: datetime, found: Mapping[str, Sample]) -> None:
+        """Keep how loaded the databases were; several within a slot are averaged."""
+        with self._writing() as connection:
+            samples.add(connection, at, found)
+
+    def samples(
+        self,
+        database: str,
+        since: datetime,
+        until: datetime | None = None,
+        resolution: Tier | None = None,
+    ) -> list[Slot]:
+        """The slots from the one of `since` on, the oldest first, that begin before `until`.
+
+        They are as long as `resolution` says, else as short as is kept for the time since then.
+        """
+        tier = resolution or samples.tier_for(since, self._clock())
+        with self._reading() as connection:
+            return samples.found(connection, database, since, until, tier)
+
+    def set_alerts(
+        self, now: datetime, current: Mapping[tuple[str, str], tuple[str, str]]
+    ) -> tuple[list[Alert], list[Alert]]:
+        """All that is wrong now, by name and subject, with summary and remedy: (begun, ended)."""
+        with self._writing() as connection:
+            return alerts.set_current(connection, now, current)
+
+    def alerts(self, open_only: bool = True, limit: int = 1_000) -> list[Alert]:
+        """Those that are open, and then those that ended, the newest first."""
+        with self._reading() as connection:
+            return alerts.found(connection, open_only=open_only, limit=limit)
+
+    def remember(self, key: str, value: bytes) -> None:
+        """Keep what was learnt over a restart."""
+        with self._writing() as connection:
+            learnt.remember(connection, key, value)
+
+    def recall(self, key: str) -> bytes | None:
+        """What was kept last under that key."""
+        with self._reading() as connection:
+            return learnt.recall(connection, key)
+
+    def forget(self, key: str) -> None:
+        """Keep nothing under that key."""
+        with self._writing() as connection:
+            learnt.forget(connection, key)
+
+    def tidy(self, now: datetime) -> None:
+        """Remove some of what is too old. Each call is short; call it about once a minute."""
+        with self._writing() as connection:
+            samples.remove_old(connection, now)
+            events.remove_old(connection, now)
+            alerts.remove_old(connection, now)
+        if isinstance(self._place, Path):
+            self._give_pages_back()
+
+    def _give_pages_back(self) -> None:
+        with self._writing() as connection:
+            free = connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0
+            if free > FREE_PAGES:
+                pages = min(free - FREE_PAGES, RETURNED_PAGES)
+                # More than one at once would be a result of rows without columns, of which the
+                # driver fetches the first alone.
+                for _ in range(pages):
+                    connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
+
+    def _reopen(self) -> Lost | None:
+        if not self._is_closed:
+            left_by(self._opened)
+            self._is_closed = True
+        self._opened, lost = opened(self._place)
+        self._is_closed = False
+        if lost:
+            self.last_loss = lost
+        return lost
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with self._lock, translated(self._name):
+            if self._is_closed:
+                self._reopen()
+            elif not self._opened.is_in_place:
+                self._notice_loss()
+            with self._opened.writing.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._lock, translated(self._name):
+            if self._is_closed:
+                self._reopen()
+            with self._opened.engine.begin() as connection:
+                yield connection
+
+    def _notice_loss(self) -> None:
+        """The file was deleted or replaced while it was open: what was written to it is gone."""
+        if self._reopen() is None:
+            self.last_loss = Lost(f"{self._name} was deleted or replaced while it was in use")
