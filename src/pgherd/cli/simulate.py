@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import click
 
-from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.chart_file import chart_form, write_chart
+from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.tables import print_table
 from pgherd.cli.targets import require_known
-from pgherd.decide.comparison import compare
+from pgherd.decide.comparison import compare, ways
 from pgherd.decide.cost import ocpu_hour_cost
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Fleet
 from pgherd.prices.table import PriceTable
+from pgherd.report.drawing import draw
 from pgherd.report.simulation import simulation_json, simulation_notes, simulation_table
+from pgherd.report.simulation_chart import simulation_chart
 from pgherd.shapes.shape import Load, Shape, load
 
 STEP_SECONDS = 300.0
@@ -40,6 +44,13 @@ DEFAULT_SHAPE = "black-friday"
     help="black-friday, day-week, leak, noise, square-wave, or the path of a file that says"
     f" another.  [default: {DEFAULT_SHAPE}]",
 )
+@click.option(
+    "--chart",
+    "chart_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw one database into this file, which ends in .svg or .png.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @prices_option
 @fleet_option
@@ -49,6 +60,7 @@ def simulate(
     target: str | None,
     days: int,
     shape_name: str,
+    chart_file: Path | None,
     prices: PriceTable,
     as_json: bool,
 ) -> None:
@@ -60,8 +72,11 @@ def simulate(
     from pgherd.shapes.file import read_shape
 
     shape = read_shape(shape_name)
+    chosen = _chosen(fleet, target)
+    if chart_file is not None:
+        _draw(_only(chosen, chart_file), shape, days, prices, chart_file, quiet=as_json)
     found = compare(
-        _chosen(fleet, target),
+        chosen,
         partial(_load, shape, days),
         partial(ocpu_hour_cost, prices),
     )
@@ -73,13 +88,34 @@ def simulate(
         say(note)
 
 
-def _chosen(fleet: Fleet, target: str | None) -> Iterator[Database]:
+def _chosen(fleet: Fleet, target: str | None) -> list[Database]:
     require_known(fleet, {}, (target,) if target else ())
     chosen = [d for d in fleet.databases if target in (None, str(d.id), d.id.environment)]
     if not chosen:
         raise InputError(f"{fleet.name} has no databases", "write services: and environments:")
-    return iter(chosen)
+    return chosen
 
 
 def _load(shape: Shape, days: int, database: Database) -> Load:
     return load(shape, database.ocpus.max, seconds=STEP_SECONDS, days=days, seed=str(database.id))
+
+
+def _only(chosen: Sequence[Database], chart_file: Path) -> Database:
+    """The database to draw, once it is known that its chart can be written."""
+    chart_form(chart_file)
+    if len(chosen) > 1:
+        command = command_line("simulate", str(chosen[0].id), flags=["--chart", str(chart_file)])
+        raise InputError(
+            f"a chart is of one database, and these are {len(chosen)}",
+            f"name one, as in {command}",
+        )
+    return chosen[0]
+
+
+def _draw(
+    database: Database, shape: Shape, days: int, prices: PriceTable, path: Path, *, quiet: bool
+) -> None:
+    played = dict(ways(database, _load(shape, days, database)))
+    hour_cost = ocpu_hour_cost(prices, database)
+    chart = simulation_chart(database, played, shape.means, hour_cost, prices.currency)
+    write_chart(path, draw(chart, chart_form(path)), quiet=quiet)
