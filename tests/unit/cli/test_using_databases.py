@@ -1,5 +1,8 @@
 """`url`, `connect`, `logs`, `switchover`, `failover`, `certificates` and `doctor`."""
 
+import shlex
+
+import pytest
 from shop import Shop
 
 from pgherd.contract.offers import Capability
@@ -42,6 +45,28 @@ def test_url_of_what_is_not_there(shop: Shop) -> None:
     assert "error: production/auth is not here" in shop.err("url", "production/auth", exit_code=2)
     assert "write ENVIRONMENT/SERVICE" in shop.err("url", "auth", exit_code=2)
     assert "write one of auth, order" in shop.err("url", "production/x", exit_code=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("production/auth -c 'select 1'", "production/auth -- -c 'select 1'"),
+        ("production/auth --role operator -Atc x", "production/auth --role operator -- -Atc x"),
+        ("production/auth --csv -- -c x", "production/auth -- --csv -c x"),
+        ("-c x production/auth", 'ENVIRONMENT/SERVICE -- -c "select 1"'),
+    ],
+)
+def test_options_of_psql_are_told_to_go_after_dashes(running: Shop, given: str, hint: str) -> None:
+    complaint = running.err("connect", *shlex.split(given), exit_code=2)
+    assert complaint.startswith("error: -")
+    assert "is not an option of pgherd connect\n" in complaint
+    assert complaint.endswith(f"hint: write psql's own after --, as in pgherd connect {hint}\n")
+    assert running.started == []
+
+
+def test_a_misspelt_option_of_connect_is_answered_with_the_right_one(running: Shop) -> None:
+    result = running.run("connect", "production/auth", "--rol", "operator")
+    assert "--role" in result.output
 
 
 def test_connect_starts_psql_with_the_variables_and_arguments(running: Shop) -> None:
