@@ -47,6 +47,22 @@ def test_url_of_what_is_not_there(shop: Shop) -> None:
     assert "write one of auth, order" in shop.err("url", "production/x", exit_code=2)
 
 
+def test_what_is_no_database_is_answered_with_one_of_the_fleet(shop: Shop) -> None:
+    shop.write(shop.file.read_text().replace("[auth, order]", "[stock, till]"))
+    verbs = (
+        *(["url"], ["connect"], ["logs"], ["show"], ["switchover"], ["failover"]),
+        *(["backup", "list"], ["restore", "--to", "2026-01-01"]),
+    )
+    for verb in verbs:
+        complaint = shop.err(*verb, "till", exit_code=2)
+        assert complaint == (
+            "error: 'till' is not a database\n"
+            "hint: write ENVIRONMENT/SERVICE, as in production/till\n"
+        )
+    assert "as in staging/stock\n" in shop.err("url", "staging", exit_code=2)
+    assert "as in production/stock\n" in shop.err("url", "nothing/at/all", exit_code=2)
+
+
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
