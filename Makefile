@@ -1,6 +1,6 @@
 # The verbs of the project; each sets up what it needs first, which is quick when that is done.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-oci setup-dev up down test test-unit test-on-trixie coverage check format docs bench lock
+.PHONY: help setup setup-oci setup-charts setup-dev up down test test-unit test-on-trixie coverage check format docs bench lock
 
 PYTEST_FLAGS ?=
 
@@ -12,6 +12,9 @@ setup: ## install what is missing: packages, PgBouncer, Python environment
 
 setup-oci: ## the same, with what engine oci needs
 	@scripts/setup --oci
+
+setup-charts: ## the same, with what `simulate --chart` needs
+	@scripts/setup --charts
 
 setup-dev: ## the same, with what tests and checks need
 	@scripts/setup --dev

@@ -179,7 +179,7 @@ def test_a_version_is_refused_in_one_line(tiny: Place, fresh: Place) -> None:
     output = fresh.run("up", exit_code=2)
     assert output.count("error:") == 1
     assert "PostgreSQL 18 is not installed, only" in output
-    assert "PostgreSQL 18 is not installed, only" in fresh.run("plan")
+    assert "PostgreSQL 18 is not installed, only" in fresh.run("plan", exit_code=2)
     tiny.want(more="    postgresql: 18")
     assert "does not change major versions" in tiny.run("up", exit_code=2)
     tiny.want()

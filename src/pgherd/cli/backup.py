@@ -62,7 +62,7 @@ def now(surroundings: Surroundings, fleet: Fleet, *, database: str, wait: bool) 
 
 def chosen(surroundings: Surroundings, fleet: Fleet, database: str) -> tuple[DatabaseId, Engine]:
     """A database and its engine. One that was restored need not be in the fleet file."""
-    id = DatabaseId.parse(database)
+    id = fleet.id(database)
     return id, surroundings.engine_of(fleet, id.environment)
 
 

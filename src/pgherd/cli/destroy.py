@@ -53,14 +53,14 @@ def destroy(
 ) -> None:
     """Delete databases with all of their data.
 
-    Everything, or what is named. Asks for the name to be typed, unless --yes-destroy names all
-    that is deleted. What has deletion protection is only deleted where --yes-destroy names it or
-    its environment.
+    Everything, or what is named. Asks for the name of what is deleted to be typed, unless
+    --yes-destroy names all of it. What has deletion protection is only deleted where
+    --yes-destroy names it or its environment.
     """
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "destroy", wait=wait):
         planned = run(_plan(fleet, engines, targets, yes_destroy))
-        _ensure_allowed(fleet, planned, targets)
+        _ensure_allowed(fleet, planned, targets, yes_destroy)
         if planned.is_empty and not planned.unknown:
             say("nothing to do: nothing is there")
             return
@@ -102,11 +102,14 @@ async def _destroy(
         )
 
 
-def _ensure_allowed(fleet: Fleet, planned: Plan, targets: Sequence[str]) -> None:
+def _ensure_allowed(
+    fleet: Fleet, planned: Plan, targets: Sequence[str], yes_destroy: Sequence[str]
+) -> None:
     flags = dict.fromkeys(r.flag for r in planned.refused if r.flag)
     if not flags:
         return
-    hint = f"write {_command(targets, flags)}"
+    alone = _alone(fleet, targets, yes_destroy)
+    hint = f"write {alone and f'{alone}, or '}{_command(targets, [*yes_destroy, *flags])}"
     known = {str(d.id) for d in fleet.databases}
     errors: list[PgherdError] = []
     for flag in flags:
@@ -139,9 +142,26 @@ def _ensure_confirmed(
         )
     for line in _what_goes(planned):
         say(line)
-    name = targets[0] if len(targets) == 1 else fleet.name
-    if ask(f"type {name} to delete it") != name:
-        raise InputError("not confirmed: nothing was deleted")
+    names = _names(fleet, planned, targets)
+    wanted = " ".join(names)
+    if ask(f"type {wanted} to delete {'it' if len(names) == 1 else 'them'}").split() != names:
+        alone = _alone(fleet, targets, yes_destroy)
+        raise InputError("not confirmed: nothing was deleted", f"write {alone}" if alone else "")
+
+
+def _names(fleet: Fleet, planned: Plan, targets: Sequence[str]) -> list[str]:
+    """What is going to be deleted, by the names that it has."""
+    if targets:
+        return list(dict.fromkeys(targets))
+    environments = [part.name for part in planned.environments]
+    return environments if len(environments) == 1 else [fleet.name]
+
+
+def _alone(fleet: Fleet, targets: Sequence[str], yes_destroy: Sequence[str]) -> str:
+    """What who wrote `--yes-destroy staging` alone may have meant: without a target it is all."""
+    if targets or not yes_destroy or fleet.name in yes_destroy:
+        return ""
+    return f"{_command(yes_destroy, yes_destroy)} to delete that alone"
 
 
 def _not_named(fleet: Fleet, planned: Plan, yes_destroy: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.contract.logs import LogLine
 from pgherd.control.abilities import logs_of
-from pgherd.fleet.desired import DatabaseId, Fleet
+from pgherd.fleet.desired import Fleet
 
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue")
 
@@ -34,7 +34,7 @@ def logs(
     follow: bool,
 ) -> None:
     """Print the last lines of each component's log."""
-    wanted = fleet.database(DatabaseId.parse(database))
+    wanted = fleet.database(fleet.id(database))
     engine = surroundings.engine_of(fleet, wanted.id.environment)
     found = logs_of(engine).read(wanted.id, instance=instance, lines=lines, follow=follow)
     try:

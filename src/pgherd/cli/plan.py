@@ -6,13 +6,13 @@ import asyncio
 
 import click
 
-from pgherd.cli.failures import print_error
 from pgherd.cli.fleet_option import fleet_option
-from pgherd.cli.incomplete import merged_refusals
+from pgherd.cli.incomplete import ensure_complete
 from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
+from pgherd.control.outcome import Outcome
 from pgherd.control.up import Preview, preview
 from pgherd.decide.actions import Interruption
 from pgherd.decide.cost_change import Change, cost_change
@@ -41,7 +41,11 @@ def plan(
     yes_destroy: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show what up would do, changing nothing."""
+    """Show what up would do, changing nothing.
+
+    Ends as up would where something is refused or not seen, or has migrations that nobody can
+    read; with 0 otherwise, whether there is something to do or not.
+    """
     found = asyncio.run(
         preview(
             fleet,
@@ -53,20 +57,17 @@ def plan(
     change = cost_change(fleet, found.plan, found.seen, prices)
     if as_json:
         say_json(plan_json(found) | {"cost": change_json(change, prices)})
-        return
-    _print(found)
-    for note in notes(found.seen):
-        say(note, lead="note: ", fg="yellow")
-    for text, ids in concessions(found).items():
-        say(f"{few(ids)}: {text}", lead="less than asked for: ", fg="yellow")
-    if not found.plan.is_empty:
-        _print_cost(fleet, change, prices)
-    for refusal in merged_refusals(found.plan.refused):
-        print_error(refusal.message, refusal.hint)
-    for unseen in found.plan.unknown:
-        print_error(f"{unseen.subject} is not seen: {unseen.reason}")
-    for trouble in found.troubles:
-        print_error(f"{trouble.subject}: {trouble.error.message}", trouble.error.hint)
+    else:
+        _print(found)
+        for note in notes(found.seen):
+            say(note, lead="note: ", fg="yellow")
+        for text, ids in concessions(found).items():
+            say(f"{few(ids)}: {text}", lead="less than asked for: ", fg="yellow")
+        if not found.plan.is_empty:
+            _print_cost(fleet, change, prices)
+    ensure_complete(
+        Outcome(troubles=found.troubles, refused=found.plan.refused, unknown=found.plan.unknown)
+    )
 
 
 def _print(found: Preview) -> None:

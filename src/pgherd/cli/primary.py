@@ -65,7 +65,7 @@ def failover(
 def _change_primary(
     surroundings: Surroundings, fleet: Fleet, database: str, verb: str, call: _Call, *, wait: bool
 ) -> None:
-    wanted = fleet.database(DatabaseId.parse(database))
+    wanted = fleet.database(fleet.id(database))
     engine = surroundings.engine_of(fleet, wanted.id.environment)
     clock = surroundings.clock()
     with surroundings.lock(fleet, verb, wait=wait):

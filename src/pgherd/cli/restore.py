@@ -58,7 +58,7 @@ def restore(
     in its own place: what was written since is lost, so the name has to be typed, or given with
     --yes-overwrite.
     """
-    source = DatabaseId.parse(database)
+    source = fleet.id(database)
     target = restored(fleet, source, name)
     at = parse_moment(moment, surroundings.now())
     engines = surroundings.open_engines(fleet)

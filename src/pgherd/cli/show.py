@@ -9,7 +9,7 @@ import click
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.tables import print_table
-from pgherd.fleet.desired import Database, DatabaseId, Fleet
+from pgherd.fleet.desired import Database, Fleet
 from pgherd.fleet.summary import Table, tables
 from pgherd.fleet.values_table import database_table, origin_tables
 from pgherd.report.fleet import fleet_json
@@ -25,7 +25,7 @@ def show(fleet: Fleet, database: str | None, *, as_json: bool, origins: bool) ->
 
     All databases in tables, or one with all of its values.
     """
-    shown = None if database is None else fleet.database(DatabaseId.parse(database))
+    shown = None if database is None else fleet.database(fleet.id(database))
     if as_json:
         say_json(fleet_json(fleet, (shown,) if shown else fleet.databases))
     else:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import click
 
-from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.chart_file import chart_form, write_chart
+from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.tables import print_table
 from pgherd.cli.targets import require_known
-from pgherd.decide.comparison import compare
+from pgherd.decide.comparison import compare, ways
 from pgherd.decide.cost import ocpu_hour_cost
 from pgherd.errors import InputError
 from pgherd.fleet.calendar import YEARS
 from pgherd.fleet.desired import Database, Fleet
 from pgherd.prices.table import PriceTable
+from pgherd.report.drawing import draw
 from pgherd.report.simulation import simulation_json, simulation_notes, simulation_table
+from pgherd.report.simulation_chart import simulation_chart
 from pgherd.shapes.shape import Load, Shape, load
 
 STEP_SECONDS = 300.0
@@ -53,6 +57,13 @@ MONDAY = "2026-11-02"
     help="The Monday on which it begins, for peaks that the fleet file has on single days."
     f"  [default: {MONDAY}]",
 )
+@click.option(
+    "--chart",
+    "chart_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw one database into this file, which ends in .svg or .png.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @prices_option
 @fleet_option
@@ -63,6 +74,7 @@ def simulate(
     days: int,
     shape_name: str,
     monday: datetime,
+    chart_file: Path | None,
     prices: PriceTable,
     as_json: bool,
 ) -> None:
@@ -73,13 +85,16 @@ def simulate(
     """
     from pgherd.shapes.file import read_shape
 
-    shape = read_shape(shape_name)
-    found = compare(
-        _chosen(fleet, target),
-        partial(_load, shape, days),
-        partial(ocpu_hour_cost, prices),
-        _monday(monday.date()),
-    )
+    shape, start = read_shape(shape_name), _monday(monday.date())
+    chosen = _chosen(fleet, target)
+    play = partial(_load, shape, days)
+    if chart_file is not None:
+        one = _only(chosen, chart_file)
+        played = dict(ways(one, play(one), start))
+        cost = ocpu_hour_cost(prices, one)
+        chart = simulation_chart(one, played, shape.means, cost, prices.currency)
+        write_chart(chart_file, draw(chart, chart_form(chart_file)), quiet=as_json)
+    found = compare(chosen, play, partial(ocpu_hour_cost, prices), start)
     if as_json:
         say_json(simulation_json(found, prices.currency))
         return
@@ -88,12 +103,12 @@ def simulate(
         say(note)
 
 
-def _chosen(fleet: Fleet, target: str | None) -> Iterator[Database]:
+def _chosen(fleet: Fleet, target: str | None) -> list[Database]:
     require_known(fleet, {}, (target,) if target else ())
     chosen = [d for d in fleet.databases if target in (None, str(d.id), d.id.environment)]
     if not chosen:
         raise InputError(f"{fleet.name} has no databases", "write services: and environments:")
-    return iter(chosen)
+    return chosen
 
 
 def _monday(day: date) -> date:
@@ -108,3 +123,15 @@ def _monday(day: date) -> date:
 
 def _load(shape: Shape, days: int, database: Database) -> Load:
     return load(shape, database.ocpus.max, seconds=STEP_SECONDS, days=days, seed=str(database.id))
+
+
+def _only(chosen: Sequence[Database], chart_file: Path) -> Database:
+    """The database to draw, once it is known that its chart can be written."""
+    chart_form(chart_file)
+    if len(chosen) > 1:
+        command = command_line("simulate", str(chosen[0].id), flags=["--chart", str(chart_file)])
+        raise InputError(
+            f"a chart is of one database, and these are {len(chosen)}",
+            f"name one, as in {command}",
+        )
+    return chosen[0]

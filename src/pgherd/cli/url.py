@@ -14,7 +14,7 @@ from pgherd.cli.output import say
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.contract.access import Access, AccessRole
 from pgherd.errors import InputError
-from pgherd.fleet.desired import DatabaseId, Fleet, Pooling
+from pgherd.fleet.desired import Fleet, Pooling
 
 role_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--role",
@@ -82,7 +82,7 @@ def access_to(
 
     One that was restored need not be in the fleet file.
     """
-    id = DatabaseId.parse(database)
+    id = fleet.id(database)
     engine = surroundings.engine_of(fleet, id.environment)
     wanted = next((d.pooling for d in fleet.databases if d.id == id), Pooling.SESSION)
     try:

@@ -272,7 +272,7 @@ def _require_plain(connection: Connection, id: DatabaseId) -> None:
     if kind not in (None, "r") or rows > 1:
         raise NeedsHuman(
             f"{id}: public.alembic_version is not the table with one row that migrations keep",
-            "look at it as the service, with `pgherd connect`, and put it right",
+            f"look at it as the service, with `pgherd connect {id}`, and put it right",
         )
 
 

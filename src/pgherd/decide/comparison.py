@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -84,13 +84,14 @@ def compare(
     for database in databases:
         load = load_of(database)
         nodes = 1 + database.replicas.min
-        for way, played in _played(database, load, monday):
+        for way, played in ways(database, load, monday):
             cost = Decimal(played.compute) * nodes * hour_cost(database)
             sums[way] = sums[way].with_database(played, cost)
     return sums
 
 
-def _played(database: Database, load: Load, monday: date) -> Iterable[tuple[Way, Played]]:
+def ways(database: Database, load: Load, monday: date) -> Iterator[tuple[Way, Played]]:
+    """How one database fares under its load from that Monday on, each way."""
     limits = limits_of(database, memory_per_ocpu=1)
     initial = fixed(load, database.ocpus.initial)
     known = known_peaks(database.peaks, monday) if database.peaks else None

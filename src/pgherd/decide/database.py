@@ -120,12 +120,18 @@ def _damage(seen: ObservedDatabase) -> str:
 
 
 def _replicas(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseAction]:
-    bounds = database.replicas
-    # Seen without any instance it is half made; its start makes the primary.
-    current = max(len(seen.instances) - 1, 0)
-    target = clamp(current, bounds.min, bounds.max)
+    current, target = _replicas_seen(seen), _replicas_wanted(database, seen)
     if current != target:
         yield SetReplicas(database.id, current, target, _bounds_of_replicas(database))
+
+
+def _replicas_seen(seen: ObservedDatabase) -> int:
+    # Seen without any instance it is half made; its start makes the primary.
+    return max(len(seen.instances) - 1, 0)
+
+
+def _replicas_wanted(database: Database, seen: ObservedDatabase) -> int:
+    return clamp(_replicas_seen(seen), database.replicas.min, database.replicas.max)
 
 
 def _bounds_of_replicas(database: Database) -> str:
@@ -150,7 +156,7 @@ def _restart_of(database: Database, seen: ObservedDatabase) -> Interruption:
     """What the clients notice when all of its instances are restarted."""
     if seen.resize_ends_connections:
         return Interruption.SERVICE_RESTART
-    if database.replicas.min == 0 and len(seen.instances) <= 1:
+    if _replicas_wanted(database, seen) == 0:  # those that go are gone by then
         return Interruption.RESTART
     return Interruption.ROLLING_RESTART
 

@@ -46,13 +46,12 @@ class DatabaseId:
         return f"{self.environment}/{self.service}"
 
     @classmethod
-    def parse(cls, text: str) -> DatabaseId:
-        """Read `ENVIRONMENT/SERVICE`; InputError for anything else."""
+    def parse(cls, text: str, example: str = "") -> DatabaseId:
+        """Read `ENVIRONMENT/SERVICE`; InputError, with the example, for anything else."""
         environment, slash, service = text.partition("/")
         if not (environment and slash and service) or "/" in service:
-            raise InputError(
-                f"{text!r} is not a database", "write ENVIRONMENT/SERVICE, as in production/auth"
-            )
+            hint = f"write ENVIRONMENT/SERVICE{example and f', as in {example}'}"
+            raise InputError(f"{text!r} is not a database", hint)
         return cls(environment, service)
 
 
@@ -197,6 +196,15 @@ class Fleet:
                 return database
         known = ", ".join(self.services)
         raise InputError(f"{id.service!r} is not a service of this fleet", f"write one of {known}")
+
+    def id(self, text: str) -> DatabaseId:
+        """Read `ENVIRONMENT/SERVICE`; InputError, with one of these databases, for anything else.
+
+        One of the environment or the service that is named, where that is all that is.
+        """
+        ids = [d.id for d in self.databases]
+        near = [id for id in ids if text in (id.environment, id.service)]
+        return DatabaseId.parse(text, next((str(id) for id in near + ids), ""))
 
     def in_environment(self, name: str) -> Iterator[Database]:
         """The databases of one environment, in the order of the services."""

@@ -60,6 +60,41 @@ def test_destroy_of_one_environment_asks_for_its_name(running: Shop) -> None:
     assert {id.environment for id in running.world.databases} == {"production"}
 
 
+def test_destroy_of_several_asks_for_their_names(running: Shop) -> None:
+    running.is_interactive = True
+    names = ("staging/order", "staging/auth")
+    assert "not confirmed" in running.err("destroy", *names, exit_code=2, typed="shop\n")
+    result = running.run("destroy", *names, typed="staging/order staging/auth\n")
+    assert result.exit_code == 0
+    assert "type staging/order staging/auth to delete them:" in result.stdout
+    assert {id.environment for id in running.world.databases} == {"production"}
+
+
+def test_where_one_environment_is_all_that_is_there_its_name_is_asked_for(running: Shop) -> None:
+    running.out("destroy", "production", "--yes-destroy", "production")
+    running.is_interactive = True
+    result = running.run("destroy", typed="staging\n")
+    assert result.exit_code == 0
+    assert "type staging to delete it:" in result.stdout
+    assert running.world.databases == {}
+
+
+def test_who_allows_one_environment_is_told_how_to_destroy_it_alone(running: Shop) -> None:
+    alone = "pgherd destroy staging --yes-destroy staging"
+    hint = f"hint: write {alone} to delete that alone"
+    everything = "pgherd destroy --yes-destroy staging --yes-destroy production"
+    complaint = running.err("destroy", "--yes-destroy", "staging", exit_code=2)
+    assert f"{hint}, or {everything}\n" in complaint
+    assert "alone" not in running.err("destroy", "--yes-destroy", "shop", exit_code=2)
+    running.write(FLEET.replace("deletion_protection: true", "deletion_protection: false"))
+    running.is_interactive = True
+    asked = ("destroy", "--yes-destroy", "staging")
+    assert f"{hint}\n" in running.err(*asked, exit_code=2, typed="staging\n")
+    assert len(running.world.databases) == 4
+    running.out(*alone.split()[1:])
+    assert {id.environment for id in running.world.databases} == {"production"}
+
+
 def test_where_nobody_is_there_to_ask_the_exact_command_is_told(running: Shop) -> None:
     complaint = running.err("destroy", "staging", exit_code=2)
     assert "error: staging: nobody is there to confirm" in complaint

@@ -1,5 +1,6 @@
 """`up` and `plan`: what they print, in which order, and how they end."""
 
+import pytest
 from shop import AUTH, FLEET, Shop
 
 from pgherd.errors import NeedsHuman, TryLater
@@ -85,20 +86,41 @@ def test_plan_of_nothing_says_so(running: Shop) -> None:
 def test_plan_as_json_has_a_stable_shape(running: Shop) -> None:
     running.write(GROWN.replace("[auth, order]", "[auth]"))
     running.world.hide(AUTH)
-    found = running.json("plan")
+    found = running.json("plan", exit_code=2)
     assert found["steps"] == []
     assert {r["flag"] for r in found["refused"]} == {"production/order", "staging/order"}
     assert found["refused"][0].keys() == {"subject", "message", "hint", "flag"}
     assert found["unknown"] == [{"subject": "production/auth", "reason": "no answer"}]
     running.world.show(AUTH)
-    (step,) = running.json("plan")["steps"]
+    (step,) = running.json("plan", exit_code=2)["steps"]
     assert step.keys() == {"subject", "action", "reason", "interruption"}
     assert (step["subject"], step["action"]) == ("production/auth", "replicas 1 → 2")
 
 
-def test_plan_ends_well_and_names_what_is_refused(running: Shop) -> None:
+@pytest.mark.parametrize("flags", [(), ("--json",)])
+def test_plan_names_what_is_refused_and_ends_as_up_does(
+    running: Shop, flags: tuple[str, ...]
+) -> None:
     running.write(SHRUNK)
-    result = running.run("plan")
-    assert result.exit_code == 0
-    assert result.stdout.startswith("nothing to do, but for what is below")
+    result = running.run("plan", *flags)
+    assert result.exit_code == 2
+    assert flags or result.stdout.startswith("nothing to do, but for what is below")
     assert "--yes-destroy staging/order" in result.stderr
+    assert result.stderr == running.err("up", exit_code=2)
+    assert running.run("plan", "--yes-destroy", "production/order", *flags).exit_code == 2
+    both = ("--yes-destroy", "production/order", "--yes-destroy", "staging/order")
+    assert running.run("plan", *both, *flags).exit_code == 0
+
+
+def test_plan_ends_as_up_does_where_a_database_is_not_seen(running: Shop) -> None:
+    running.world.hide(AUTH)
+    complaint = running.err("plan", exit_code=3)
+    assert complaint == "error: production/auth is not seen: no answer\n"
+
+
+def test_plan_ends_with_the_gravest_error_and_says_it_first(running: Shop) -> None:
+    running.write(SHRUNK)
+    running.world.hide(AUTH)
+    complaint = running.err("plan", exit_code=2)
+    assert "it is not in the fleet file and has data" in complaint.splitlines()[0]
+    assert "error: production/auth is not seen: no answer\n" in complaint

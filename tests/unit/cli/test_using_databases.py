@@ -1,5 +1,8 @@
 """`url`, `connect`, `logs`, `switchover`, `failover`, `certificates` and `doctor`."""
 
+import shlex
+
+import pytest
 from shop import Shop
 
 from pgherd.contract.offers import Capability
@@ -42,6 +45,44 @@ def test_url_of_what_is_not_there(shop: Shop) -> None:
     assert "error: production/auth is not here" in shop.err("url", "production/auth", exit_code=2)
     assert "write ENVIRONMENT/SERVICE" in shop.err("url", "auth", exit_code=2)
     assert "write one of auth, order" in shop.err("url", "production/x", exit_code=2)
+
+
+def test_what_is_no_database_is_answered_with_one_of_the_fleet(shop: Shop) -> None:
+    shop.write(shop.file.read_text().replace("[auth, order]", "[stock, till]"))
+    verbs = (
+        *(["url"], ["connect"], ["logs"], ["show"], ["switchover"], ["failover"]),
+        *(["backup", "list"], ["restore", "--to", "2026-01-01"]),
+    )
+    for verb in verbs:
+        complaint = shop.err(*verb, "till", exit_code=2)
+        assert complaint == (
+            "error: 'till' is not a database\n"
+            "hint: write ENVIRONMENT/SERVICE, as in production/till\n"
+        )
+    assert "as in staging/stock\n" in shop.err("url", "staging", exit_code=2)
+    assert "as in production/stock\n" in shop.err("url", "nothing/at/all", exit_code=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("production/auth -c 'select 1'", "production/auth -- -c 'select 1'"),
+        ("production/auth --role operator -Atc x", "production/auth --role operator -- -Atc x"),
+        ("production/auth --csv -- -c x", "production/auth -- --csv -c x"),
+        ("-c x production/auth", 'ENVIRONMENT/SERVICE -- -c "select 1"'),
+    ],
+)
+def test_options_of_psql_are_told_to_go_after_dashes(running: Shop, given: str, hint: str) -> None:
+    complaint = running.err("connect", *shlex.split(given), exit_code=2)
+    assert complaint.startswith("error: -")
+    assert "is not an option of pgherd connect\n" in complaint
+    assert complaint.endswith(f"hint: write psql's own after --, as in pgherd connect {hint}\n")
+    assert running.started == []
+
+
+def test_a_misspelt_option_of_connect_is_answered_with_the_right_one(running: Shop) -> None:
+    result = running.run("connect", "production/auth", "--rol", "operator")
+    assert "--role" in result.output
 
 
 def test_connect_starts_psql_with_the_variables_and_arguments(running: Shop) -> None:

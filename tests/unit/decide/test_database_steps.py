@@ -97,6 +97,22 @@ def test_another_size_interrupts_a_single_instance_for_longer() -> None:
     assert step.interruption is Interruption.RESTART
 
 
+def test_another_size_interrupts_for_longer_where_the_last_replica_goes_before() -> None:
+    steps = database_steps(Wish(SINGLE), replace(seen(primary(), replica(2)), ocpus=1))
+    assert [(type(s), s.interruption) for s in steps] == [
+        (SetReplicas, Interruption.NONE),
+        (SetOcpus, Interruption.RESTART),
+    ]
+
+
+def test_another_size_pauses_where_a_replica_is_left_or_comes_before() -> None:
+    free = database("order", replicas=(0, 2))
+    single = database("order", replicas=(1, 1))
+    for wanted, instances in ((free, (primary(), replica(2))), (single, (primary(),))):
+        steps = database_steps(Wish(wanted), replace(seen(*instances), ocpus=1))
+        assert steps[-1].interruption is Interruption.ROLLING_RESTART
+
+
 @pytest.mark.parametrize(("count", "target"), [(0, 1), (4, 3), (5, 3)])
 def test_replica_counts_are_moved_into_the_bounds(count: int, target: int) -> None:
     instances = (primary(), *(replica(n + 2) for n in range(count)))

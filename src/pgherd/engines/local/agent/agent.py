@@ -26,6 +26,7 @@ from pgherd.engines.local.agent.databases import Databases
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.forks import Forks
 from pgherd.engines.local.agent.freshness import Freshness
+from pgherd.engines.local.agent.heir import heir, require_instance
 from pgherd.engines.local.agent.meter import Meter
 from pgherd.engines.local.agent.prognosis import Prognosis
 from pgherd.engines.local.agent.rounds import look_around
@@ -34,7 +35,7 @@ from pgherd.engines.local.agent.tasks import Tasks, quietly
 from pgherd.engines.local.agent.watchers import Watchers, begin_keeper, end_left_over
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import read_databases, read_environment, read_environments
-from pgherd.errors import InputError, TryLater
+from pgherd.errors import TryLater
 from pgherd.fleet.desired import DatabaseId
 
 log = logging.getLogger(__name__)
@@ -238,13 +239,11 @@ class Agent:
         if not asked.forced:
             if leader is None:
                 raise TryLater(
-                    f"{asked.database} has no primary", "run `pgherd failover` to force one"
+                    f"{asked.database} has no primary",
+                    f"run `pgherd failover {asked.database}` to force one",
                 )
             await cluster.examine()
-        target = asked.target or cluster.seen.best_replica
-        if target is None:
-            raise InputError(f"{asked.database} has no replica that streams", "see `pgherd status`")
-        _require_instance(cluster, target)
+        target = heir(asked.database, cluster.seen, asked.target)
         if target != leader:
             await cluster.switch(target, forced=asked.forced)
         return target
@@ -270,17 +269,11 @@ class Agent:
     async def restart(self, asked: door.Restart) -> None:
         """Have Patroni restart PostgreSQL, and wait until it has read everything."""
         cluster = self.databases.cluster(asked.database)
-        _require_instance(cluster, asked.instance)
+        require_instance(asked.database, cluster.seen, asked.instance)
         if cluster.keys.waiting(asked.instance):
             body = {"restart_pending": True}
             await cluster.patronis.ask(asked.instance, "POST", "restart", body)
             await serving.until_settled(cluster, SETTLE_SECONDS)
-
-
-def _require_instance(cluster: Cluster, name: str) -> None:
-    if name not in cluster.seen.instances:
-        known = ", ".join(sorted(cluster.seen.instances))
-        raise InputError(f"{name} is not an instance of {cluster.id}", f"write one of {known}")
 
 
 async def _is_so(cluster: Cluster, condition: Condition) -> bool:
