@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from pydantic import Field
 
 from pgherd.cli import render
-from pgherd.cli.engines import open_engine
 from pgherd.cli.show import show
 from pgherd.contract.engine import Engine
 from pgherd.engines import known
 from pgherd.engines.declaration import Declaration, Document, Option
 from pgherd.engines.local.values import LocalValues
+from pgherd.engines.opening import open_engine
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Environment, Fleet
 from pgherd.fleet.draft import Draft

@@ -62,9 +62,13 @@ def destroy(
         planned = run(_plan(fleet, engines, targets, yes_destroy))
         _ensure_allowed(fleet, planned, targets, yes_destroy)
         if planned.is_empty and not planned.unknown:
+            if not targets:
+                surroundings.autopilot(fleet.name).end()
             say("nothing to do: nothing is there")
             return
         _ensure_confirmed(surroundings, fleet, planned, targets, yes_destroy)
+        if not targets:
+            surroundings.autopilot(fleet.name).end()
         clock = surroundings.clock()
         began = clock.now()
         outcome = run(_destroy(fleet, engines, targets, yes_destroy, clock))

@@ -37,6 +37,8 @@ def down(surroundings: Surroundings, fleet: Fleet, *, targets: tuple[str, ...], 
     began = clock.now()
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "down", wait=wait):
+        if not targets:
+            surroundings.autopilot(fleet.name).end()
         outcome = run(_down(fleet, engines, targets, clock))
     say(_ending(outcome, clock.now() - began))
     ensure_complete(outcome)

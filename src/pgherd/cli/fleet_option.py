@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from pgherd.cli.surroundings import Surroundings, read_text
+from pgherd.cli.surroundings import Surroundings
+from pgherd.engines.opening import read_text
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.file import read

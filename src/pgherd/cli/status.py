@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,15 @@ from pgherd.contract.observed import DatabaseState, InstanceState
 from pgherd.control.lookout import Lookout
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Fleet
+from pgherd.report.autopilot import autopilot_json, autopilot_text
 from pgherd.report.status import ABSENT, Sight, notes, sights, sights_json
 from pgherd.report.status_tables import status_tables
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+    from pgherd.autopilot.client import Autopilot
+    from pgherd.autopilot.questions import State
 
 _WATCH_SECONDS = 1.0
 _STYLES = {
@@ -56,10 +60,15 @@ def status(
     something cannot be seen.
     """
     engines = surroundings.open_engines(fleet)
+    autopilot = surroundings.autopilot(fleet.name)
+
+    def look() -> Look:
+        return asyncio.run(_look(fleet, engines, autopilot, target, surroundings.now().timestamp()))
+
     if watch:
-        _watch(fleet, engines, target, as_json=as_json)
+        _watch(look, target, as_json=as_json)
         return
-    found = asyncio.run(_look(fleet, engines, target))
+    found = look()
     _print(found, target, as_json=as_json)
     unseen = [sight for sight in found.sights if not sight.is_seen]
     if unseen:
@@ -69,23 +78,36 @@ def status(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen: the databases, and what is to be said of their places."""
+    """What was seen: the databases, what is to be said of their places, and the autopilot.
+
+    `at` is in seconds since 1970.
+    """
 
     sights: tuple[Sight, ...]
     notes: tuple[str, ...]
+    autopilot: State | None
+    at: float
 
 
-async def _look(fleet: Fleet, engines: Mapping[str, Engine], target: str | None) -> Look:
+async def _look(
+    fleet: Fleet,
+    engines: Mapping[str, Engine],
+    autopilot: Autopilot,
+    target: str | None,
+    at: float,
+) -> Look:
     seen = await Lookout(engines).look_everywhere()
     require_known(fleet, seen, (target,) if target else ())
     found = (s for s in sights(fleet, seen) if target in (None, str(s.id), s.id.environment))
-    return Look(tuple(found), tuple(notes(seen)))
+    return Look(tuple(found), tuple(notes(seen)), autopilot.state(), at)
 
 
 def _print(found: Look, target: str | None, *, as_json: bool) -> None:
     if as_json:
         say_json(_json(found))
         return
+    say(autopilot_text(found.autopilot, found.at))
+    say()
     for index, (table, lines) in enumerate(status_tables(found.sights, target)):
         if index:
             say()
@@ -97,26 +119,26 @@ def _print(found: Look, target: str | None, *, as_json: bool) -> None:
 
 
 def _json(found: Look) -> dict[str, Any]:
-    return {**sights_json(found.sights), "notes": list(found.notes)}
+    return {
+        "autopilot": autopilot_json(found.autopilot),
+        **sights_json(found.sights),
+        "notes": list(found.notes),
+    }
 
 
-def _watch(
-    fleet: Fleet, engines: Mapping[str, Engine], target: str | None, *, as_json: bool
-) -> None:
+def _watch(look: Callable[[], Look], target: str | None, *, as_json: bool) -> None:
     try:
         if sys.stdout.isatty() and not as_json:
-            _watch_screen(fleet, engines, target)
+            _watch_screen(look, target)
         else:
-            _watch_lines(fleet, engines, target, as_json=as_json)
+            _watch_lines(look, target, as_json=as_json)
     except KeyboardInterrupt:
         return
 
 
-def _watch_lines(
-    fleet: Fleet, engines: Mapping[str, Engine], target: str | None, *, as_json: bool
-) -> None:
+def _watch_lines(look: Callable[[], Look], target: str | None, *, as_json: bool) -> None:
     while True:
-        found = asyncio.run(_look(fleet, engines, target))
+        found = look()
         if as_json:
             say_json(_json(found), indent=None)
         else:
@@ -125,19 +147,21 @@ def _watch_lines(
         time.sleep(_WATCH_SECONDS)
 
 
-def _watch_screen(fleet: Fleet, engines: Mapping[str, Engine], target: str | None) -> None:
+def _watch_screen(look: Callable[[], Look], target: str | None) -> None:
     from rich.console import Console, Group
     from rich.live import Live
 
     console = Console(highlight=False)
     with Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
         while True:
-            found = asyncio.run(_look(fleet, engines, target))
+            found = look()
             live.update(Group(*_screen(found, target, console)), refresh=True)
             time.sleep(_WATCH_SECONDS)
 
 
 def _screen(found: Look, target: str | None, console: Console) -> Iterator[RenderableType]:
+    yield styled(autopilot_text(found.autopilot, found.at))
+    yield styled()
     for table, lines in status_tables(found.sights, target):
         yield from drawn(table, console, _style)
         yield from (styled(line) for line in lines)

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pgherd.cli.engines import open_engine, open_engines
 from pgherd.cli.output import say
 from pgherd.contract.engine import Engine
 from pgherd.engines import known
+from pgherd.engines.opening import open_engine, open_engines, read_text
 from pgherd.files import name_of_user
 from pgherd.fleet.desired import Environment, Fleet
 from pgherd.state import applied_folder, lock_path
 
 if TYPE_CHECKING:  # each takes a while to import
+    from pgherd.autopilot.client import Autopilot
+    from pgherd.autopilot.reading import Told
     from pgherd.control.act import Migrations
     from pgherd.control.applied import History
     from pgherd.control.clock import Clock
@@ -35,6 +37,27 @@ def _migrations() -> Migrations:
     from pgherd.control.migrations import AlembicMigrations
 
     return AlembicMigrations()
+
+
+def _autopilot(fleet: str) -> Autopilot:
+    from pgherd.autopilot.client import Autopilot
+    from pgherd.autopilot.place import autopilot_place
+
+    return Autopilot(autopilot_place(fleet))
+
+
+def _told(fleet: str) -> Told:
+    from pgherd.autopilot.place import autopilot_place
+    from pgherd.autopilot.reading import Told
+
+    return Told(autopilot_place(fleet))
+
+
+def _run_autopilot(fleet: str, dry_run: bool) -> None:
+    from pgherd.autopilot.main import run
+    from pgherd.autopilot.place import autopilot_place
+
+    run(autopilot_place(fleet), is_dry=dry_run)
 
 
 def _clock() -> Clock:
@@ -53,14 +76,6 @@ def _replace_process(program: str, arguments: Sequence[str], variables: Mapping[
     except FileNotFoundError:
         os.chdir("/")  # psql does not start in a folder that is gone
     os.execvpe(program, [program, *arguments], {**os.environ, **variables})  # noqa: S606 - psql
-
-
-def read_text(text: str, path: Path) -> Fleet:
-    """The fleet that a text describes, which is in the file at `path`."""
-    # It takes a fifth of a second to import and to check.
-    from pgherd.fleet.load import load_text
-
-    return load_text(text, path, known.sections())
 
 
 def _user() -> str:
@@ -85,6 +100,9 @@ class Surroundings:
     now: Callable[[], datetime] = _utc_now
     lock_path: Callable[[str], Path] = lock_path
     applied_folder: Callable[[str], Path] = applied_folder
+    autopilot: Callable[[str], Autopilot] = _autopilot
+    told: Callable[[str], Told] = _told
+    run_autopilot: Callable[[str, bool], None] = _run_autopilot
     user: Callable[[], str] = _user
     replace_process: Callable[[str, Sequence[str], Mapping[str, str]], None] = _replace_process
 

@@ -34,11 +34,21 @@ _FEW_STEPS = 8
     multiple=True,
     help="A database or environment that has left the fleet file and may be deleted, data and all.",
 )
+@click.option(
+    "--autopilot/--no-autopilot",
+    default=True,
+    help="Whether the autopilot runs from then on.  [default: it does]",
+)
 @wait_option
 @fleet_option
 @pass_surroundings
 def up(
-    surroundings: Surroundings, fleet: Fleet, *, yes_destroy: tuple[str, ...], wait: bool
+    surroundings: Surroundings,
+    fleet: Fleet,
+    *,
+    yes_destroy: tuple[str, ...],
+    autopilot: bool,
+    wait: bool,
 ) -> None:
     """Make the world match the fleet file.
 
@@ -49,8 +59,15 @@ def up(
     engines = surroundings.open_engines(fleet)
     with surroundings.lock(fleet, "up", wait=wait):
         surroundings.history(fleet.name).record(fleet, surroundings.now(), surroundings.user())
+        pilot = surroundings.autopilot(fleet.name)
+        if autopilot:
+            pilot.begin()
+        else:
+            pilot.end()
         outcome = run(_up(surroundings, fleet, engines, yes_destroy, clock))
     say(ending(outcome, clock.now() - began))
+    if autopilot:
+        pilot.ensure_running()
     ensure_complete(outcome)
     for line in way_in(fleet):
         say(line)

@@ -42,13 +42,15 @@ class Usage:
     """What a database used in the time before `at`; each value None where it is unknown.
 
     Percents are of what an instance has, those of the busiest one; without `instances`, those of
-    the primary. They are means of the last `seconds`, where those are known. `at` is aware.
+    the primary. They are means of the last `seconds`, where those are known. `ocpus` is the size
+    that it had. `at` is aware.
     """
 
     at: datetime
     cpu_percent: float | None = None
     memory_percent: float | None = None
     storage_bytes: int | None = None
+    ocpus: int | None = None
     seconds: float | None = None
     transactions_per_second: float | None = None
     clients: int | None = None

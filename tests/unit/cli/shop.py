@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from click.testing import CliRunner, Result
 
+from pgherd.autopilot.client import Autopilot
+from pgherd.autopilot.questions import State
+from pgherd.autopilot.reading import History, ReadEvent, Told, Wanted
+from pgherd.autopilot.requests import Pause
 from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
 from pgherd.contract.engine import Engine
@@ -37,6 +41,49 @@ NOW = datetime(2026, 5, 4, 12, 3, 4, tzinfo=UTC)
 AUTH = DatabaseId("production", "auth")
 
 
+class RememberedAutopilot:
+    """An autopilot that runs or does not, and what it has told."""
+
+    def __init__(self) -> None:
+        self.running: State | None = None
+        self.paused: list[Pause] = []
+        self.ran: list[tuple[str, bool]] = []
+        self.told = History()
+        self.asked: list[Wanted] = []
+
+    def state(self) -> State | None:
+        return self.running
+
+    def begin(self) -> None:
+        self.running = State(7, "1", False, bool(self.paused), 8, NOW.timestamp() - 3, 0)
+
+    def ensure_running(self) -> None:
+        self.begin()
+
+    def end(self) -> bool:
+        was_running, self.running = self.running is not None, None
+        return was_running
+
+    def pauses(self) -> tuple[Pause, ...]:
+        return tuple(self.paused)
+
+    def pause(self, pause: Pause) -> None:
+        self.paused = [*(p for p in self.paused if p.subject != pause.subject), pause]
+
+    def resume(self, subject: str) -> bool:
+        left = [p for p in self.paused if subject and p.subject != subject]
+        was_paused, self.paused = len(left) != len(self.paused), left
+        return was_paused
+
+    def read(self, wanted: Wanted) -> History:
+        self.asked.append(wanted)
+        return self.told
+
+    def follow(self, wanted: Wanted) -> Iterator[ReadEvent]:
+        self.asked.append(wanted)
+        yield from reversed(self.told.events)
+
+
 class Shop:
     """A shop's fleet file and world, and whoever runs commands on them."""
 
@@ -48,6 +95,7 @@ class Shop:
         self.heads: dict[DatabaseId, str] = {}
         self.started: list[tuple[str, Sequence[str], Mapping[str, str]]] = []
         self.is_interactive = False
+        self.autopilot = RememberedAutopilot()
         self.write(FLEET)
 
     def write(self, text: str) -> None:
@@ -68,6 +116,9 @@ class Shop:
             now=lambda: self.now,
             lock_path=lambda fleet: self.lock,
             applied_folder=lambda fleet: self.lock.with_name(f"{fleet}.applied"),
+            autopilot=lambda fleet: cast("Autopilot", self.autopilot),
+            told=lambda fleet: cast("Told", self.autopilot),
+            run_autopilot=lambda fleet, dry_run: self.autopilot.ran.append((fleet, dry_run)),
             user=lambda: "alice",
             replace_process=lambda *call: self.started.append(call),
             is_interactive=lambda: self.is_interactive,

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from shop import Shop
 
-from pgherd.cli.engines import open_engine
 from pgherd.cli.failures import errors_in
 from pgherd.cli.main import VERBS, cli, main
+from pgherd.engines.opening import open_engine
 from pgherd.errors import InputError, TryLater
 from pgherd.testing.fleets import environment
 

@@ -68,6 +68,7 @@ def usage(
     pooler = after.pooler
     return Usage(
         at=at,
+        ocpus=manifest.ocpus,
         cpu_percent=_largest(i.cpu_percent for i in instances.values()),
         memory_percent=_largest(i.memory_percent for i in instances.values()),
         storage_bytes=_largest(s.database_bytes for s in said if s),

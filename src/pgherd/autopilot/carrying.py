@@ -1,0 +1,80 @@
+"""Carrying out one request of the controller's, as whoever runs pgherd, in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+from pgherd.autopilot.checks import checked
+from pgherd.autopilot.pauses import read_pauses
+from pgherd.autopilot.place import AutopilotPlace
+from pgherd.autopilot.requests import Failure, Request
+from pgherd.contract.observed import DatabaseState, Observation, Unknown
+from pgherd.control.act import Actor
+from pgherd.control.applied import History
+from pgherd.control.lock import fleet_lock
+from pgherd.decide.actions import DatabaseAction, EnsureEnvironment
+from pgherd.decide.wish import Wish, Wishes
+from pgherd.engines.opening import open_engine
+from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
+from pgherd.fleet.desired import Fleet
+from pgherd.state import lock_path
+
+log = logging.getLogger(__name__)
+
+KINDS = {kind.__name__: kind for kind in (InputError, TryLater, NeedsHuman)}
+
+
+def carry_out(
+    request: Request, place: AutopilotPlace, history: History, *, is_dry: bool
+) -> Failure | None:
+    """Carry it out, unless this `is_dry`; why not, where it is refused or fails."""
+    try:
+        applied = history.newest()
+        if applied is None:
+            raise TryLater("nothing is applied yet")
+        fleet = history.fleet(applied)
+        now = datetime.now(UTC)
+        action = checked(request, fleet, read_pauses(place), now)
+        if is_dry:
+            return None
+        with fleet_lock(
+            lock_path(fleet.name),
+            "run",
+            wait=False,
+            on_wait=lambda _: None,
+            now=now.astimezone(),
+        ):
+            asyncio.run(_act(action, fleet))
+    except PgherdError as error:
+        kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
+        return Failure(kind, error.message, error.hint)
+    except Exception as error:
+        log.exception("%s failed", request)
+        return Failure("NeedsHuman", f"unexpected: {error!r}", f"see {place.log}")
+    return None
+
+
+async def _act(action: DatabaseAction | EnsureEnvironment, fleet: Fleet) -> None:
+    if isinstance(action, EnsureEnvironment):
+        environment = fleet.environment(action.environment)
+    else:
+        environment = fleet.database(action.id).environment
+    engine = open_engine(environment.engine, fleet.name, fleet.environments)
+    require_there(action, await engine.observe(roles=False))
+    wishes = Wishes(fleet.environments, tuple(Wish(d) for d in fleet.databases))
+    await Actor(wishes, None).act(action, engine)
+
+
+def require_there(action: DatabaseAction | EnsureEnvironment, seen: Observation) -> None:
+    """InputError where it is about what somebody has stopped or destroyed: it stays so."""
+    if isinstance(action, EnsureEnvironment):
+        if action.environment not in seen.environments - seen.stopped:
+            raise InputError(f"{action.environment} is stopped, or is not there")
+        return
+    found = seen.databases.get(action.id)
+    if isinstance(found, Unknown):
+        raise TryLater(f"{action.id} is not seen: {found.reason}")
+    if found is None or found.state is DatabaseState.STOPPED:
+        raise InputError(f"{action.id} is stopped, or is not there")

@@ -1,0 +1,348 @@
+"""The helper: the one part of the autopilot with the rights of whoever runs pgherd.
+
+It starts the controller, which has the data plane's rights only, and answers it over a pair of
+sockets that nobody else has. Each request is checked against what was applied, and carried out in
+a child of its own: nothing of one is left for the next. It reads nothing that the data plane's
+user could have written but these requests, and never waits for them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from pgherd.autopilot import keeper
+from pgherd.autopilot.carrying import carry_out
+from pgherd.autopilot.checks import pause_of
+from pgherd.autopilot.pauses import read_pauses
+from pgherd.autopilot.place import AutopilotPlace
+from pgherd.autopilot.questions import Leave, Question, State, Status
+from pgherd.autopilot.requests import (
+    LONGEST_LINE,
+    Answered,
+    Applied,
+    Asked,
+    Beat,
+    Failure,
+    LookUp,
+    Request,
+)
+from pgherd.autopilot.version import version
+from pgherd.control.applied import History
+from pgherd.engines.local import processes
+from pgherd.engines.local.processes import Process
+from pgherd.errors import TryLater
+from pgherd.fleet import stored
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+SILENT_SECONDS = 30.0
+"""A controller that has ended no round for so long is ended, and another one started."""
+STOPPED_LOOKS = 3
+PAUSE_SECONDS = 1.0
+"""Between a controller that ended and the next; twice as long each time, up to a minute."""
+LONGEST_PAUSE = 60.0
+MOST_CHILDREN = 8
+
+
+@dataclass(slots=True)
+class Child:
+    """A request that is being carried out; its end is read from `reader`."""
+
+    number: int
+    reader: int
+    began: float
+    text: bytes = b""
+
+
+@dataclass(slots=True)
+class Controller:
+    """The controller that runs now, and when it last ended a round (monotonic seconds)."""
+
+    process: Process
+    connection: socket.socket
+    heard_at: float
+    stopped_looks: int = 0
+    text: bytes = b""
+
+
+@dataclass(slots=True)
+class Helper:
+    """One fleet's. `begin` turns a forked process into the controller, and does not return.
+
+    `lock` is from `take_lock`.
+    """
+
+    place: AutopilotPlace
+    history: History
+    begin: Callable[[socket.socket], None]
+    lock: int
+    is_dry: bool = False
+    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _controller: Controller | None = None
+    _children: dict[int, Child] = field(default_factory=dict)
+    _beat: Beat | None = None
+    _keeper: Process | None = None
+    _is_leaving: bool = False
+    _pause: float = PAUSE_SECONDS
+    _not_before: float = 0.0
+
+    def run(self, listening: socket.socket) -> None:
+        """Serve until somebody asks it to leave."""
+        gc.freeze()
+        signal.signal(signal.SIGTERM, lambda *_: self.leave())
+        signal.signal(signal.SIGINT, lambda *_: self.leave())
+        listening.setblocking(False)
+        self._selector.register(listening, selectors.EVENT_READ, self._accept)
+        looked_at = 0.0
+        try:
+            while not self._is_leaving:
+                if time.monotonic() - looked_at >= LOOK_SECONDS:
+                    looked_at = time.monotonic()
+                    self._look()
+                for key, _ in self._selector.select(LOOK_SECONDS):
+                    key.data(key.fileobj)
+        finally:
+            self._end_all()
+
+    def leave(self) -> None:
+        """End soon: the controller, the keeper, and this."""
+        self._is_leaving = True
+
+    def holds_lock(self) -> bool:
+        """Nobody has removed the lock, and with it the right to be the only one."""
+        try:
+            return os.path.samestat(self.place.lock.lstat(), os.fstat(self.lock))
+        except OSError:
+            return False
+
+    # Those that are watched
+
+    def _look(self) -> None:
+        self._reap()
+        if not self.holds_lock():
+            log.warning("%s was taken away: this ends", self.place.lock)
+            self.leave()
+            return
+        if self._keeper is None or not self._keeper.is_alive:
+            self._keeper = keeper.begin(self.place)
+        if (controller := self._controller) is None:
+            if time.monotonic() >= self._not_before:
+                self._start()
+            return
+        is_stopped = processes.is_stopped(controller.process.pid)
+        controller.stopped_looks = controller.stopped_looks + 1 if is_stopped else 0
+        silence = time.monotonic() - controller.heard_at
+        if controller.stopped_looks >= STOPPED_LOOKS or silence > SILENT_SECONDS:
+            self._give_up("stands still")
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        if (pid := os.fork()) == 0:
+            _become_child(theirs.fileno(), lambda: self.begin(theirs))
+        theirs.close()
+        ours.setblocking(False)
+        if process := Process.of(pid):
+            self._controller = Controller(process, ours, time.monotonic())
+            self._selector.register(ours, selectors.EVENT_READ, self._hear)
+
+    def _give_up(self, why: str) -> None:
+        controller, self._controller = self._controller, None
+        if controller is None:
+            return
+        log.warning("the controller %s: another one begins in %.0f s", why, self._pause)
+        self._selector.unregister(controller.connection)
+        controller.connection.close()
+        controller.process.signal(signal.SIGKILL)
+        controller.process.close()
+        self._not_before = time.monotonic() + self._pause
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+
+    def _end_all(self) -> None:
+        if self._controller:
+            self._controller.process.signal(signal.SIGKILL)
+        if self._keeper and self._keeper.is_alive:
+            self._keeper.signal(signal.SIGTERM)
+        self.place.socket.unlink(missing_ok=True)
+
+    # What the controller asks for
+
+    def _hear(self, connection: socket.socket) -> None:
+        controller = self._controller
+        if controller is None or connection is not controller.connection:
+            return
+        try:
+            said = connection.recv(LONGEST_LINE)
+        except BlockingIOError:
+            return
+        except OSError:
+            said = b""
+        if not said:
+            self._give_up("has ended")
+            return
+        *lines, controller.text = (controller.text + said).split(b"\n")
+        if len(controller.text) > LONGEST_LINE:
+            self._give_up("says more than it may")
+            return
+        for line in lines:
+            try:
+                asked = msgspec.json.decode(line, type=Asked)
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                self._give_up("says what nobody understands")
+                return
+            self._serve(asked)
+
+    def _serve(self, asked: Asked) -> None:
+        match asked.what:
+            case Beat():
+                self._beat = asked.what
+                self._pause = PAUSE_SECONDS
+                if self._controller:
+                    self._controller.heard_at = time.monotonic()
+            case LookUp():
+                self._answer(self._look_up(asked.number, asked.what))
+            case _:
+                self._carry_out(asked.number, asked.what)
+
+    def _look_up(self, number: int, asked: LookUp) -> Answered:
+        applied = self.history.newest()
+        if applied is None:
+            return Answered(number, failure=Failure("TryLater", "nothing is applied yet", ""))
+        is_known = (applied.number, stored.digest()) == (asked.number, asked.digest)
+        resolved = b"null" if is_known else stored.encode(self.history.fleet(applied))
+        pauses = read_pauses(self.place)
+        return Answered(
+            number, Applied(applied.number, stored.digest(), msgspec.Raw(resolved), pauses)
+        )
+
+    def _carry_out(self, number: int, request: Request) -> None:
+        if len(self._children) >= MOST_CHILDREN:
+            busy = Failure("TryLater", "the helper has enough to do", "")
+            self._answer(Answered(number, failure=busy))
+            return
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            _become_child(writer, lambda: self._carry(request, writer))
+        os.close(writer)
+        os.set_blocking(reader, False)
+        self._children[reader] = Child(number, reader, time.monotonic())
+        self._selector.register(reader, selectors.EVENT_READ, self._child_said)
+
+    def _carry(self, request: Request, writer: int) -> None:
+        failure = carry_out(request, self.place, self.history, is_dry=self.is_dry)
+        os.write(writer, msgspec.json.encode(failure))
+
+    def _child_said(self, reader: int) -> None:
+        child = self._children[reader]
+        with contextlib.suppress(BlockingIOError):
+            if said := os.read(reader, LONGEST_LINE):
+                child.text += said
+                return
+            self._selector.unregister(reader)
+            os.close(reader)
+            del self._children[reader]
+            self._reap()
+            lost = Failure("TryLater", "what carried it out has ended", "")
+            try:
+                failure = msgspec.json.decode(child.text, type=Failure | None)
+            except (msgspec.MsgspecError, ValueError):
+                failure = lost
+            seconds = time.monotonic() - child.began
+            self._answer(Answered(child.number, failure=failure, seconds=seconds))
+
+    def _answer(self, answer: Answered) -> None:
+        """One that does not read what it asked for has something wrong with it."""
+        if controller := self._controller:
+            line = msgspec.json.encode(answer) + b"\n"
+            try:
+                controller.connection.setblocking(True)
+                controller.connection.settimeout(1.0)
+                controller.connection.sendall(line)
+                controller.connection.setblocking(False)
+            except OSError:
+                self._give_up("does not listen")
+
+    # What commands ask
+
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            client, _ = listening.accept()
+            with client:
+                client.settimeout(1.0)
+                question = msgspec.json.decode(client.recv(LONGEST_LINE), type=Question)
+                match question:
+                    case Leave():
+                        self._is_leaving = True
+                    case Status():
+                        pass
+                client.sendall(msgspec.json.encode(self._state()) + b"\n")
+
+    def _state(self) -> State:
+        beat = self._beat
+        pauses = read_pauses(self.place)
+        is_paused = pause_of("", pauses, datetime.now(UTC)) is not None
+        return State(
+            pid=os.getpid(),
+            version=version(),
+            is_dry=self.is_dry,
+            is_paused=is_paused,
+            controller=self._controller.process.pid if self._controller else None,
+            last_round_at=beat.at if beat else None,
+            alerts=beat.alerts if beat else 0,
+        )
+
+
+def _become_child(kept: int, work: Callable[[], None]) -> NoReturn:
+    """Do the work in this forked process, with nothing open of its parent's but `kept`."""
+    status = 1
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+            if descriptor > 2 and descriptor != kept:
+                with contextlib.suppress(OSError):
+                    os.close(descriptor)
+        work()
+        status = 0
+    except BaseException:
+        log.exception("a child of the helper failed")
+    finally:
+        os._exit(status)
+
+
+def take_lock(place: AutopilotPlace) -> int:
+    """The descriptor of a lock that is held until it is closed; TryLater where another has it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(place.lock, flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "?"
+        os.close(descriptor)
+        raise TryLater(
+            f"the autopilot of {place.fleet} runs already (process {holder})",
+            "see `pgherd status`, or end it with `pgherd run --stop`",
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

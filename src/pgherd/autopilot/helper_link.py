@@ -1,0 +1,78 @@
+"""The controller's side of the helper: requests by number, answers when they come."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+
+import msgspec
+
+from pgherd.autopilot.carrying import KINDS
+from pgherd.autopilot.requests import Answered, Applied, Asked, Beat, LookUp, Request
+from pgherd.errors import TryLater
+
+ANSWER_SECONDS = 900.0
+"""For what is carried out: an instance is copied in that time, as a rule."""
+LOOK_SECONDS = 10.0
+LONGEST_ANSWER = 16 * 1024 * 1024
+
+
+class HelperGone(Exception):
+    """The helper has ended: so does the controller."""
+
+
+class HelperLink:
+    """Made by `HelperLink.open`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Answered]] = {}
+
+    @classmethod
+    async def open(cls, connection: socket.socket) -> HelperLink:
+        """Over the controller's end of the pair of sockets."""
+        return cls(*await asyncio.open_unix_connection(sock=connection, limit=LONGEST_ANSWER))
+
+    async def run(self) -> None:
+        """Hand out answers, until the helper has gone; then HelperGone."""
+        while line := await self._reader.readline():
+            answer = msgspec.json.decode(line, type=Answered)
+            if (waiting := self._waiting.pop(answer.number, None)) and not waiting.done():
+                waiting.set_result(answer)
+        raise HelperGone
+
+    async def applied(self, number: int, digest: str) -> Applied:
+        """What is applied; TryLater where nothing is."""
+        answer = await self._ask(LookUp(number, digest), LOOK_SECONDS)
+        if answer.applied is None:
+            raise TryLater("nothing is applied yet")
+        return answer.applied
+
+    async def carry_out(self, request: Request) -> float:
+        """Have it carried out; how many seconds it took. The error of whoever refuses it."""
+        return (await self._ask(request, ANSWER_SECONDS)).seconds
+
+    def beat(self, at: float, alerts: int) -> None:
+        """A round is over."""
+        self._send(0, Beat(at, alerts))
+
+    async def _ask(self, what: Request | LookUp, seconds: float) -> Answered:
+        number = next(self._numbers)
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._send(number, what)
+        try:
+            async with asyncio.timeout(seconds):
+                answer: Answered = await waiting
+        except TimeoutError:
+            raise TryLater(f"the helper has not answered for {seconds:.0f} s") from None
+        finally:
+            self._waiting.pop(number, None)
+        if failure := answer.failure:
+            raise KINDS.get(failure.kind, TryLater)(failure.message, failure.hint)
+        return answer
+
+    def _send(self, number: int, what: Request | LookUp | Beat) -> None:
+        self._writer.write(msgspec.json.encode(Asked(number, what)) + b"\n")

@@ -1,0 +1,75 @@
+"""What is to be mended, renewed or restarted, from what is wanted and what is seen. Pure.
+
+The steps are those that `up` would take, less all that takes something away, that a person has
+begun, or that is not sure yet: what is damaged has to be seen so twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+
+from pgherd.autopilot.requests import HandOver, Mend, Renew, Replicas, Request, Restart
+from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
+from pgherd.decide.actions import (
+    EnsureEnvironment,
+    RepairDatabase,
+    RestartInstance,
+    SetReplicas,
+    StartDatabase,
+    Switchover,
+)
+from pgherd.decide.plan import plan
+from pgherd.decide.wish import Wish, Wishes
+from pgherd.fleet.calendar import contains
+from pgherd.fleet.desired import Database, Fleet
+
+SURE_LOOKS = 2
+
+
+def requests(fleet: Fleet, seen: Observations, at: datetime) -> dict[str, Request]:
+    """What to ask for now, one thing for each environment and database, by its name."""
+    wishes = Wishes(fleet.environments, tuple(Wish(d) for d in fleet.databases))
+    found: dict[str, Request] = {}
+    databases = {d.id: d for d in fleet.databases}
+    for part in plan(wishes, seen).environments:
+        observation = seen.get(part.engine)
+        if not isinstance(observation, Observation) or part.name in observation.stopped:
+            continue
+        for before in part.before:
+            if isinstance(before, EnsureEnvironment) and part.name in observation.environments:
+                found[part.name] = Renew(part.name, before.reason)
+        for planned in part.databases:
+            one = observation.databases.get(planned.id)
+            if not isinstance(one, ObservedDatabase) or one.state is DatabaseState.STOPPED:
+                continue
+            for step in planned.steps:
+                if request := _request(step, databases[planned.id], at):
+                    found[str(planned.id)] = request
+                    break
+    return found
+
+
+def _request(step: object, database: Database, at: datetime) -> Request | None:
+    id = str(database.id)
+    match step:
+        case RepairDatabase() | StartDatabase():
+            return Mend(id, step.reason)
+        case SetReplicas():
+            return Replicas(id, step.target, step.reason)
+        case RestartInstance() if _is_maintenance(database, at):
+            return Restart(id, step.instance, step.reason)
+        case Switchover() if _is_maintenance(database, at):
+            return HandOver(id, step.target, step.reason)
+        case _:
+            return None
+
+
+def _is_maintenance(database: Database, at: datetime) -> bool:
+    return any(contains(window, at) for window in database.maintenance)
+
+
+def sure(before: dict[str, int], found: Collection[str]) -> tuple[dict[str, int], Iterator[str]]:
+    """For how many looks in a row each of them has been so, and those that are sure by now."""
+    looks = {name: before.get(name, 0) + 1 for name in found}
+    return looks, (name for name, count in looks.items() if count >= SURE_LOOKS)

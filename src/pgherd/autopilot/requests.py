@@ -1,0 +1,125 @@
+"""What the controller may ask of the helper, and what it is answered: all of it, typed.
+
+Names and numbers only. Whoever has the controller's rights can ask for any of this, so each
+request is checked (`checks`), and none of them says what is run, read or followed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+LONGEST_LINE = 64 * 1024
+"""Bytes of a request; whoever sends more is ended."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Reason = Annotated[str, Meta(max_length=1000)]
+Count = Annotated[int, Meta(ge=0, le=100_000)]
+
+
+class Resize(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A database gets another size, within its bounds."""
+
+    database: Name
+    ocpus: Count
+    reason: Reason
+
+
+class Replicas(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A database gets another number of replicas, within its bounds."""
+
+    database: Name
+    count: Count
+    reason: Reason
+
+
+class Mend(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """What does not serve of a database is mended."""
+
+    database: Name
+    reason: Reason
+
+
+class Restart(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """An instance takes over settings that wait for a restart."""
+
+    database: Name
+    instance: Name
+    reason: Reason
+
+
+class HandOver(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A replica leads, so that the primary can be restarted."""
+
+    database: Name
+    instance: Name
+    reason: Reason
+
+
+class Renew(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """What the databases of an environment share is there, runs, and has valid certificates."""
+
+    environment: Name
+    reason: Reason
+
+
+Request: TypeAlias = Resize | Replicas | Mend | Restart | HandOver | Renew
+
+
+class LookUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """What is applied? `number` and `digest` are those of what is known already."""
+
+    number: Count = 0
+    digest: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Beat(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A round is over, at that time (seconds since 1970), with so many alerts. No answer."""
+
+    at: float
+    alerts: Count
+
+
+class Asked(Struct, frozen=True):
+    """On its way to the helper; answers name the `number`."""
+
+    number: Count
+    what: Request | LookUp | Beat
+
+
+class Pause(Struct, frozen=True):
+    """An environment or database that is left alone, from and until (seconds since 1970)."""
+
+    subject: Name
+    reason: str
+    since: float
+    until: float | None = None
+    by: str = ""
+
+
+class Applied(Struct, frozen=True):
+    """What is applied; `resolved` is empty where it is known already."""
+
+    number: int
+    digest: str
+    resolved: msgspec.Raw
+    pauses: tuple[Pause, ...]
+
+
+class Failure(Struct, frozen=True):
+    """Why a request was not carried out, as an error of pgherd."""
+
+    kind: str
+    message: str
+    hint: str
+
+
+class Answered(Struct, frozen=True):
+    """On its way back: an answer to `LookUp`, or how a request ended."""
+
+    number: int
+    applied: Applied | None = None
+    failure: Failure | None = None
+    seconds: float = 0.0

@@ -1,0 +1,100 @@
+"""What the controller tells the store. Where that does not take it, only history is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pgherd.errors import PgherdError
+from pgherd.store.store import Store
+from pgherd.store.values import Event, Sample, StoreDamaged
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+AGAIN_SECONDS = 60.0
+"""What goes wrong is logged so often at most."""
+
+
+class Telling:
+    """The store, asked in a thread, one call at a time."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._turn = asyncio.Lock()
+        self._logged_at = float("-inf")
+
+    async def event(
+        self,
+        at: datetime,
+        kind: str,
+        reason: str,
+        *,
+        environment: str | None = None,
+        database: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> Event | None:
+        """It has happened. None where the store does not take it."""
+        return await self._call(
+            lambda: self._store.add_event(
+                at, kind, reason, environment=environment, database=database, details=details
+            )
+        )
+
+    async def amend(self, event: Event | None, details: Mapping[str, Any]) -> None:
+        """More is known of it."""
+        if event is not None:
+            await self._call(lambda: self._store.amend_event(event.id, details))
+
+    async def samples(self, at: datetime, samples: Mapping[str, Sample], now: bytes) -> None:
+        """What databases use; `now` is all that `why` says of this moment."""
+
+        def write() -> None:
+            self._store.add_samples(at, samples)
+            self._store.remember("now", now)
+
+        await self._call(write)
+
+    async def alerts(
+        self, now: datetime, current: Mapping[tuple[str, str], tuple[str, str]]
+    ) -> None:
+        """These are open, and no others."""
+        await self._call(lambda: self._store.set_alerts(now, current))
+
+    async def remember(self, key: str, value: bytes) -> None:
+        """Something that is to be known after a restart."""
+        await self._call(lambda: self._store.remember(key, value))
+
+    async def recall(self, key: str) -> bytes | None:
+        """What was remembered."""
+        return await self._call(lambda: self._store.recall(key))
+
+    async def tidy(self, now: datetime) -> None:
+        """What is older than it has to be is forgotten, a little each time."""
+        await self._call(lambda: self._store.tidy(now))
+
+    async def _call(self, call: Callable[[], T]) -> T | None:
+        async with self._turn:
+            try:
+                return await asyncio.to_thread(call)
+            except StoreDamaged as error:
+                lost = await asyncio.to_thread(self._renewed)
+                self._complain(f"{error.message}; {lost}")
+            except PgherdError as error:
+                self._complain(error.message)
+        return None
+
+    def _renewed(self) -> str:
+        try:
+            return str(self._store.renew() or "begun anew")
+        except PgherdError as error:
+            return error.message
+
+    def _complain(self, text: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._logged_at >= AGAIN_SECONDS:
+            self._logged_at = now
+            log.warning("history: %s", text)
