@@ -45,6 +45,8 @@ class Place:
 
     folder: Path
     fleet: str = "tiny"
+    has_autopilot: bool = False
+    """Most tests want nothing to happen that they did not do."""
 
     @property
     def root(self) -> Path:
@@ -70,6 +72,8 @@ class Place:
         variables: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
         """A command of pgherd; what stands `before` it starts it."""
+        if arguments[:1] == ("up",) and not self.has_autopilot:
+            arguments = (*arguments, "--no-autopilot")
         return subprocess.Popen(
             [*before, sys.executable, "-m", "pgherd", *arguments],
             cwd=self.folder,
@@ -172,6 +176,16 @@ class Place:
         eventually(lambda: len(self.agents()) == 3, 15)
         return self.agents()
 
+    def autopilots(self) -> list[int]:
+        """Its helper, controller and keeper."""
+        folder = os.fsencode(self.root.with_name(f"{self.fleet}.applied"))
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and folder in (entry / "cmdline").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+        return found
+
     def end_agents(self) -> None:
         """None runs any more, nor one that another has just begun."""
         quiet_looks = 0
@@ -207,7 +221,7 @@ class Place:
         """Nothing of it runs any more, nor what a fork server was about to start."""
         quiet_looks = 0
         while quiet_looks < 10:
-            found = {*self.processes(), *self.agents()}
+            found = {*self.autopilots(), *self.processes(), *self.agents()}
             quiet_looks = 0 if found else quiet_looks + 1
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
@@ -247,10 +261,10 @@ def listening(address: str, port: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def new_place(fleet: str = "tiny") -> Iterator[Place]:
+def new_place(fleet: str = "tiny", *, has_autopilot: bool = False) -> Iterator[Place]:
     folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="e-"))
     folder.chmod(0o755)
-    place = Place(folder, fleet)
+    place = Place(folder, fleet, has_autopilot)
     place.want()
     try:
         yield place

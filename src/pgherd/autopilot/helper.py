@@ -285,7 +285,8 @@ class Helper:
     # What commands ask
 
     def _accept(self, listening: socket.socket) -> None:
-        with contextlib.suppress(OSError):
+        # What a command says cannot be anything but its own mistake: it hears nothing.
+        with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
             client, _ = listening.accept()
             with client:
                 client.settimeout(1.0)

@@ -182,11 +182,15 @@ def judge(trend: Trend | None, limits: Limits, now: float, floor: int = 0) -> Ve
         return Verdict(ocpus, Rule.UNKNOWN, "nothing is known of its load")
     if smaller := _shrinkage(trend, limits, now, floor):
         return smaller
-    return Verdict(ocpus, Rule.STAYS, f"{need:.2g} of {ocpus} OCPUs are needed")
+    return Verdict(ocpus, Rule.STAYS, f"{need:.2g} of {_counted(ocpus)} are needed")
 
 
 def _raised(floor: int) -> Verdict:
-    return Verdict(floor, Rule.FLOOR, f"{floor} OCPUs are about to be needed")
+    return Verdict(floor, Rule.FLOOR, f"{_counted(floor)} are about to be needed")
+
+
+def _counted(ocpus: int) -> str:
+    return f"{ocpus} OCPU" if ocpus == 1 else f"{ocpus} OCPUs"
 
 
 def _growth(trend: Trend, limits: Limits, now: float) -> Verdict | None:
@@ -197,8 +201,7 @@ def _growth(trend: Trend, limits: Limits, now: float) -> Verdict | None:
         return None
     if trend.saturated_since is not None and trend.at - trend.saturated_since >= SATURATED_SECONDS:
         share, seconds = (trend.fast or 0) / ocpus, trend.at - trend.saturated_since
-        why = f"cpu {share:.0%} of {ocpus} OCPUs for {seconds:.0f} s, above {limits.cpu_share:.0%}"
-        return Verdict(larger, Rule.SATURATED, why)
+        return Verdict(larger, Rule.SATURATED, _cpu_text(share, ocpus, seconds, limits))
     if trend.short_since is None or trend.at - trend.short_since < CONFIRM_SECONDS:
         return None
     seconds = now - trend.short_since
@@ -208,8 +211,11 @@ def _growth(trend: Trend, limits: Limits, now: float) -> Verdict | None:
         why = f"memory for {memory:.1f} OCPUs for {seconds:.0f} s"
         return Verdict(max(larger, wanted), Rule.MEMORY, f"{why}, above {limits.memory_share:.0%}")
     share = (trend.cpu or 0.0) / ocpus
-    why = f"cpu {share:.0%} of {ocpus} OCPUs for {seconds:.0f} s, above {limits.cpu_share:.0%}"
-    return Verdict(max(larger, wanted), Rule.CPU, why)
+    return Verdict(max(larger, wanted), Rule.CPU, _cpu_text(share, ocpus, seconds, limits))
+
+
+def _cpu_text(share: float, ocpus: int, seconds: float, limits: Limits) -> str:
+    return f"cpu {share:.0%} of {_counted(ocpus)} for {seconds:.0f} s, above {limits.cpu_share:.0%}"
 
 
 def _shrinkage(trend: Trend, limits: Limits, now: float, floor: int) -> Verdict | None:
@@ -222,7 +228,7 @@ def _shrinkage(trend: Trend, limits: Limits, now: float, floor: int) -> Verdict 
         return None
     if now - trend.changed_at < COOLDOWN_SECONDS * trend.patience:
         return None
-    need = f"{_need(trend, limits):.2g} of {trend.ocpus} OCPUs are needed"
+    need = f"{_need(trend, limits):.2g} of {_counted(trend.ocpus)} are needed"
     return Verdict(smaller, Rule.ROOMY, f"{need}, for {seconds / 60:.0f} min")
 
 
