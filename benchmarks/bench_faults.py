@@ -56,6 +56,7 @@ services: [order]
 environments:
   production:
     engine: local
+    local: {core_per_ocpu: 64}
     network: 10.0.0.0/16
     availability_domains: 3
     ocpus: 2..128

@@ -29,6 +29,7 @@ services: [{services}]
 environments:
   production:
     engine: local
+    local: {core_per_ocpu: 64}
     network: 10.0.0.0/16
     availability_domains: 3
     ocpus: 2..128
@@ -37,6 +38,7 @@ environments:
     durability: synchronous
   staging:
     engine: local
+    local: {core_per_ocpu: 64}
     network: 10.1.0.0/16
     availability_domains: 3
     ocpus: 2..16
@@ -44,6 +46,7 @@ environments:
     replicas: 1..2
   development:
     engine: local
+    local: {core_per_ocpu: 64}
     network: 10.2.0.0/16
     availability_domains: 1
     ocpus: 2..4

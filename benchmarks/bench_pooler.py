@@ -45,6 +45,7 @@ services: [auth]
 environments:
   development:
     engine: local
+    local: {core_per_ocpu: 64}
     network: 10.2.0.0/16
     availability_domains: 1
     ocpus: 2..128

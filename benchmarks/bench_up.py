@@ -165,7 +165,7 @@ def main() -> int:
     report = Report("up")
     say(f"{len(counts)} databases, {sum(counts)} instances")
     time.sleep(options.settle)
-    with folder() as place, sandbox(options.file, options.logs) as fleet:
+    with folder() as place, sandbox(options.file, options.logs, has_autopilot=True) as fleet:
         floors = [measure_floor(place / "before", counts, report, options.idle)]
         up = measure_up(fleet, sum(counts))
         measure_commands(fleet, report, options.repeat)

@@ -26,7 +26,16 @@ CLONE = Path(__file__).resolve().parent.parent
 PROGRAM = CLONE / "bin/pgherd"
 TICKS = os.sysconf("SC_CLK_TCK")
 
-KINDS = ("postgres", "patroni", "pgbouncer", "etcd", "agent", "fork server", "other")
+KINDS = (
+    "postgres",
+    "patroni",
+    "pgbouncer",
+    "etcd",
+    "agent",
+    "fork server",
+    "autopilot",
+    "other",
+)
 CONTROL_PLANE = ("agent", "fork server")
 
 
@@ -52,6 +61,8 @@ class Sandbox:
     logs: Path | None = None
     """Where to keep a copy of its logs."""
     program: Path = PROGRAM
+    has_autopilot: bool = False
+    """Where nothing may happen that the benchmark does not do, there is none."""
 
     @property
     def root(self) -> Path:
@@ -60,6 +71,8 @@ class Sandbox:
 
     def run(self, *arguments: str, seconds: float = 900) -> Run:
         """Run a command of pgherd and time it; FailedError when it fails."""
+        if arguments[:1] == ("up",) and not self.has_autopilot and self.program == PROGRAM:
+            arguments = (*arguments, "--no-autopilot")
         variables = {**os.environ, "PGHERD_STATE": str(self.state), "PGHERD_FILE": str(self.file)}
         began = time.monotonic()
         done = subprocess.run(
@@ -99,7 +112,7 @@ class Sandbox:
 
     def processes(self) -> dict[int, str]:
         """Every process of the fleet and its kind."""
-        found = dict(self._agents())
+        found = {**dict(self._agents()), **dict.fromkeys(self._autopilots(), "autopilot")}
         for pid in _pids():
             folder = _link(pid, "cwd")
             if folder == str(self.root) or folder.startswith(f"{self.root}/"):
@@ -126,6 +139,11 @@ class Sandbox:
                 else:
                     yield pid, "agent" if _listens(pid, self.root / "run/agent.sock") else "keeper"
 
+    def _autopilots(self) -> Iterator[int]:
+        """Its helper, controller and keeper."""
+        folder = os.fsencode(self.root.with_name(f"{self.wanted.name}.applied"))
+        return (pid for pid in _pids() if folder in _command(pid))
+
     def remove(self) -> None:
         """Nothing of it is left: no process, no file."""
         if self.root.is_dir():
@@ -142,7 +160,11 @@ class Sandbox:
 
 @contextmanager
 def sandbox(
-    file: Path | str, logs: Path | None = None, program: Path = PROGRAM
+    file: Path | str,
+    logs: Path | None = None,
+    program: Path = PROGRAM,
+    *,
+    has_autopilot: bool = False,
 ) -> Iterator[Sandbox]:
     """A fleet that is not there yet; `file` is a fleet file, or the text of one."""
     with folder() as state:
@@ -151,7 +173,7 @@ def sandbox(
             path.write_text(file)
         else:
             path = file
-        fleet = Sandbox(state, path, load(path, sections()), logs, program)
+        fleet = Sandbox(state, path, load(path, sections()), logs, program, has_autopilot)
         try:
             yield fleet
         finally:

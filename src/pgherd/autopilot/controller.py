@@ -35,8 +35,10 @@ from pgherd.store.values import Event, Sample
 
 log = logging.getLogger(__name__)
 
-ROUND_SECONDS = 5.0
+ROUND_SECONDS = 2.0
 MEASURE_SECONDS = 4.0
+TELL_SECONDS = 10.0
+"""So often samples go to the store, whose finest are of as long."""
 OBSERVE_SECONDS = 30.0
 SAVE_SECONDS = 60.0
 EFFECT_SECONDS = 30.0
@@ -96,8 +98,9 @@ class Controller:
         if self._is_due("observe", OBSERVE_SECONDS):
             await self._observe(fleet)
             self._keep(fleet, at)
-        self._alerts = tuple(self._all_alerts(fleet))
-        await self._tell(at, now_of)
+        if self._is_due("tell", TELL_SECONDS):
+            self._alerts = tuple(self._all_alerts(fleet))
+            await self._tell(at, now_of)
 
     # What is so
 
