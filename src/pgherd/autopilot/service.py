@@ -90,9 +90,9 @@ class Service:
             )
         unit, path = self.unit, self.path
         text = unit.text
+        self._require_own(unit)
         require_trusted(path)
         require_trusted(self._place.applied)
-        self._require_own(unit)
         ensure_directory(path.parent)
         is_new = write(path, text, mode=0o644, durable=True)
         self._systemd.do("daemon-reload")
