@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pgherd.autopilot.place import AutopilotPlace
@@ -46,8 +47,15 @@ class RememberedSystemd:
 
 
 def service(
-    applied: Path, systemd: RememberedSystemd, *, is_users: bool = False, lingers: bool = True
+    applied: Path,
+    systemd: RememberedSystemd,
+    *,
+    is_users: bool = False,
+    lingers: bool = True,
+    code: Sequence[Path] = (),
 ) -> Service:
     fleet = applied.name.removesuffix(".applied")
     place = AutopilotPlace(fleet, applied, applied.with_name(f"{fleet}.history"))
-    return Service(place, systemd, systemd.folder, is_users=is_users, is_lingering=lambda: lingers)
+    return Service(
+        place, systemd, systemd.folder, is_users=is_users, is_lingering=lambda: lingers, code=code
+    )

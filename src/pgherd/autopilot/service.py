@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pgherd
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.systemd import Systemctl, Systemd, lingers
 from pgherd.autopilot.unit import Unit
@@ -36,7 +38,10 @@ class ServiceState:
 
 
 class Service:
-    """That of one fleet. `folder` is where its unit belongs; `is_lingering` is about the user."""
+    """That of one fleet. `folder` is where its unit belongs; `is_lingering` is about the user.
+
+    `code` is what runs at each boot: nobody else may be able to change it.
+    """
 
     def __init__(
         self,
@@ -46,12 +51,14 @@ class Service:
         *,
         is_users: bool,
         is_lingering: Callable[[], bool],
+        code: Sequence[Path] = (Path(sys.executable), Path(pgherd.__file__).parent),
     ) -> None:
         self._place = place
         self._systemd = systemd
         self._folder = folder
         self._is_users = is_users
         self._is_lingering = is_lingering
+        self._code = code
 
     @property
     def unit(self) -> Unit:
@@ -80,8 +87,8 @@ class Service:
     def install(self, *, start: bool = False) -> bool:
         """The unit is there and enabled, and with `start` runs; whether its file is new.
 
-        InputError where there is no systemd, where others could change the file, or where a unit
-        of that name is about something else.
+        InputError where there is no systemd, where others could change the file or what it runs,
+        or where a unit of that name is about something else.
         """
         if not self._systemd.is_there():
             raise InputError(
@@ -91,8 +98,8 @@ class Service:
         unit, path = self.unit, self.path
         text = unit.text
         self._require_own(unit)
-        require_trusted(path)
-        require_trusted(self._place.applied)
+        for trusted in (path, self._place.applied, *self._code):
+            require_trusted(trusted)
         ensure_directory(path.parent)
         is_new = write(path, text, mode=0o644, durable=True)
         self._systemd.do("daemon-reload")

@@ -41,12 +41,17 @@ class Systemd(Protocol):
 class Systemctl:
     """Asks `systemctl`; with `is_users` that of the user who runs this."""
 
-    def __init__(self, *, is_users: bool) -> None:
-        self._words = ["--user"] if is_users else []
+    def __init__(
+        self, *, is_users: bool, program: str = "systemctl", booted: Path = BOOTED
+    ) -> None:
+        self._booted = booted
+        self._program = program
+        self._command = [program, *(["--user"] if is_users else [])]
 
     def is_there(self) -> bool:
         """Whether it runs here."""
-        return BOOTED.is_dir() and shutil.which("systemctl", path=lowered.SEARCHED) is not None
+        found = shutil.which(self._program, path=lowered.SEARCHED)
+        return self._booted.is_dir() and found is not None
 
     def version(self) -> int | None:
         """Which it is, None where nobody can say."""
@@ -59,7 +64,7 @@ class Systemctl:
 
     def do(self, *words: str) -> None:
         """Let it do that, and wait until it is done; NeedsHuman where it does not."""
-        command = ["systemctl", *self._words, *words]
+        command = [*self._command, *words]
         done = self._run(command, None)
         if done.returncode:
             reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
@@ -67,7 +72,7 @@ class Systemctl:
 
     def _answer(self, *words: str) -> str:
         try:
-            return self._run(["systemctl", *self._words, *words], QUESTION_SECONDS).stdout
+            return self._run([*self._command, *words], QUESTION_SECONDS).stdout
         except (OSError, subprocess.TimeoutExpired):
             return ""
 

@@ -125,6 +125,20 @@ def test_a_state_that_others_may_change_is_not_run_at_boot(
     assert not systemd.folder.exists()
 
 
+def test_code_that_others_may_change_is_not_run_at_boot(
+    systemd: RememberedSystemd, applied: Path, tmp_path: Path
+) -> None:
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.touch()
+    service(applied, systemd, code=[python]).install()
+    python.parent.chmod(0o777)
+    systemd.told.clear()
+    with pytest.raises(InputError, match="may be changed by others"):
+        service(applied, systemd, code=[python]).install()
+    assert not systemd.told
+
+
 def test_a_unit_about_another_fleet_of_that_name_is_left_alone(
     systemd: RememberedSystemd, applied: Path, tmp_path: Path
 ) -> None:
