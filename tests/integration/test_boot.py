@@ -58,6 +58,13 @@ def tiny() -> Iterator[Place]:
         yield place
 
 
+def end(unit: subprocess.Popen[bytes]) -> None:
+    unit.kill()
+    unit.wait()
+    if unit.stderr:
+        unit.stderr.close()
+
+
 def autopilot_of(place: Place) -> AutopilotPlace:
     return place_of(place.root.with_name(f"{place.fleet}.applied"))
 
@@ -88,8 +95,7 @@ def test_a_fleet_is_back_after_a_reboot_and_outlives_its_unit(tiny: Place) -> No
             _ensure_back(tiny, unit)
             _ensure_left(tiny, unit, systemd)
         finally:
-            unit.kill()
-            unit.communicate()
+            end(unit)
 
 
 def _ensure_back(tiny: Place, unit: subprocess.Popen[bytes]) -> None:
@@ -120,23 +126,35 @@ def _ensure_left(tiny: Place, unit: subprocess.Popen[bytes], systemd: SystemdOfT
     assert tiny.program("instances/lab/order/1/data") == postmaster
 
 
-def test_the_unit_takes_over_from_the_autopilot_that_up_has_started(tiny: Place) -> None:
+def test_the_unit_takes_over_from_an_autopilot_that_others_have_started(tiny: Place) -> None:
+    """From that of `up`, and from the one that its own keeper begins when it was killed."""
+    postmaster = tiny.program("instances/lab/order/1/data")
+    systemd = SystemdOfTest(tiny)
     before = running(tiny)
     assert before
-    postmaster = tiny.program("instances/lab/order/1/data")
-    unit = SystemdOfTest(tiny).start("ExecStart")
+    units = []
     try:
-        eventually(lambda: (found := running(tiny)) and found.pid == unit.pid, 60)
-        eventually(lambda: len(tiny.autopilots()) == 3, 20)
-        assert tiny.program("instances/lab/order/1/data") == postmaster
-        assert "nothing to do" in tiny.up()  # it leaves the one of the unit alone
-        found = running(tiny)
-        assert found
-        assert found.pid == unit.pid
-        unit.terminate()  # what systemd does after ExecStop, were it still there
+        for _ in range(2):
+            units.append(unit := systemd.start("ExecStart"))
+            _ensure_alone(tiny, unit)
+            assert "nothing to do" in tiny.up()  # it leaves the one of the unit alone
+            _ensure_alone(tiny, unit)
+            end(unit)
+            eventually(lambda: running(tiny), 20)  # its keeper has become the next one
+        units.append(unit := systemd.start("ExecStart"))
+        _ensure_alone(tiny, unit)
+        unit.terminate()  # what systemd does where ExecStop has not ended it
         unit.communicate(timeout=15)
         assert unit.returncode == 0
-        assert answers(tiny, "order")
+        eventually(lambda: not tiny.autopilots(), 10)
+        assert tiny.program("instances/lab/order/1/data") == postmaster
     finally:
-        unit.kill()
-        unit.communicate()
+        for unit in units:
+            end(unit)
+
+
+def _ensure_alone(tiny: Place, unit: subprocess.Popen[bytes]) -> None:
+    """The autopilot is that of the unit, with its controller and its keeper, and no other."""
+    eventually(lambda: (found := running(tiny)) and found.pid == unit.pid, 60)
+    eventually(lambda: len(tiny.autopilots()) == 3, 20)
+    assert unit.poll() is None

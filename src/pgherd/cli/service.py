@@ -60,7 +60,10 @@ def remove(surroundings: Surroundings, fleet: Fleet) -> None:
 @fleet_option
 @pass_surroundings
 def status(surroundings: Surroundings, fleet: Fleet, *, as_json: bool) -> None:
-    """Show whether the unit is installed, enabled, active, and of this version."""
+    """Show whether the unit is there, enabled and active.
+
+    And whether it is what this version would write.
+    """
     state = surroundings.service(fleet.name).state()
     if as_json:
         say_json({**asdict(state), "path": str(state.path)})
