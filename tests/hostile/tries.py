@@ -22,6 +22,7 @@ PAST_POOLER = "PostgreSQL's access file"
 TLS = "TLS: signed by another authority"
 CERTIFICATE = "TLS: no certificate"
 FILE_MODE = "file modes"
+CHECKED = "checked against what was applied"
 FOLLOWED = "nothing there is opened by root"
 
 NO_RIGHT = "42501"
@@ -437,6 +438,16 @@ DONE = (
     Try(DATA_PLANE, "replace a folder of its own by a link", FILE_MODE),
     Try(DATA_PLANE, "change the code that root runs", FILE_MODE),
     Try(DATA_PLANE, "be given a file of root's", "root makes none there"),
+    Try(DATA_PLANE, "have the autopilot's helper pass the fleet file's bounds", CHECKED),
+    Try(DATA_PLANE, "have the autopilot's helper act on what the fleet does not have", CHECKED),
+    Try(DATA_PLANE, "have the autopilot's helper start what was stopped", CHECKED),
+    Try(
+        DATA_PLANE,
+        "have the autopilot's helper run or read something by its request",
+        "requests are names and numbers",
+    ),
+    Try(DATA_PLANE, "read or write what was applied and what is paused", FILE_MODE),
+    Try(DATA_PLANE, "end the autopilot's helper", "the kernel: another user's"),
 )
 """Each is made by a test that names it (`makes`)."""
 

@@ -14,6 +14,8 @@ from pgherd.engines.local import lowered
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.files import ensure_directory, require_trusted
 
+DETACHED = ("/usr/bin/setsid", "--fork")
+"""Starts a program in a session of its own, and does not wait for it (util-linux)."""
 START_SECONDS = 20.0
 LEAVE_SECONDS = 10.0
 
@@ -38,9 +40,9 @@ class Autopilot:
         place = self.place
         require_trusted(place.applied)
         ensure_directory(place.applied)
-        subprocess.Popen(
-            lowered.python("pgherd.autopilot.main", str(place.applied)),
-            start_new_session=True,
+        subprocess.run(
+            [*DETACHED, *lowered.python("pgherd.autopilot.main", str(place.applied))],
+            check=True,
             cwd="/",
             umask=0o077,
             env=lowered.environment(place.applied),

@@ -46,6 +46,7 @@ VERBS = {
     "logs": "pgherd.cli.logs:logs",
     "load": "pgherd.cli.load:load",
     "run": "pgherd.cli.run:run",
+    "service": "pgherd.cli.service:service",
     "pause": "pgherd.cli.pause:pause",
     "resume": "pgherd.cli.pause:resume",
     "backup": "pgherd.cli.backup:backup",

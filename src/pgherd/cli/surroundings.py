@@ -28,6 +28,7 @@ from pgherd.state import applied_folder, lock_path
 if TYPE_CHECKING:  # each takes a while to import
     from pgherd.autopilot.client import Autopilot
     from pgherd.autopilot.reading import Told
+    from pgherd.autopilot.service import Service
     from pgherd.control.act import Migrations
     from pgherd.control.applied import History
     from pgherd.control.clock import Clock
@@ -58,6 +59,13 @@ def _run_autopilot(fleet: str, dry_run: bool) -> None:
     from pgherd.autopilot.place import autopilot_place
 
     run(autopilot_place(fleet), is_dry=dry_run)
+
+
+def _service(fleet: str) -> Service:
+    from pgherd.autopilot.place import autopilot_place
+    from pgherd.autopilot.service import service_of
+
+    return service_of(autopilot_place(fleet))
 
 
 def _clock() -> Clock:
@@ -103,6 +111,7 @@ class Surroundings:
     autopilot: Callable[[str], Autopilot] = _autopilot
     told: Callable[[str], Told] = _told
     run_autopilot: Callable[[str, bool], None] = _run_autopilot
+    service: Callable[[str], Service] = _service
     user: Callable[[], str] = _user
     replace_process: Callable[[str, Sequence[str], Mapping[str, str]], None] = _replace_process
 

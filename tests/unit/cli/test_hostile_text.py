@@ -143,6 +143,7 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("simulate --load {}", as_it_is),
     ("cost", mute),
     ("cost --prices {}", as_it_is),
+    ("service install", in_an_odd_folder),
     ("connect production/auth", failing("access")),
     ("url production/auth --variables", as_it_is),
     ("url production/{}", as_it_is),
