@@ -12,18 +12,24 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
-from hostile import HOSTILE, SHOWN, HostileShop, Screen, ensure_harmless
+from hostile import HOSTILE, SHOWN, HostileShop, Screen, ensure_harmless, tainted
+from msgspec import structs
 from rich.console import Console
 from shop import AUTH, FLEET
 
+from pgherd.autopilot.now import Now, NowOfDatabase
+from pgherd.autopilot.questions import State
+from pgherd.autopilot.reading import History, ReadAlert, ReadEvent
+from pgherd.autopilot.requests import Pause
 from pgherd.cli.headway import Headway
 from pgherd.cli.main import VERBS, main
 from pgherd.cli.progress import drawing
 from pgherd.control.events import Planned, Retrying, Started
 from pgherd.decide.actions import Interruption, RestartInstance
 from pgherd.decide.plan import Plan
-from pgherd.errors import TryLater
+from pgherd.errors import NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.world import StoredEnvironment
 
@@ -124,6 +130,36 @@ def applied_in_an_odd_folder(shop: HostileShop) -> None:
     shop.run("up")
 
 
+def told(shop: HostileShop) -> None:
+    """All that the history says is hostile, and so is who paused what."""
+    at, id = shop.now, str(AUTH)
+    one = NowOfDatabase(2, 4, "cpu", "busy", 2, 8, True, None, 1.0, 1.0, 1.0)
+    change = {"ocpus": {"from": "2", "to": "4"}, "failed": "no", "more": "what"}
+    events = [
+        ReadEvent(at, "scale-failed", "busy", "production", id, tainted(change)),
+        ReadEvent(at, f"odd{HOSTILE}", f"so{HOSTILE}", f"lost{HOSTILE}", f"lost/auth{HOSTILE}"),
+        ReadEvent(at, f"odd{HOSTILE}", HOSTILE, f"lost{HOSTILE}", details={HOSTILE: HOSTILE}),
+    ]
+    lie = tuple(f"{word}{HOSTILE}" for word in ("degraded", "production/auth", "half", "mend"))
+    alerts = [ReadAlert(lie[0], lie[1], at, lie[2], lie[3])]
+    now = Now(at.timestamp(), {id: structs.replace(one, rule=HOSTILE, why=f"busy{HOSTILE}")})
+    shop.autopilot.told = History(events, alerts, now)
+    shop.autopilot.running = State(1, HOSTILE, False, False, 2, at.timestamp(), 0)
+
+
+def left_alone(shop: HostileShop) -> None:
+    told(shop)
+    known = shop.autopilot.told.now
+    assert known
+    one = structs.replace(known.databases[str(AUTH)], paused=f"holidays{HOSTILE}")
+    now = structs.replace(known, databases={str(AUTH): one})
+    shop.autopilot.told = structs.replace(shop.autopilot.told, now=now)
+
+
+def does_not_leave(shop: HostileShop) -> None:
+    shop.autopilot.trouble = NeedsHuman(f"it stays: {HOSTILE}", f"see {HOSTILE}")
+
+
 COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("up", half_made),
     ("up", blind),
@@ -138,6 +174,17 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("status production/{}", as_it_is),
     ("show", wrong_file),
     ("show", in_an_odd_folder),
+    ("events", told),
+    ("events production/auth --follow", told),
+    ("events {}", as_it_is),
+    ("why production/auth", told),
+    ("why production/auth", left_alone),
+    ("why production/{}", as_it_is),
+    ("alerts", told),
+    ("pause {} --reason x", as_it_is),
+    ("pause lost{} --reason {}", as_it_is),
+    ("resume {}", as_it_is),
+    ("run --stop", does_not_leave),
     ("history", applied_in_an_odd_folder),
     ("history 2", applied_in_an_odd_folder),
     ("simulate --load {}", as_it_is),
@@ -215,6 +262,30 @@ def test_json_has_the_very_text_and_is_harmless(shop: HostileShop, verb: str) ->
     said = ensure_harmless(shop.said(*words, "--json"))
     document = said[said.index("{\n") : said.index("\n}") + 2]
     assert any(HOSTILE in text for text in _texts(json.loads(document)))
+
+
+@pytest.mark.parametrize("verb", ["events", "why production/auth", "alerts"])
+def test_json_of_the_history_has_the_very_text_and_is_harmless(
+    shop: HostileShop, verb: str
+) -> None:
+    left_alone(shop)
+    said = ensure_harmless(shop.said(*verb.split(), "--json"))
+    assert any(HOSTILE in text for text in _texts(json.loads(said)))
+
+
+def test_json_of_what_is_followed_is_harmless(shop: HostileShop) -> None:
+    told(shop)
+    said = ensure_harmless(shop.said("events", "--follow", "--json"))
+    events = [json.loads(line) for line in said.splitlines()]
+    assert [HOSTILE in event["reason"] for event in events] == [True, True, False]
+    assert HOSTILE in events[-1]["failed"]
+
+
+def test_the_reason_of_a_pause_is_kept_as_text_that_can_be_stored(shop: HostileShop) -> None:
+    ensure_harmless(shop.said("pause", "production", "--reason", HOSTILE))
+    (pause,) = shop.autopilot.paused
+    assert pause.reason == HOSTILE.replace("\udc9b", r"\udc9b")
+    assert msgspec.json.decode(msgspec.json.encode(pause), type=Pause) == pause
 
 
 def _texts(value: Any) -> Iterator[str]:
