@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ class Asking:
         self._helper = helper
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, _Refused] = {}
+        self._begun: dict[str, float] = {}
 
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do it beside the rounds; not where something of that name is under way, or too soon."""
@@ -62,11 +63,16 @@ class Asking:
         if name in self._busy or (refused and time.monotonic() < refused.until):
             work.close()
             return
+        self._begun[name] = time.monotonic()
         self._start(name, work)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it beside the rounds, and beside what else is under way."""
         self._start(f"later {id(work)}", work)
+
+    def in_turn(self, names: Iterable[str]) -> list[str]:
+        """Those for which nothing was begun for longest come first: who stays ill delays nobody."""
+        return sorted(names, key=lambda name: self._begun.get(name, 0.0))
 
     def busy_in(self, environment: str) -> int:
         """How many of its databases have something under way."""
@@ -95,6 +101,7 @@ class Asking:
     def forget_all_but(self, names: Collection[str]) -> None:
         """What has left the fleet is asked about no more."""
         self._refused = {n: refused for n, refused in self._refused.items() if n in names}
+        self._begun = {n: at for n, at in self._begun.items() if n in names}
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = self._busy[name] = asyncio.create_task(work)

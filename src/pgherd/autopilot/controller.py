@@ -246,10 +246,10 @@ class Controller:
         sure = keeping.sure(self._found, found)
         self._found = found
         pauses = self._applied.pauses if self._applied else ()
-        for name, request in sure.items():
+        for name in self._asking.in_turn(sure):
             at_once = self._asking.busy_in(name.partition("/")[0])
             if pause_of(name, pauses, at) is None and at_once < MOST_AT_ONCE:
-                self._asking.begin(name, self._mend(name, request))
+                self._asking.begin(name, self._mend(name, sure[name]))
 
     async def _mend(self, name: str, request: Request) -> None:
         at, kind = datetime.now(UTC), KINDS[type(request)]
