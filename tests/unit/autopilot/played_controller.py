@@ -120,6 +120,10 @@ class Played:
         self.opened += 1
         return self.engines
 
+    def memory(self, engine: str) -> MemoryEngine:
+        """That engine, as a test may change it."""
+        return cast("MemoryEngine", self.engines[engine])
+
     async def up(self) -> Played:
         outcome = await converge(self.helper.fleet, self.engines, clock=FakeClock())
         assert outcome.is_complete
@@ -129,7 +133,7 @@ class Played:
 
     def use(self, database: Database, cpu: float | None, **more: Any) -> None:
         """So much is used from now on."""
-        engine = cast("MemoryEngine", self.engines[database.environment.engine])
+        engine = self.memory(database.environment.engine)
         stored = engine.world.databases[database.id]
         now = datetime.now(UTC)
         plain = Usage(now, cpu, 10.0, ocpus=stored.ocpus, seconds=5.0, transactions_per_second=9.0)

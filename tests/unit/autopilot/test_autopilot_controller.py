@@ -168,12 +168,12 @@ async def test_a_meter_that_hangs_or_fails_hides_only_its_own_databases(
     monkeypatch.setattr(controller, "MEASURE_SECONDS", 0.01)
     played = await up(AUTH, OTHER)
     played.use(AUTH, 100.0)
-    played.engines["other"].meter = TroubledMeter(error)
+    played.memory("other").meter = TroubledMeter(error)
     await played.rounds()
     assert played.store.samples.keys() == {ID}
     assert [request.database for request in resizes(played)] == [ID]
     assert played.now.databases["staging/auth"].ocpus is None
-    played.engines["other"].meter = None
+    played.memory("other").meter = None
     await played.rounds()
     assert played.store.samples.keys() == {ID}
 

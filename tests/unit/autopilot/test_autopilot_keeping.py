@@ -18,6 +18,7 @@ from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
     Observation,
+    Observations,
     ObservedDatabase,
     ObservedInstance,
     Role,
@@ -104,7 +105,10 @@ def test_nothing_is_decided_about_an_engine_that_sees_nothing() -> None:
 def test_one_engine_that_sees_nothing_hides_no_other() -> None:
     staging = environment("staging", engine="other", network="10.1.0.0/16")
     both = fleet(AUTH, database("auth", staging))
-    seen = {"memory": Observation(THERE, {AUTH.id: DEGRADED}), "other": Unknown("down")}
+    seen: Observations = {
+        "memory": Observation(THERE, {AUTH.id: DEGRADED}),
+        "other": Unknown("down"),
+    }
     assert keeping.requests(both, seen, AT).keys() == {"production", ID}
 
 
@@ -186,7 +190,7 @@ def observed(draw: st.DrawFn) -> Observation:
             draw(st.sampled_from((None, 17))),
             restart_pending=tuple(draw(st.sets(st.sampled_from(names)))) if names else (),
         )
-        found[id] = draw(st.sampled_from((one, one, one, Unknown("no route"))))
+        found[id] = one if draw(st.integers(0, 3)) else Unknown("no route")
     some = st.sets(st.sampled_from(("production", "lost"))).map(frozenset)
     impaired = dict.fromkeys(draw(some), "ill")
     return Observation(draw(some), found, impaired, draw(some))

@@ -197,4 +197,4 @@ def test_a_season_of_other_code_is_forgotten_and_no_other() -> None:
     short = Memory(season=Season(day=(None,) * 3))
     found = sizes.decode(sizes.encode({"a": short, "b": Memory()}))
     assert found == {"b": Memory()}
-    assert sizes.remembered(found["b"], AUTH, usage(1.0), 2, BOOTED)
+    assert sizes.remembered(found["b"], AUTH, usage(1.0), 2, BOOTED).trend is not None
