@@ -263,6 +263,18 @@ async def test_history_has_plain_words(
         assert event.details == details | {"seconds": 1.5}
 
 
+async def test_a_repair_that_fails_again_and_again_is_told_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "AGAIN_SECONDS", 0.0)
+    played = await up()
+    played.world.break_instance(AUTH.id, "auth-2")
+    played.helper.error = NeedsHuman("no room")
+    await played.rounds(5)
+    assert len(played.helper.asked) > 4
+    assert sorted(played.kinds()) == ["renew-failed", "repair-failed"]
+
+
 async def test_only_some_of_an_environment_are_mended_at_once() -> None:
     services = [database(f"s{n}", replicas=(1, 1)) for n in range(7)]
     played = await up(*services)

@@ -53,6 +53,7 @@ def test_those_that_have_ended_are_gone(place: AutopilotPlace) -> None:
         b'[{"subject": "staging", "reason": "", "since": 1, "until": "never"}]',
         b'[{"subject": "\xff", "reason": "", "since": 1}]',
         b"[" * 100_000,
+        b'[{"subject": "staging", "reason": "", "since": 1, "more": ' + b"[" * 100_000,
     ],
 )
 def test_a_file_that_is_damaged_pauses_everything(place: AutopilotPlace, content: bytes) -> None:
