@@ -233,10 +233,8 @@ class Helper:
             resolved = b"null" if is_known else stored.encode(self.history.fleet(applied))
         except PgherdError as error:
             return Answered(number, failure=failure_of(error))
-        pauses = read_pauses(self.place)
-        return Answered(
-            number, Applied(applied.number, stored.digest(), msgspec.Raw(resolved), pauses)
-        )
+        told, pauses = msgspec.Raw(resolved), read_pauses(self.place)
+        return Answered(number, Applied(applied.number, stored.digest(), told, pauses))
 
     def _carry_out(self, number: int, request: Request) -> None:
         if len(self._children) >= MOST_CHILDREN:
