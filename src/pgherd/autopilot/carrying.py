@@ -14,12 +14,13 @@ from pgherd.contract.observed import DatabaseState, Observation, Unknown
 from pgherd.control.act import Actor
 from pgherd.control.applied import History
 from pgherd.control.lock import fleet_lock
-from pgherd.decide.actions import DatabaseAction, EnsureEnvironment
+from pgherd.decide.actions import DatabaseAction, EnsureEnvironment, RestartInstance, Switchover
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.engines.opening import open_engine
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Fleet
 from pgherd.state import lock_path
+from pgherd.units import quoted
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ KINDS = {kind.__name__: kind for kind in (InputError, TryLater, NeedsHuman)}
 def carry_out(
     request: Request, place: AutopilotPlace, history: History, *, is_dry: bool
 ) -> Failure | None:
-    """Carry it out, unless this `is_dry`; why not, where it is refused or fails."""
+    """Carry it out; why not, where it is refused or fails, or where this `is_dry`."""
     try:
         applied = history.newest()
         if applied is None:
@@ -38,7 +39,7 @@ def carry_out(
         now = datetime.now(UTC)
         action = checked(request, fleet, read_pauses(place), now)
         if is_dry:
-            return None
+            raise InputError("it is told only: this runs with --dry-run")
         with fleet_lock(
             lock_path(fleet.name),
             "run",
@@ -48,12 +49,17 @@ def carry_out(
         ):
             asyncio.run(_act(action, fleet))
     except PgherdError as error:
-        kind = next(name for name, kind in KINDS.items() if isinstance(error, kind))
-        return Failure(kind, error.message, error.hint)
+        return failure_of(error)
     except Exception as error:
         log.exception("%s failed", request)
         return Failure("NeedsHuman", f"unexpected: {error!r}", f"see {place.log}")
     return None
+
+
+def failure_of(error: PgherdError) -> Failure:
+    """As it is told to the controller."""
+    kinds = (name for name, kind in KINDS.items() if isinstance(error, kind))
+    return Failure(next(kinds, NeedsHuman.__name__), error.message, error.hint)
 
 
 async def _act(action: DatabaseAction | EnsureEnvironment, fleet: Fleet) -> None:
@@ -68,7 +74,10 @@ async def _act(action: DatabaseAction | EnsureEnvironment, fleet: Fleet) -> None
 
 
 def require_there(action: DatabaseAction | EnsureEnvironment, seen: Observation) -> None:
-    """InputError where it is about what somebody has stopped or destroyed: it stays so."""
+    """InputError where it is about what somebody has stopped or destroyed: it stays so.
+
+    So it is where it names an instance that nobody has seen.
+    """
     if isinstance(action, EnsureEnvironment):
         if action.environment not in seen.environments - seen.stopped:
             raise InputError(f"{action.environment} is stopped, or is not there")
@@ -78,3 +87,9 @@ def require_there(action: DatabaseAction | EnsureEnvironment, seen: Observation)
         raise TryLater(f"{action.id} is not seen: {found.reason}")
     if found is None or found.state is DatabaseState.STOPPED:
         raise InputError(f"{action.id} is stopped, or is not there")
+    match action:
+        case RestartInstance(instance=name) | Switchover(target=name):
+            if name not in {instance.name for instance in found.instances}:
+                raise InputError(f"{action.id} has no instance {quoted(name)}")
+        case _:
+            pass

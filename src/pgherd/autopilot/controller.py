@@ -10,26 +10,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from pgherd.autopilot import keeping, sizes
+from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.now import Now, NowOfDatabase
-from pgherd.autopilot.requests import Applied, Request, Resize
+from pgherd.autopilot.requests import (
+    Applied,
+    HandOver,
+    Mend,
+    Renew,
+    Replicas,
+    Request,
+    Resize,
+    Restart,
+)
 from pgherd.autopilot.sizes import Memory
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import Observation, Observations, Unknown
-from pgherd.control.lookout import Lookout
 from pgherd.decide.alerts import Alert, of_database
 from pgherd.decide.sizing import Verdict
-from pgherd.errors import PgherdError, TryLater
+from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
 from pgherd.store.values import Event, Sample
 
@@ -40,14 +49,23 @@ MEASURE_SECONDS = 4.0
 TELL_SECONDS = 10.0
 """So often samples go to the store, whose finest are of as long."""
 OBSERVE_SECONDS = 30.0
+LOOK_SECONDS = 10.0
+"""An engine that does not say how all is in that time is not seen."""
 SAVE_SECONDS = 60.0
 EFFECT_SECONDS = 30.0
 """So long after a change of size its effect is measured."""
-AGAIN_SECONDS = 30.0
-"""What was refused or failed is not asked for again before; twice as long each time ..."""
-LONGEST_AGAIN = 600.0
 MOST_AT_ONCE = 4
 """Databases of an environment that are mended at the same time."""
+
+KINDS: Mapping[type[Request], str] = {
+    Mend: "repair",
+    Renew: "renew",
+    Replicas: "replicas",
+    Restart: "restart",
+    HandOver: "switchover",
+    Resize: "scale",
+}
+"""What the history calls them."""
 
 Read = Callable[[Applied], Fleet]
 OpenEngines = Callable[[Fleet], Mapping[str, Engine]]
@@ -69,9 +87,8 @@ class Controller:
         self._memories: dict[str, Memory] = {}
         self._usages: dict[str, Usage] = {}
         self._seen: Observations = {}
-        self._looks: dict[str, int] = {}
-        self._busy: dict[str, asyncio.Task[None]] = {}
-        self._not_before: dict[str, tuple[float, float]] = {}
+        self._found: dict[str, Request] = {}
+        self._asking = Asking(helper)
         self._due: dict[str, float] = {}
         self._alerts: tuple[Alert, ...] = ()
 
@@ -96,7 +113,7 @@ class Controller:
         at = datetime.now(UTC)
         now_of = {str(d.id): self._size(d, at) for d in fleet.databases}
         if self._is_due("observe", OBSERVE_SECONDS):
-            await self._observe(fleet)
+            await self._observe()
             self._keep(fleet, at)
         if self._is_due("tell", TELL_SECONDS):
             self._alerts = tuple(self._all_alerts(fleet))
@@ -114,11 +131,19 @@ class Controller:
             self._fleet = self._read(applied)
             self._engines = self._open_engines(self._fleet)
         self._applied = applied
+        self._forget_others(self._fleet)
         return self._fleet
+
+    def _forget_others(self, fleet: Fleet) -> None:
+        """What has left the fleet is not remembered."""
+        databases = {str(d.id) for d in fleet.databases}
+        self._memories = {id: m for id, m in self._memories.items() if id in databases}
+        self._asking.forget_all_but(databases | {e.name for e in fleet.environments})
 
     async def _measure(self, fleet: Fleet) -> None:
         """All engines at once; one that does not answer in time leaves its databases unknown."""
-        self._usages = {}
+        ids = {d.id for d in fleet.databases}
+        usages: dict[str, Usage] = {}
 
         async def ask(engine: Engine) -> None:
             if engine.meter is None:
@@ -128,17 +153,31 @@ class Controller:
                     found = await engine.meter.usage(timedelta(minutes=5))
             except (PgherdError, TimeoutError) as error:
                 log.info("%s is not measured: %r", engine.name, error)
-                return
-            self._usages |= {str(id): usages[-1] for id, usages in found.items() if usages}
+            except Exception:
+                log.exception("%s is not measured", engine.name)
+            else:
+                usages.update({str(id): of[-1] for id, of in found.items() if of and id in ids})
 
         await asyncio.gather(*(ask(engine) for engine in self._engines.values()))
+        self._usages = usages
 
-    async def _observe(self, fleet: Fleet) -> None:
-        try:
-            async with asyncio.timeout(OBSERVE_SECONDS / 2):
-                self._seen = await Lookout(self._engines, roles=False).look_everywhere()
-        except TimeoutError:
-            self._seen = {name: Unknown("it does not answer") for name in self._engines}
+    async def _observe(self) -> None:
+        """All engines at once; nothing is decided about one that does not answer in time."""
+
+        async def look(engine: Engine) -> Observation | Unknown:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    return await engine.observe(roles=False)
+            except PgherdError as error:
+                return Unknown(error.message)
+            except TimeoutError:
+                return Unknown("it does not answer")
+            except Exception as error:
+                log.exception("%s is not seen", engine.name)
+                return Unknown(f"unexpected: {error!r}")
+
+        seen = await asyncio.gather(*(look(engine) for engine in self._engines.values()))
+        self._seen = dict(zip(self._engines, seen, strict=True))
 
     def _seen_of(self, database: Database) -> Any:
         observation = self._seen.get(database.environment.engine)
@@ -161,7 +200,7 @@ class Controller:
         pause = pause_of(id, self._applied.pauses if self._applied else (), at)
         if verdict and ocpus and verdict.ocpus != ocpus and not pause:
             change = self._resize(database, ocpus, verdict, usage)
-            self._begin(id, change)
+            self._asking.begin(id, change)
         return NowOfDatabase(
             ocpus=ocpus,
             wanted=verdict.ocpus if verdict else None,
@@ -182,20 +221,21 @@ class Controller:
         id = str(database.id)
         began_at, throughput = datetime.now(UTC), usage.transactions_per_second if usage else None
         change = {"from": ocpus, "to": verdict.ocpus}
-        error, seconds = await self._asked(id, Resize(id, verdict.ocpus, verdict.why))
+        ended = await self._asking.carry_out(id, Resize(id, verdict.ocpus, verdict.why))
         details: dict[str, Any] = {"ocpus": change, "rule": verdict.rule.value}
-        if error is not None:
-            details |= {"failed": error.message}
-            await self._telling.event(
-                began_at, "scale-failed", verdict.why, database=id, details=details
-            )
+        if ended.error is not None:
+            if ended.is_news:
+                details |= {"failed": ended.error.message}
+                await self._telling.event(
+                    began_at, "scale-failed", verdict.why, database=id, details=details
+                )
             return
-        details |= {"seconds": round(seconds, 3), "throughput": {"before": throughput}}
+        details |= {"seconds": round(ended.seconds, 3), "throughput": {"before": throughput}}
         event = await self._telling.event(
             began_at, "scale", verdict.why, database=id, details=details
         )
         log.info("%s: ocpus %d -> %d: %s", id, ocpus, verdict.ocpus, verdict.why)
-        self._later(self._effect(id, event, throughput))
+        self._asking.later(self._effect(id, event, throughput))
 
     async def _effect(self, id: str, event: Event | None, before: float | None) -> None:
         await asyncio.sleep(EFFECT_SECONDS)
@@ -206,58 +246,35 @@ class Controller:
     def _keep(self, fleet: Fleet, at: datetime) -> None:
         """Ask for what is to be mended and renewed."""
         found = keeping.requests(fleet, self._seen, at)
-        self._looks, sure = keeping.sure(self._looks, found)
+        sure = keeping.sure(self._found, found)
+        self._found = found
         pauses = self._applied.pauses if self._applied else ()
-        for name in sure:
-            environment = name.partition("/")[0]
-            at_once = sum(1 for busy in self._busy if busy.startswith(f"{environment}/"))
+        for name in self._asking.in_turn(sure):
+            at_once = self._asking.busy_in(name.partition("/")[0])
             if pause_of(name, pauses, at) is None and at_once < MOST_AT_ONCE:
-                self._begin(name, self._mend(name, found[name]))
+                self._asking.begin(name, self._mend(name, sure[name]))
 
     async def _mend(self, name: str, request: Request) -> None:
-        kind = type(request).__name__.lower()
-        at = datetime.now(UTC)
-        error, seconds = await self._asked(name, request)
-        details: dict[str, Any] = {"seconds": round(seconds, 3)}
-        if error is not None:
-            details = {"failed": error.message}
+        at, kind = datetime.now(UTC), KINDS[type(request)]
+        details: dict[str, Any] = {}
+        if isinstance(request, Replicas):
+            details["replicas"] = request.count
+        ended = await self._asking.carry_out(name, request)
+        if ended.error is None:
+            details["seconds"] = round(ended.seconds, 3)
+        elif ended.is_news:
+            kind, details["failed"] = f"{kind}-failed", ended.error.message
+        else:
+            return
         is_database = "/" in name
         await self._telling.event(
             at,
-            kind if error is None else f"{kind}-failed",
+            kind,
             request.reason,
             database=name if is_database else None,
             environment=None if is_database else name,
             details=details,
         )
-
-    async def _asked(self, name: str, request: Request) -> tuple[PgherdError | None, float]:
-        """Have it carried out; what was refused is not asked for again for a while."""
-        try:
-            seconds = await self._helper.carry_out(request)
-        except PgherdError as error:
-            _, pause = self._not_before.get(name, (0.0, AGAIN_SECONDS / 2))
-            # Somebody else is at work: that is no failure.
-            pause = ROUND_SECONDS if isinstance(error, TryLater) else min(LONGEST_AGAIN, 2 * pause)
-            self._not_before[name] = (time.monotonic() + pause, pause)
-            log.warning("%s: %s", name, error.message)
-            return error, 0.0
-        self._not_before.pop(name, None)
-        return None, seconds
-
-    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """One thing at a time for each environment and database."""
-        soonest, _ = self._not_before.get(name, (0.0, 0.0))
-        if name in self._busy or time.monotonic() < soonest:
-            work.close()
-            return
-        task = self._busy[name] = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._busy.pop(name, None))
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
-        name = f"later {id(work)}"
-        task = self._busy[name] = asyncio.create_task(work)
-        task.add_done_callback(lambda _: self._busy.pop(name, None))
 
     # What is told
 

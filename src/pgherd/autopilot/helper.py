@@ -26,7 +26,7 @@ from typing import NoReturn
 import msgspec
 
 from pgherd.autopilot import keeper
-from pgherd.autopilot.carrying import carry_out
+from pgherd.autopilot.carrying import carry_out, failure_of
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
@@ -45,7 +45,7 @@ from pgherd.autopilot.version import version
 from pgherd.control.applied import History
 from pgherd.engines.local import processes
 from pgherd.engines.local.processes import Process
-from pgherd.errors import TryLater
+from pgherd.errors import PgherdError, TryLater
 from pgherd.fleet import stored
 
 log = logging.getLogger(__name__)
@@ -225,15 +225,16 @@ class Helper:
                 self._carry_out(asked.number, asked.what)
 
     def _look_up(self, number: int, asked: LookUp) -> Answered:
-        applied = self.history.newest()
-        if applied is None:
-            return Answered(number, failure=Failure("TryLater", "nothing is applied yet", ""))
-        is_known = (applied.number, stored.digest()) == (asked.number, asked.digest)
-        resolved = b"null" if is_known else stored.encode(self.history.fleet(applied))
-        pauses = read_pauses(self.place)
-        return Answered(
-            number, Applied(applied.number, stored.digest(), msgspec.Raw(resolved), pauses)
-        )
+        try:
+            applied = self.history.newest()
+            if applied is None:
+                raise TryLater("nothing is applied yet")
+            is_known = (applied.number, stored.digest()) == (asked.number, asked.digest)
+            resolved = b"null" if is_known else stored.encode(self.history.fleet(applied))
+        except PgherdError as error:
+            return Answered(number, failure=failure_of(error))
+        told, pauses = msgspec.Raw(resolved), read_pauses(self.place)
+        return Answered(number, Applied(applied.number, stored.digest(), told, pauses))
 
     def _carry_out(self, number: int, request: Request) -> None:
         if len(self._children) >= MOST_CHILDREN:
@@ -285,7 +286,7 @@ class Helper:
     # What commands ask
 
     def _accept(self, listening: socket.socket) -> None:
-        # What a command says cannot be anything but its own mistake: it hears nothing.
+        # A command that was ended says nothing, or half of it.
         with contextlib.suppress(OSError, msgspec.MsgspecError, ValueError, RecursionError):
             client, _ = listening.accept()
             with client:

@@ -1,12 +1,12 @@
 """What is to be mended, renewed or restarted, from what is wanted and what is seen. Pure.
 
-The steps are those that `up` would take, less all that takes something away, that a person has
-begun, or that is not sure yet: what is damaged has to be seen so twice.
+The steps are those that `up` would take, less all that makes something new, takes something away,
+or is about what a person has stopped. What is damaged has to be seen so twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Mapping
 from datetime import datetime
 
 from pgherd.autopilot.requests import HandOver, Mend, Renew, Replicas, Request, Restart
@@ -23,8 +23,6 @@ from pgherd.decide.plan import plan
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.fleet.calendar import contains
 from pgherd.fleet.desired import Database, Fleet
-
-SURE_LOOKS = 2
 
 
 def requests(fleet: Fleet, seen: Observations, at: datetime) -> dict[str, Request]:
@@ -55,7 +53,7 @@ def _request(step: object, database: Database, at: datetime) -> Request | None:
     match step:
         case RepairDatabase() | StartDatabase():
             return Mend(id, step.reason)
-        case SetReplicas():
+        case SetReplicas() if step.target > step.current:
             return Replicas(id, step.target, step.reason)
         case RestartInstance() if _is_maintenance(database, at):
             return Restart(id, step.instance, step.reason)
@@ -69,7 +67,6 @@ def _is_maintenance(database: Database, at: datetime) -> bool:
     return any(contains(window, at) for window in database.maintenance)
 
 
-def sure(before: dict[str, int], found: Collection[str]) -> tuple[dict[str, int], Iterator[str]]:
-    """For how many looks in a row each of them has been so, and those that are sure by now."""
-    looks = {name: before.get(name, 0) + 1 for name in found}
-    return looks, (name for name, count in looks.items() if count >= SURE_LOOKS)
+def sure(before: Mapping[str, Request], now: Mapping[str, Request]) -> dict[str, Request]:
+    """Those of `now` that the look before found too."""
+    return {name: r for name, r in now.items() if type(before.get(name)) is type(r)}

@@ -81,9 +81,9 @@ async def _control(place: AutopilotPlace, connection: socket.socket) -> None:
         logs.say(f"history: {lost}")
     controller = Controller(link, Telling(store), read, open_engines)
     answers, rounds = asyncio.create_task(link.run()), asyncio.create_task(controller.run())
-    await asyncio.wait([answers, rounds], return_when=asyncio.FIRST_COMPLETED)
-    rounds.cancel()
-    await answers
+    ended, _ = await asyncio.wait([answers, rounds], return_when=asyncio.FIRST_COMPLETED)
+    for task in ended:
+        await task
 
 
 def read(applied: Applied) -> Fleet:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from pgherd.autopilot.requests import Time
+
 
 class NowOfDatabase(Struct, frozen=True):
     """One database: its size and bounds, the size that it is to have, and why.
@@ -27,5 +29,5 @@ class NowOfDatabase(Struct, frozen=True):
 class Now(Struct, frozen=True):
     """All of them, at a time (seconds since 1970)."""
 
-    at: float
+    at: Time
     databases: dict[str, NowOfDatabase]

@@ -22,7 +22,7 @@ def read_pauses(place: AutopilotPlace) -> tuple[Pause, ...]:
         return (_all(f"{place.pauses} cannot be read: {error.strerror}"),)
     try:
         pauses = msgspec.json.decode(content, type=tuple[Pause, ...])
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return (_all(f"{place.pauses} is damaged: remove it, or run `pgherd resume`"),)
     return tuple(p for p in pauses if p.until is None or p.until > time.time())
 

@@ -17,6 +17,10 @@ LONGEST_LINE = 64 * 1024
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
 Reason = Annotated[str, Meta(max_length=1000)]
 Count = Annotated[int, Meta(ge=0, le=100_000)]
+Number = Annotated[int, Meta(ge=0, le=2**53)]
+"""It only ever grows: one more with every round, for years."""
+Time = Annotated[float, Meta(ge=0, le=2**32)]
+"""Seconds since 1970: a time that a clock can show."""
 
 
 class Resize(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -71,28 +75,31 @@ Request: TypeAlias = Resize | Replicas | Mend | Restart | HandOver | Renew
 class LookUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """What is applied? `number` and `digest` are those of what is known already."""
 
-    number: Count = 0
+    number: Number = 0
     digest: Annotated[str, Meta(max_length=200)] = ""
 
 
 class Beat(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """A round is over, at that time (seconds since 1970), with so many alerts. No answer."""
 
-    at: float
+    at: Time
     alerts: Count
 
 
 class Asked(Struct, frozen=True):
     """On its way to the helper; answers name the `number`."""
 
-    number: Count
+    number: Number
     what: Request | LookUp | Beat
 
 
 class Pause(Struct, frozen=True):
-    """An environment or database that is left alone, from and until (seconds since 1970)."""
+    """What is left alone, from and until (seconds since 1970).
 
-    subject: Name
+    `subject` is an environment or a database, or empty for all.
+    """
+
+    subject: Annotated[str, Meta(max_length=100)]
     reason: str
     since: float
     until: float | None = None

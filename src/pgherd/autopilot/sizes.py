@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from pgherd.contract.meter import Usage
 from pgherd.decide.comparison import limits_of
 from pgherd.decide.peaks import floor
-from pgherd.decide.season import Season, coming, learn
+from pgherd.decide.season import DAY, WEEK, Season, coming, learn
 from pgherd.decide.sizing import Limits, Trend, Use, Verdict, follow, judge
 from pgherd.fleet.desired import Database
 
@@ -73,13 +73,18 @@ def encode(memories: Mapping[str, Memory]) -> bytes:
 
 
 def decode(content: bytes | None) -> dict[str, Memory]:
-    """What `encode` made; nothing where that cannot be read."""
+    """What `encode` made; nothing where that cannot be read, or other code made it."""
     if content is None:
         return {}
     try:
-        return msgspec.msgpack.decode(content, type=dict[str, Memory])
-    except (msgspec.MsgspecError, ValueError):
+        found = msgspec.msgpack.decode(content, type=dict[str, Memory])
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return {}
+    return {id: memory for id, memory in found.items() if _is_whole(memory.season)}
+
+
+def _is_whole(season: Season) -> bool:
+    return (len(season.day), len(season.week)) == (DAY, WEEK)
 
 
 def _share(percent: float | None, ocpus: int) -> float | None:

@@ -28,16 +28,17 @@ _UNITS = {"m": 60, "h": 3600, "d": 86_400}
 def pause(
     surroundings: Surroundings, fleet: Fleet, *, target: str | None, reason: str, length: str | None
 ) -> None:
-    """Let the autopilot change nothing of the fleet, an environment or a database.
+    """Let the autopilot leave something alone.
 
-    It goes on to measure and to tell. Failover goes on too: it needs no autopilot.
+    The fleet, an environment or a database. It goes on to measure and to tell. Failover goes on
+    too: it needs no autopilot.
     """
     from pgherd.autopilot.requests import Pause
 
     require_known(fleet, {}, (target,) if target else ())
     since = surroundings.now().timestamp()
     until = None if length is None else since + _seconds(length)
-    pause = Pause(target or "", reason[:1000], since, until, surroundings.user())
+    pause = Pause(target or "", _storable(reason), since, until, surroundings.user())
     surroundings.autopilot(fleet.name).pause(pause)
     end = "until `{}`".format(command_line("resume", *([target] if target else [])))
     say(f"{target or fleet.name} is left alone" + (f" for {length}" if length else f" {end}"))
@@ -48,10 +49,18 @@ def pause(
 @fleet_option
 @pass_surroundings
 def resume(surroundings: Surroundings, fleet: Fleet, *, target: str | None) -> None:
-    """Let the autopilot go on with what was paused, and with all that is in it."""
+    """Let the autopilot go on with something.
+
+    With what was paused, and with all that is in it.
+    """
     require_known(fleet, {}, (target,) if target else ())
     was_paused = surroundings.autopilot(fleet.name).resume(target or "")
     say(f"{target or fleet.name} goes on" if was_paused else "nothing to do: it is not paused")
+
+
+def _storable(reason: str) -> str:
+    """Short, and without bytes that are no text."""
+    return reason.encode(errors="backslashreplace").decode()[:1000]
 
 
 def _seconds(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from pgherd.fleet.summary import Table
 from pgherd.report.words import duration, number
 
 STALE_SECONDS = 30.0
+MOST = 1e12
+"""No number of the history is larger."""
 
 
 def events_json(found: Sequence[ReadEvent]) -> dict[str, Any]:
@@ -127,16 +130,24 @@ def _what(event: ReadEvent) -> str:
 def _effect(event: ReadEvent) -> str:
     """How long it took, and what came of it."""
     words = []
-    if isinstance(seconds := event.details.get("seconds"), int | float):
+    if (seconds := _known(event.details.get("seconds"))) is not None:
         words.append(f"done in {duration(seconds)}")
     if isinstance(said := event.details.get("throughput"), dict):
-        before, after = said.get("before"), said.get("after")
-        if isinstance(before, int | float) and isinstance(after, int | float):
+        before, after = _known(said.get("before")), _known(said.get("after"))
+        if before is not None and after is not None:
             words.append(f"throughput {before:.0f} → {after:.0f}/s")
     if isinstance(failed := event.details.get("failed"), str):
         words.append(failed)
     return "".join(f", {word}" for word in words)
 
 
+def _known(value: Any) -> float | None:
+    """A number that can be shown; whoever wrote the history may have put anything there."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and abs(value) < MOST else None
+
+
 def _local(at: datetime) -> str:
-    return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    with suppress(OverflowError, ValueError):  # in the first and the last year that there is
+        at = at.astimezone()
+    return at.strftime("%Y-%m-%d %H:%M:%S")

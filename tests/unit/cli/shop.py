@@ -18,6 +18,7 @@ from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
 from pgherd.contract.engine import Engine
 from pgherd.control.act import Migrations
+from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.memory.engine import MemoryEngine
@@ -50,6 +51,7 @@ class RememberedAutopilot:
         self.ran: list[tuple[str, bool]] = []
         self.told = History()
         self.asked: list[Wanted] = []
+        self.trouble: PgherdError | None = None
 
     def state(self) -> State | None:
         return self.running
@@ -60,7 +62,12 @@ class RememberedAutopilot:
     def ensure_running(self) -> None:
         self.begin()
 
+    def run(self, fleet: str, dry_run: bool) -> None:
+        self.ran.append((fleet, dry_run))
+
     def end(self) -> bool:
+        if self.trouble:
+            raise self.trouble
         was_running, self.running = self.running is not None, None
         return was_running
 
@@ -71,7 +78,7 @@ class RememberedAutopilot:
         self.paused = [*(p for p in self.paused if p.subject != pause.subject), pause]
 
     def resume(self, subject: str) -> bool:
-        left = [p for p in self.paused if subject and p.subject != subject]
+        left = [p for p in self.paused if subject and not f"{p.subject}/".startswith(f"{subject}/")]
         was_paused, self.paused = len(left) != len(self.paused), left
         return was_paused
 
@@ -118,7 +125,7 @@ class Shop:
             applied_folder=lambda fleet: self.lock.with_name(f"{fleet}.applied"),
             autopilot=lambda fleet: cast("Autopilot", self.autopilot),
             told=lambda fleet: cast("Told", self.autopilot),
-            run_autopilot=lambda fleet, dry_run: self.autopilot.ran.append((fleet, dry_run)),
+            run_autopilot=self.autopilot.run,
             user=lambda: "alice",
             replace_process=lambda *call: self.started.append(call),
             is_interactive=lambda: self.is_interactive,

@@ -12,11 +12,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hostile import HOSTILE, SHOWN, HostileShop, Screen, ensure_harmless
+from hostile_history import does_not_leave, left_alone, told
 from rich.console import Console
 from shop import AUTH, FLEET
 
+from pgherd.autopilot.requests import Pause
 from pgherd.cli.headway import Headway
 from pgherd.cli.main import VERBS, main
 from pgherd.cli.progress import drawing
@@ -138,6 +141,17 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("status production/{}", as_it_is),
     ("show", wrong_file),
     ("show", in_an_odd_folder),
+    ("events", told),
+    ("events production/auth --follow", told),
+    ("events {}", as_it_is),
+    ("why production/auth", told),
+    ("why production/auth", left_alone),
+    ("why production/{}", as_it_is),
+    ("alerts", told),
+    ("pause {} --reason x", as_it_is),
+    ("pause lost{} --reason {}", as_it_is),
+    ("resume {}", as_it_is),
+    ("run --stop", does_not_leave),
     ("history", applied_in_an_odd_folder),
     ("history 2", applied_in_an_odd_folder),
     ("simulate --load {}", as_it_is),
@@ -216,6 +230,30 @@ def test_json_has_the_very_text_and_is_harmless(shop: HostileShop, verb: str) ->
     said = ensure_harmless(shop.said(*words, "--json"))
     document = said[said.index("{\n") : said.index("\n}") + 2]
     assert any(HOSTILE in text for text in _texts(json.loads(document)))
+
+
+@pytest.mark.parametrize("verb", ["events", "why production/auth", "alerts"])
+def test_json_of_the_history_has_the_very_text_and_is_harmless(
+    shop: HostileShop, verb: str
+) -> None:
+    left_alone(shop)
+    said = ensure_harmless(shop.said(*verb.split(), "--json"))
+    assert any(HOSTILE in text for text in _texts(json.loads(said)))
+
+
+def test_json_of_what_is_followed_is_harmless(shop: HostileShop) -> None:
+    told(shop)
+    said = ensure_harmless(shop.said("events", "--follow", "--json"))
+    events = [json.loads(line) for line in said.splitlines()]
+    assert [HOSTILE in event["reason"] for event in events] == [True, True, False]
+    assert HOSTILE in events[-1]["failed"]
+
+
+def test_the_reason_of_a_pause_is_kept_as_text_that_can_be_stored(shop: HostileShop) -> None:
+    ensure_harmless(shop.said("pause", "production", "--reason", HOSTILE))
+    (pause,) = shop.autopilot.paused
+    assert pause.reason == HOSTILE.replace("\udc9b", r"\udc9b")
+    assert msgspec.json.decode(msgspec.json.encode(pause), type=Pause) == pause
 
 
 def _texts(value: Any) -> Iterator[str]:

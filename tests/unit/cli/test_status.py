@@ -1,6 +1,11 @@
 """`status`: every database of the file and of the world, as people and as programs read it."""
 
-from shop import AUTH, FLEET, Shop
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from shop import AUTH, FLEET, NOW, Shop
 
 from pgherd.errors import TryLater
 
@@ -44,10 +49,47 @@ def test_json_has_exactly_the_documented_keys(running: Shop) -> None:
     assert (database["name"], database["state"]) == ("shop-production-auth-db", "running")
 
 
+def test_the_autopilot_comes_first(running: Shop) -> None:
+    lines = running.out("status").splitlines()
+    assert lines[:2] == ["autopilot runs, last round 3.0 s ago, 0 alerts", ""]
+    found = running.json("status")
+    assert list(found) == ["autopilot", "databases", "notes"]
+    at = datetime(2026, 5, 4, 12, 3, 1, tzinfo=UTC)
+    assert found["autopilot"] == {"state": "running", "last_round_at": at.isoformat(), "alerts": 0}
+    assert found["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "line", "state"),
+    [
+        ({"alerts": 2}, "autopilot runs, last round 3.0 s ago, 2 alerts", "running"),
+        ({"alerts": 1, "is_paused": True}, "is paused, last round 3.0 s ago, 1 alert", "paused"),
+        ({"is_dry": True}, "only tells (--dry-run), last round 3.0 s ago", "running"),
+        ({"last_round_at": None}, "autopilot runs, no round yet", "running"),
+        ({"last_round_at": NOW.timestamp() + 9}, "last round 0.0 s ago", "running"),
+    ],
+)
+def test_each_state_of_the_autopilot(
+    running: Shop, changes: dict[str, Any], line: str, state: str
+) -> None:
+    assert running.autopilot.running
+    running.autopilot.running = replace(running.autopilot.running, **changes)
+    assert line in running.out("status").splitlines()[0]
+    said = running.json("status")["autopilot"]
+    assert (said["state"], said["alerts"]) == (state, changes.get("alerts", 0))
+    assert (said["last_round_at"] is None) is (changes.get("last_round_at", 1) is None)
+
+
+def test_an_autopilot_that_does_not_run_is_stopped(shop: Shop) -> None:
+    assert shop.out("status").splitlines()[0] == "autopilot does not run: `pgherd up` starts it"
+    stopped = {"state": "stopped", "last_round_at": None, "alerts": None}
+    assert shop.json("status")["autopilot"] == stopped
+
+
 def test_each_environment_is_a_table(running: Shop) -> None:
     lines = running.out("status").splitlines()
-    assert lines[0] == "production: 2 running; 4 instances serving"
-    assert lines[3].split() == [
+    assert lines[2] == "production: 2 running; 4 instances serving"
+    assert lines[5].split() == [
         "auth",
         "running",
         "1",
@@ -67,7 +109,7 @@ def test_one_environment_alone(running: Shop) -> None:
 
 def test_one_database_with_all_of_it(running: Shop) -> None:
     out = running.out("status", "production/auth")
-    assert out.startswith("production/auth: running\n")
+    assert out.splitlines()[2] == "production/auth: running"
     assert "auth-2    replica  streaming" in out
     assert "PostgreSQL: 17" in out
 

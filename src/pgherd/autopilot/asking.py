@@ -1,0 +1,108 @@
+"""What the controller asks of the helper: one thing at a time for each name, never too soon again.
+
+A name is that of an environment or a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from pgherd.autopilot.helper_link import HelperLink
+from pgherd.autopilot.requests import Request
+from pgherd.errors import PgherdError, TryLater
+
+log = logging.getLogger(__name__)
+
+SOON_SECONDS = 5.0
+"""Where somebody else is at work, which is no failure, it is asked for again after so long."""
+AGAIN_SECONDS = 30.0
+"""What failed is not asked for again before; twice as long each time ..."""
+LONGEST_AGAIN = 600.0
+"""... and no longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a request ended: it took `seconds`, or why not.
+
+    `is_news` is false where the same ended just so the time before.
+    """
+
+    seconds: float = 0.0
+    error: PgherdError | None = None
+    is_news: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    what: Request
+    message: str
+    pause: float
+    until: float
+
+
+class Asking:
+    """Of one controller."""
+
+    def __init__(self, helper: HelperLink) -> None:
+        self._helper = helper
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._refused: dict[str, _Refused] = {}
+        self._begun: dict[str, float] = {}
+
+    def begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do it beside the rounds; not where something of that name is under way, or too soon."""
+        refused = self._refused.get(name)
+        if name in self._busy or (refused and time.monotonic() < refused.until):
+            work.close()
+            return
+        self._begun[name] = time.monotonic()
+        self._start(name, work)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it beside the rounds, and beside what else is under way."""
+        self._start(f"later {id(work)}", work)
+
+    def in_turn(self, names: Iterable[str]) -> list[str]:
+        """Those for which nothing was begun for longest come first: who stays ill delays nobody."""
+        return sorted(names, key=lambda name: self._begun.get(name, 0.0))
+
+    def busy_in(self, environment: str) -> int:
+        """How many of its databases have something under way."""
+        return sum(name.startswith(f"{environment}/") for name in self._busy)
+
+    async def carry_out(self, name: str, request: Request) -> Ended:
+        """Have it carried out."""
+        before = self._refused.get(name)
+        try:
+            seconds = await self._helper.carry_out(request)
+        except PgherdError as error:
+            what = replace(request, reason="")
+            is_news = before is None or (before.what, before.message) != (what, error.message)
+            if is_news:
+                log.warning("%s: %s", name, error.message)
+            pause = min(LONGEST_AGAIN, 2 * before.pause) if before else AGAIN_SECONDS
+            if isinstance(error, TryLater):
+                pause = before.pause if before else AGAIN_SECONDS / 2
+            wait = SOON_SECONDS if isinstance(error, TryLater) else pause
+            until = time.monotonic() + wait
+            self._refused[name] = _Refused(what, error.message, pause, until)
+            return Ended(error=error, is_news=is_news)
+        self._refused.pop(name, None)
+        return Ended(seconds)
+
+    def forget_all_but(self, names: Collection[str]) -> None:
+        """What has left the fleet is asked about no more."""
+        self._refused = {n: refused for n, refused in self._refused.items() if n in names}
+        self._begun = {n: at for n, at in self._begun.items() if n in names}
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._busy[name] = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._busy.pop(name, None))
