@@ -85,6 +85,12 @@ class Subject:
 
         asyncio.run(change())
 
+    def fill(self, id: DatabaseId) -> None:
+        """pgbench's tables."""
+        url = self.fleet.run("url", str(id)).output.strip()
+        command = [PGBENCH, "-i", "-q", "-s", str(SCALE), url]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+
     def load(self, id: DatabaseId, seconds: int, *options: str) -> subprocess.Popen[str]:
         """pgbench through the pooler."""
         url = self.fleet.run("url", str(id), "--transaction").output.strip()
@@ -170,7 +176,7 @@ def main() -> int:
             raise SystemExit(f"no quota can be set here: {control_groups.lack()}")
         subject = Subject(fleet, groups)
         for id in (CART, ORDER):
-            subject.load(id, 1, "-i", "-s", str(SCALE)).communicate(timeout=300)
+            subject.fill(id)
         steps = []
         for number in range(options.steps):
             steps.append(step(subject))

@@ -144,7 +144,9 @@ class Played:
         self.world.databases[database.id].ocpus = ocpus
 
     async def rounds(self, count: int = 1) -> None:
+        """Each tells what it sees, as a round does now and then."""
         for _ in range(count):
+            self.controller._due.pop("tell", None)
             await self.controller.round()
             await self.settle()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
@@ -45,7 +46,7 @@ def chart_of(*steps: Step, means: str = "a load", number: int = 0) -> Chart:
 
 def month() -> Chart:
     wanted = load(read_shape("black-friday"), 8, seconds=300, days=30, seed="a")
-    played = dict(ways(database(), wanted))
+    played = dict(ways(database(), wanted, date(2026, 11, 2)))
     return simulation_chart(database(), played, "weeks", Decimal("0.05"), "USD")
 
 
