@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 
 import pytest
 from clients import Client
@@ -92,6 +93,12 @@ class StopPromises(EngineContract):
         before = await seen(engine, stopped.id)
         await engine.ensure_stopped(stopped.id)
         assert await seen(engine, stopped.id) == before
+
+    async def test_another_size_starts_nothing(self, engine: Engine, stopped: Database) -> None:
+        """Where it is taken; an engine may refuse it."""
+        with suppress(InputError, TryLater):
+            await engine.ensure_ocpus(stopped, 4)
+        assert (await seen(engine, stopped.id)).state is DatabaseState.STOPPED
 
     async def test_its_environment_is_there_when_it_is_stopped_too(
         self, engine: Engine, stopped: Database

@@ -14,7 +14,13 @@ from pgherd.contract.observed import DatabaseState, Observation, Unknown
 from pgherd.control.act import Actor
 from pgherd.control.applied import History
 from pgherd.control.lock import fleet_lock
-from pgherd.decide.actions import DatabaseAction, EnsureEnvironment, RestartInstance, Switchover
+from pgherd.decide.actions import (
+    DatabaseAction,
+    EnsureEnvironment,
+    RestartInstance,
+    SetOcpus,
+    Switchover,
+)
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.engines.opening import open_engine
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
@@ -68,7 +74,9 @@ async def _act(action: DatabaseAction | EnsureEnvironment, fleet: Fleet) -> None
     else:
         environment = fleet.database(action.id).environment
     engine = open_engine(environment.engine, fleet.name, fleet.environments)
-    require_there(action, await engine.observe(roles=False))
+    # A size starts nothing, and somebody waits for it.
+    if not isinstance(action, SetOcpus):
+        require_there(action, await engine.observe(roles=False))
     wishes = Wishes(fleet.environments, tuple(Wish(d) for d in fleet.databases))
     await Actor(wishes, None).act(action, engine)
 
