@@ -6,7 +6,6 @@ Each waits until what is so has stayed so, longer than pgherd takes to mend it. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -200,11 +199,3 @@ def document(rules: tuple[Rule, ...] = RULES) -> str:
 def is_ours(content: str) -> bool:
     """Whether a file with that content may be written anew."""
     return content.startswith(HEAD)
-
-
-def table() -> Iterator[str]:
-    """A row of Markdown for each, for people."""
-    yield from ("| alert | after | severity | when |", "|---|---|---|---|")
-    for rule in RULES:
-        expr = rule.expr.replace("|", "\\|")
-        yield f"| {rule.name} | {rule.lasts} | {rule.severity} | `{expr}` |"
