@@ -310,7 +310,7 @@ class FleetFile(Section):
     )
     monitoring: Monitoring | None = Field(
         None,
-        description="Where the autopilot serves [metrics](metrics.md); false for nowhere.",
+        description="Where the autopilot serves metrics to others; false for nowhere.",
         examples=[MONITORING_EXAMPLE, False],
     )
     defaults: Profile | None = Field(

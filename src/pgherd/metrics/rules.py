@@ -100,7 +100,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "PgherdAutopilotDown",
-        "absent(pgherd_autopilot_up == 1)",
+        "absent(pgherd_autopilot_up) or pgherd_autopilot_up == 0"
+        " or (max_over_time(pgherd_autopilot_up[6h]) unless pgherd_autopilot_up)",
         "5m",
         WARNING,
         "The autopilot does not run, or its metrics are not read.",

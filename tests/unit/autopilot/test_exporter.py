@@ -8,20 +8,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.exporter import AGAIN_SECONDS, STALE_SECONDS, Exporter
+from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.metrics_server import MetricsServer
+from pgherd.autopilot.requests import Applied
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.meter import DatabaseCounters
 from pgherd.contract.observed import Observation
+from pgherd.decide.sizing import Rule, Verdict
 from pgherd.fleet.desired import METRICS, DatabaseId, Listen
 from pgherd.metrics.picture import OfAutopilot, Picture
 from pgherd.store.store import Store
 from pgherd.testing.fleets import database, fleet
+from pgherd.testing.memory.engine import MemoryEngine
+from pgherd.testing.world import World
 
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 FLEET = fleet(database("auth"))
@@ -174,3 +182,55 @@ async def test_there_is_one_path_and_one_method(method: str, path: str, status: 
     assert (answer.body == b"pgherd_info 1\n") == (status == 200)
     if status == 200:
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Helper:
+    """One that has one fleet applied, and carries out nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    async def applied(self, number: int, digest: str) -> Applied:
+        return Applied(1, "-", msgspec.Raw(b"{}"), ())
+
+    async def carry_out(self, request: object) -> float:
+        self.asked.append(request)
+        return 0.25
+
+    def beat(self, at: float, alerts: int) -> None:
+        pass
+
+
+async def test_the_controller_shows_each_round_and_counts_what_it_resized(
+    setting: Setting,
+) -> None:
+    world = World()
+    engine = MemoryEngine(world)
+    wanted = FLEET.database(AUTH)
+    await engine.ensure_environment(wanted.environment)
+    await engine.ensure_database(wanted)
+    world.counters[AUTH] = DatabaseCounters(clients=11)
+    exporter, telling = setting.exporter(), Telling(setting.store)
+    controller = Controller(
+        cast("HelperLink", Helper()),
+        telling,
+        lambda _: FLEET,
+        lambda _: {"memory": engine},
+        exporter,
+    )
+    await controller.round()
+    found = exporter.text().decode()
+    labels = '{environment="production",service="auth"}'
+    assert f"pgherd_pooler_clients{labels} 11\n" in found
+    assert f"pgherd_database_up{labels} 1\n" in found
+    assert f"pgherd_autopilot_resizes_total{labels} 0\n" in found
+    assert setting.servers.open == [METRICS]
+    verdict = Verdict(4, Rule.CPU, "it is busy")
+    await controller._resize(wanted, 2, verdict, None)
+    world.counters[AUTH] = DatabaseCounters(clients=12)
+    await controller.round()
+    found = exporter.text().decode()
+    assert f"pgherd_pooler_clients{labels} 12\n" in found
+    assert f"pgherd_autopilot_resizes_total{labels} 1\n" in found
+    for task in list(controller._busy.values()):
+        task.cancel()

@@ -145,6 +145,7 @@ BUSY = {f"pgherd_instance_cpu_seconds_total{{{FIRST}}}": "0+23.9x90"}
         ({f"pgherd_instance_up{{{FIRST}}}": "0x90"}, {"PgherdInstanceDown"}),
         ({"pgherd_autopilot_up": "0x90"}, {"PgherdAutopilotDown"}),
         ({"pgherd_autopilot_up": "_x90"}, {"PgherdAutopilotDown"}),
+        ({'pgherd_autopilot_up{job="another"}': "1x30 stale"}, {"PgherdAutopilotDown"}),
         ({"pgherd_autopilot_last_round_timestamp_seconds": "0x90"}, {"PgherdAutopilotLate"}),
         ({f"pgherd_instance_memory_bytes{{{FIRST}}}": "90x90"}, {"PgherdMemoryFull"}),
         (

@@ -44,7 +44,7 @@ class OciMeter:
                     id = site.systems.owner.database(system)
                     if id is not None and system.id in measured:
                         found[id] = measured[system.id]
-        self._counters = {id: _newest(usages) for id, usages in found.items()}
+        self._counters = {id: newest(usages) for id, usages in found.items()}
         return found
 
     def counters(self) -> Mapping[DatabaseId, DatabaseCounters]:
@@ -52,7 +52,7 @@ class OciMeter:
         return self._counters
 
 
-def _newest(usages: Sequence[Usage]) -> DatabaseCounters:
+def newest(usages: Sequence[Usage]) -> DatabaseCounters:
     """Each value as it was last said: OCI's metrics come one by one."""
 
     def last(name: str) -> Any:
