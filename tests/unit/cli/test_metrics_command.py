@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from exposition_parser import parse
+from hostile import HOSTILE, HostileShop, ensure_harmless
 from shop import AUTH, Shop
 
 from pgherd.autopilot.reading import History
@@ -59,6 +63,22 @@ def test_an_engine_that_does_not_answer_is_down(running: Shop) -> None:
     found = running.out("metrics")
     assert line(found, 'pgherd_engine_up{engine="local"}') == "0"
     assert line(found, f'pgherd_database_state{{{OF_AUTH},state="unknown"}}') == "1"
+
+
+def test_names_that_others_chose_break_neither_the_format_nor_a_terminal(tmp_path: Path) -> None:
+    shop = HostileShop(tmp_path)
+    shop.out("up")
+    counted = InstanceCounters(active=1)
+    shop.world.counters[AUTH] = DatabaseCounters(instances={HOSTILE: counted, "auth-1": counted})
+    shop.is_hostile = True
+    found = parse(ensure_harmless(shop.out("metrics")))
+    names = [dict(labels)["instance"] for labels in found["pgherd_instance_up"].samples]
+    assert any("owned" in name for name in names)
+    names = [
+        dict(labels)["instance"] for labels in found["pgherd_instance_active_connections"].samples
+    ]
+    assert sum("owned" in name for name in names) == 1
+    assert len(names) == 2
 
 
 def test_before_the_first_up_databases_are_absent(shop: Shop) -> None:
