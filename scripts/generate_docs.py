@@ -14,8 +14,10 @@ import click
 
 from pgherd.engines.known import sections
 from pgherd.fleet.schema import schema_text, with_reference
+from pgherd.metrics.reference import with_reference as with_reference_of_metrics
 
 FLEET_FILE = Path("docs/fleet-file.md")
+METRICS = Path("docs/metrics.md")
 SECURITY = Path("docs/security.md")
 POOLING = Path("docs/pooling.md")
 
@@ -73,6 +75,11 @@ def pooling_page() -> str:
     return with_table(POOLING, "habits", "tests/integration/habits.py")
 
 
+def metrics_page() -> str:
+    """Return the page on metrics with its tables of series and alert rules as the code has them."""
+    return with_reference_of_metrics(METRICS.read_text())
+
+
 def with_table(page: Path, name: str, module: str) -> str:
     """Return a page with the table of a module of tests between the marks of that name."""
     table = run_path(module, run_name=name)["table"]()
@@ -84,6 +91,7 @@ def with_table(page: Path, name: str, module: str) -> str:
 PAGES: dict[Path, Callable[[], str]] = {
     Path("docs/fleet.schema.json"): schema_page,
     FLEET_FILE: fleet_file_page,
+    METRICS: metrics_page,
     Path("docs/commands.md"): commands_page,
     SECURITY: security_page,
     POOLING: pooling_page,

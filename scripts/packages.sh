@@ -85,6 +85,7 @@ disable_units() {
         case $package in
             etcd-server) systemctl --quiet disable etcd.service 2>/dev/null || : ;;
             pgbouncer) systemctl --quiet disable pgbouncer.service 2>/dev/null || : ;;
+            prometheus) systemctl --quiet disable prometheus.service 2>/dev/null || : ;;
         esac
     done
 }

@@ -6,7 +6,7 @@ An engine inherits those of the abilities that it has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -99,6 +99,25 @@ class MeterPromises(EngineContract):
             assert sample.cpu_percent is None or 0 <= sample.cpu_percent <= 100
             assert sample.memory_percent is None or 0 <= sample.memory_percent <= 100
             assert sample.storage_bytes is None or sample.storage_bytes > 0
+
+    async def test_what_was_measured_is_told_as_it_was_counted(
+        self, meter: Meter, alone: Database, use: Callable[[DatabaseId], None]
+    ) -> None:
+        use(alone.id)
+        assert meter.counters() == {}, "nobody has asked yet"
+        await meter.usage(timedelta(minutes=5))
+        assert set(meter.counters()) == {alone.id}
+
+    async def test_what_was_counted_is_possible(
+        self, meter: Meter, alone: Database, use: Callable[[DatabaseId], None]
+    ) -> None:
+        use(alone.id)
+        await meter.usage(timedelta(minutes=5))
+        found = meter.counters()[alone.id]
+        assert found.storage_bytes is None or found.storage_bytes > 0
+        for counted in (found, *found.instances.values()):
+            values = (getattr(counted, f.name) for f in fields(counted) if f.name != "instances")
+            assert all(value is None or value >= 0 for value in values)
 
 
 class ReachPromises(EngineContract):

@@ -32,6 +32,7 @@ class EmptyPlacePromises(EngineContract):
 
     async def test_nothing_is_measured(self, engine: Engine) -> None:
         assert engine.meter is None or await engine.meter.usage(timedelta(minutes=5)) == {}
+        assert engine.meter is None or engine.meter.counters() == {}
 
     async def test_a_database_that_is_not_there_is_gone_already(
         self, engine: Engine, auth: Database

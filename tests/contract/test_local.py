@@ -6,13 +6,13 @@ Servers are made once for each class: the promises of a class share a state fold
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from clients import PsycopgClient
 from engine_contract import EngineContract, clear
-from promises_of_abilities import CertificatePromises, LogPromises, ReachPromises
+from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
@@ -20,6 +20,7 @@ from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 from pgherd.contract.engine import Engine
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout
+from pgherd.fleet.desired import DatabaseId
 
 pytestmark = pytest.mark.integration
 
@@ -86,6 +87,13 @@ class TestCertificates(OnThisMachine, CertificatePromises):
 
 class TestLogs(OnThisMachine, LogPromises):
     pass
+
+
+class TestMeter(OnThisMachine, MeterPromises):
+    @pytest.fixture
+    def use(self) -> Callable[[DatabaseId], None]:
+        """A server that runs uses something."""
+        return lambda _: None
 
 
 class TestReach(OnThisMachine, ReachPromises):

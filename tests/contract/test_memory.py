@@ -19,7 +19,7 @@ from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromise
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
 from pgherd.contract.engine import Engine
-from pgherd.contract.meter import Usage
+from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatabase, Unknown
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId, Durability
@@ -54,6 +54,7 @@ class InMemory(EngineContract):
             ages = (timedelta(hours=1), timedelta(minutes=1))
             samples = [Usage(datetime.now(UTC) - age, 91.0, 40.0, 2**30) for age in ages]
             world.usage[id] = samples
+            world.counters[id] = DatabaseCounters(storage_bytes=2**30)
 
         return use
 

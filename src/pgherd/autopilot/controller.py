@@ -19,6 +19,7 @@ import msgspec
 from pgherd.autopilot import keeping, sizes
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
+from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.now import Now, NowOfDatabase
 from pgherd.autopilot.requests import (
@@ -40,6 +41,7 @@ from pgherd.decide.alerts import Alert, of_database
 from pgherd.decide.sizing import Verdict
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
+from pgherd.metrics.picture import OfAutopilot, Picture
 from pgherd.store.values import Event, Sample
 
 log = logging.getLogger(__name__)
@@ -75,12 +77,18 @@ class Controller:
     """That of one fleet."""
 
     def __init__(
-        self, helper: HelperLink, telling: Telling, read: Read, open_engines: OpenEngines
+        self,
+        helper: HelperLink,
+        telling: Telling,
+        read: Read,
+        open_engines: OpenEngines,
+        exporter: Exporter | None = None,
     ) -> None:
         self._helper = helper
         self._telling = telling
         self._read = read
         self._open_engines = open_engines
+        self._exporter = exporter
         self._applied: Applied | None = None
         self._fleet: Fleet | None = None
         self._engines: Mapping[str, Engine] = {}
@@ -95,6 +103,8 @@ class Controller:
     async def run(self) -> None:
         """Round after round, for ever."""
         self._memories = sizes.decode(await self._telling.recall("sizes"))
+        if self._exporter:
+            await self._exporter.begin()
         while True:
             began = time.monotonic()
             try:
@@ -118,6 +128,8 @@ class Controller:
         if self._is_due("tell", TELL_SECONDS):
             self._alerts = tuple(self._all_alerts(fleet))
             await self._tell(at, now_of)
+            if self._exporter:
+                await self._exporter.show(self._picture(fleet, at), at)
 
     # What is so
 
@@ -235,6 +247,8 @@ class Controller:
             began_at, "scale", verdict.why, database=id, details=details
         )
         log.info("%s: ocpus %d -> %d: %s", id, ocpus, verdict.ocpus, verdict.why)
+        if self._exporter:
+            await self._exporter.resized(id)
         self._asking.later(self._effect(id, event, throughput))
 
     async def _effect(self, id: str, event: Event | None, before: float | None) -> None:
@@ -296,6 +310,12 @@ class Controller:
         if self._is_due("save", SAVE_SECONDS):
             await self._telling.remember("sizes", sizes.encode(self._memories))
             await self._telling.tidy(at)
+
+    def _picture(self, fleet: Fleet, at: datetime) -> Picture:
+        meters = (engine.meter for engine in self._engines.values())
+        counters = {id: c for meter in meters if meter for id, c in meter.counters().items()}
+        autopilot = OfAutopilot(True, at.timestamp(), len(self._alerts))
+        return Picture(fleet, autopilot, self._seen, counters)
 
     def _is_due(self, what: str, seconds: float) -> bool:
         now = time.monotonic()

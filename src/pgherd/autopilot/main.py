@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pgherd.autopilot import helper, logs
 from pgherd.autopilot.controller import Controller
+from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.helper import Helper
 from pgherd.autopilot.helper_link import HelperGone, HelperLink
 from pgherd.autopilot.place import AutopilotPlace, place_of
@@ -79,7 +80,8 @@ async def _control(place: AutopilotPlace, connection: socket.socket) -> None:
     store, lost = await asyncio.to_thread(Store.open, place.store)
     if lost:
         logs.say(f"history: {lost}")
-    controller = Controller(link, Telling(store), read, open_engines)
+    telling = Telling(store)
+    controller = Controller(link, telling, read, open_engines, Exporter(telling))
     answers, rounds = asyncio.create_task(link.run()), asyncio.create_task(controller.run())
     ended, _ = await asyncio.wait([answers, rounds], return_when=asyncio.FIRST_COMPLETED)
     for task in ended:

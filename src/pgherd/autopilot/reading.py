@@ -18,8 +18,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from pgherd.autopilot import resizes
 from pgherd.autopilot.now import Now
 from pgherd.autopilot.place import AutopilotPlace
+from pgherd.autopilot.resizes import Count
 from pgherd.engines.local import lowered
 from pgherd.engines.local.layout import data_plane_owner
 from pgherd.errors import PgherdError, TryLater
@@ -60,11 +62,15 @@ class ReadAlert(Struct, frozen=True):
 
 
 class History(Struct, frozen=True):
-    """What was read. `now` is None where no controller has ended a round."""
+    """What was read. `now` is None where no controller has ended a round.
+
+    `resizes` are those of each database since the history began, None where that is not known.
+    """
 
     events: list[ReadEvent] = []
     alerts: list[ReadAlert] = []
     now: Now | None = None
+    resizes: dict[str, Count] | None = None
 
 
 class Told:
@@ -132,6 +138,7 @@ def main(path: str, text: str) -> None:
                 [_event(e) for e in events(limit=wanted.limit)],
                 [_alert(a) for a in store.alerts()],
                 msgspec.json.decode(known, type=Now) if known else None,
+                resizes.decode(store.recall(resizes.KEY)),
             )
         )
         return

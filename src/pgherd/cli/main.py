@@ -38,6 +38,7 @@ VERBS = {
     "events": "pgherd.cli.events:events",
     "why": "pgherd.cli.why:why",
     "alerts": "pgherd.cli.alerts:alerts",
+    "metrics": "pgherd.cli.metrics:metrics",
     "history": "pgherd.cli.history:history",
     "cost": "pgherd.cli.cost:cost",
     "simulate": "pgherd.cli.simulate:simulate",

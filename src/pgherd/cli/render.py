@@ -1,4 +1,7 @@
-"""`pgherd render`: what others have to make or allow for an engine, written for them."""
+"""`pgherd render`: what others have to make or allow for an engine, written for them.
+
+Documents that are about a fleet, whatever its engines, are added at the end.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from pathlib import Path
 import click
 
 from pgherd.cli.fleet_option import fleet_option
-from pgherd.cli.output import say, say_lines
+from pgherd.cli.monitoring import monitoring
+from pgherd.cli.output import say_lines
+from pgherd.cli.own_files import Own, write_own
 from pgherd.engines.declaration import Declaration, Document, Option, OwnFile
 from pgherd.engines.known import ENGINES
 from pgherd.errors import InputError
-from pgherd.files import write
 from pgherd.fleet.desired import Environment, Fleet
 from pgherd.report.words import listed
 
@@ -23,9 +27,9 @@ def group(engines: Sequence[Declaration]) -> click.Group:
 
     @click.group()
     def render() -> None:
-        """Write what others make or allow for an engine.
+        """Write what others make or allow for an engine, or watch.
 
-        Each document is for environments on one engine; nothing there is changed.
+        Each document but monitoring is for environments on one engine; nothing there is changed.
         """
 
     for engine in engines:
@@ -109,8 +113,10 @@ def _of_each(
     if directory is None:
         say_lines("".join(texts.values()))
     else:
-        files = {directory / name / file.name: text for name, text in texts.items()}
-        _write(files, file, force=force)
+        files = {
+            directory / name / file.name: Own(text, file.is_ours) for name, text in texts.items()
+        }
+        write_own(files, force=force)
 
 
 def _chosen(fleet: Fleet, engine: Declaration, names: Sequence[str]) -> list[Environment]:
@@ -131,18 +137,5 @@ def _chosen(fleet: Fleet, engine: Declaration, names: Sequence[str]) -> list[Env
     return found
 
 
-def _write(files: Mapping[Path, str], file: OwnFile, *, force: bool) -> None:
-    """All of them, or none where one is somebody else's."""
-    for path in files:
-        if path.exists() and not force and not file.is_ours(path.read_text(errors="replace")):
-            raise InputError(
-                f"{path} was not written by pgherd",
-                "move it away, choose another --directory, or add --force",
-            )
-    for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = write(path, content, mode=0o644)
-        say(f"{'wrote' if is_new else 'unchanged'} {path}")
-
-
 render = group(ENGINES)
+render.add_command(monitoring)

@@ -59,6 +59,62 @@ class Usage:
     instances: Mapping[str, InstanceUsage] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceCounters:
+    """What one instance has used, and says of itself; each value None where it is unknown.
+
+    Counts (`cpu_seconds` to `periods`, and `transactions` to `wal_bytes`) only grow, but may begin
+    anew with another server. The others are as they are now. `throttled_seconds` is how long its
+    processes were kept from running by the quota, together, `waited_seconds` how long at least
+    one of them waited for a CPU. `cpu_cores` and `memory_limit_bytes` are what it may use.
+    """
+
+    is_primary: bool | None = None
+    cpu_seconds: float | None = None
+    throttled_seconds: float | None = None
+    waited_seconds: float | None = None
+    throttled_periods: int | None = None
+    periods: int | None = None
+    cpu_cores: float | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    connections: int | None = None
+    active: int | None = None
+    idle_in_transaction: int | None = None
+    blocked: int | None = None
+    oldest_transaction_seconds: float | None = None
+    transaction_age: int | None = None
+    slot_bytes: int | None = None
+    lag_bytes: int | None = None
+    lag_seconds: float | None = None
+    database_bytes: int | None = None
+    transactions: int | None = None
+    rows_read: int | None = None
+    rows_written: int | None = None
+    blocks_hit: int | None = None
+    blocks_read: int | None = None
+    temporary_bytes: int | None = None
+    deadlocks: int | None = None
+    wal_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseCounters:
+    """The same of a database and its pooler; each value None where it is unknown.
+
+    `cpu_percent` and `memory_percent` are as in `Usage`, from a place that counts nothing itself.
+    """
+
+    ocpus: int | None = None
+    cpu_percent: float | None = None
+    memory_percent: float | None = None
+    storage_bytes: int | None = None
+    clients: int | None = None
+    waiting_clients: int | None = None
+    longest_wait_seconds: float | None = None
+    instances: Mapping[str, InstanceCounters] = field(default_factory=dict)
+
+
 class Meter(Protocol):
     """What measures databases."""
 
@@ -67,5 +123,12 @@ class Meter(Protocol):
 
         A place that keeps nothing has one value for each, of the time since it was last asked. A
         database without an answer is not in it.
+        """
+        ...
+
+    def counters(self) -> Mapping[DatabaseId, DatabaseCounters]:
+        """What was measured when `usage` was last asked, as it was counted. It asks nobody.
+
+        Empty before, and where `usage` failed. A place that counts nothing may have none.
         """
         ...

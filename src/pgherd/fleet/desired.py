@@ -170,14 +170,37 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """Where something listens: an address of this machine, and a port."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return (
+            f"[{self.address}]:{self.port}"
+            if ":" in self.address
+            else f"{self.address}:{self.port}"
+        )
+
+
+METRICS = Listen("127.0.0.1", 9468)
+"""Where metrics are served unless the fleet file says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
-    """Every database of a company. `path` is the fleet file's own place, `text` what is in it."""
+    """Every database of a company. `path` is the fleet file's own place, `text` what is in it.
+
+    `monitoring` is where the autopilot serves metrics, None for nowhere.
+    """
 
     name: str
     path: Path
     services: tuple[str, ...]
     environments: tuple[Environment, ...]
     databases: tuple[Database, ...]
+    monitoring: Listen | None = METRICS
     text: str = field(default="", compare=False, repr=False)
 
     def environment(self, name: str) -> Environment:

@@ -18,12 +18,14 @@ from pgherd.fleet.calendar_values import (
     Timezone,
     one_or_several,
 )
+from pgherd.fleet.desired import METRICS
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.values import (
     OFF,
     CommitDurability,
     Domains,
     Flag,
+    Loopback,
     Name,
     Network,
     OcpuCount,
@@ -35,6 +37,7 @@ from pgherd.fleet.values import (
     StorageRange,
     Version,
     Word,
+    off,
 )
 
 
@@ -66,13 +69,13 @@ class BackupProfile(Section):
     )
 
 
-def _autoscaling_kind(value: object) -> str:
+def _off_or_on(value: object) -> str:
     return "off" if isinstance(value, str) else "on"
 
 
 Autoscaling = Annotated[
     Annotated[Literal[False], OFF, Tag("off")] | Annotated[AutoscaleProfile, Tag("on")],
-    Discriminator(_autoscaling_kind),
+    Discriminator(_off_or_on),
 ]
 
 
@@ -260,6 +263,24 @@ class Service(Section):
     )
 
 
+class MonitoringProfile(Section):
+    """Where others may ask how the fleet is."""
+
+    listen: Loopback | None = Field(
+        None,
+        description="Where the autopilot serves `/metrics`: a loopback address and a port.",
+        examples=[str(METRICS)],
+    )
+
+
+MONITORING_EXAMPLE = {"listen": str(METRICS)}
+Monitoring = Annotated[
+    Annotated[Literal[False], off(in_one_line(MONITORING_EXAMPLE)), Tag("off")]
+    | Annotated[MonitoringProfile, Tag("on")],
+    Discriminator(_off_or_on),
+]
+
+
 def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
@@ -286,6 +307,11 @@ class FleetFile(Section):
         None,
         description="Python program that plays customers, relative to this file.",
         examples=["load/customers.py"],
+    )
+    monitoring: Monitoring | None = Field(
+        None,
+        description="Where the autopilot serves metrics to others; false for nowhere.",
+        examples=[MONITORING_EXAMPLE, False],
     )
     defaults: Profile | None = Field(
         None, description="What holds in every environment that does not state it itself."

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, time
 from pathlib import Path
+from typing import Literal
 
 from pgherd.fleet.calendar import UTC_NAME, Peak, Weekday, Window
 from pgherd.fleet.desired import (
+    METRICS,
     Autoscale,
     Backup,
     Database,
@@ -15,9 +17,10 @@ from pgherd.fleet.desired import (
     EngineValues,
     Environment,
     Fleet,
+    Listen,
 )
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
-from pgherd.fleet.models import PeakProfile, WindowProfile
+from pgherd.fleet.models import MonitoringProfile, PeakProfile, WindowProfile
 from pgherd.fleet.names import resource_name
 from pgherd.fleet.rules import for_service
 from pgherd.fleet.section import EngineSection, Sections
@@ -62,7 +65,14 @@ def resolve(draft: Draft, path: Path, sections: Sections) -> Fleet:
         services=draft.services,
         environments=tuple(environments.values()),
         databases=databases,
+        monitoring=_monitoring(draft.content.monitoring),
     )
+
+
+def _monitoring(stated: MonitoringProfile | Literal[False] | None) -> Listen | None:
+    if stated is False:
+        return None
+    return stated.listen if stated and stated.listen else METRICS
 
 
 def _environment_settings(draft: Draft, environment: str, sections: Sections) -> dict[str, Setting]:

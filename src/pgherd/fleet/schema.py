@@ -12,8 +12,10 @@ from typing import Any
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.grammar import grammar
 from pgherd.fleet.models import (
+    MONITORING_EXAMPLE,
     AutoscaleProfile,
     BackupProfile,
+    MonitoringProfile,
     Override,
     PeakProfile,
     Profile,
@@ -48,7 +50,7 @@ def reference(sections: Sections) -> str:
     allowed = grammar(sections)
     defaults = allowed.defaults
     tables: tuple[tuple[str, type[Section], Mapping[str, Any]], ...] = (
-        ("The file", allowed.file, {}),
+        ("The file", allowed.file, {"monitoring": MONITORING_EXAMPLE}),
         ("A database: in `defaults`, an environment or an override", Override, defaults),
         ("An environment: in `defaults` or an environment only", allowed.profile, defaults),
         ("`autoscale`", AutoscaleProfile, defaults["autoscale"]),
@@ -57,6 +59,7 @@ def reference(sections: Sections) -> str:
         ("`backup`", BackupProfile, defaults["backup"]),
         *((f"`{section.engine}`", section.keys, section.defaults) for section in sections),
         ("A service that is a mapping", Service, {}),
+        ("`monitoring`", MonitoringProfile, MONITORING_EXAMPLE),
     )
     return "\n".join(line for table in tables for line in _table(*table))
 

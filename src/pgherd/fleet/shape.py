@@ -19,6 +19,7 @@ from pgherd.fleet.models import (
     AutoscaleProfile,
     BackupProfile,
     FleetFile,
+    MonitoringProfile,
     Override,
     PeakProfile,
     Section,
@@ -132,5 +133,9 @@ def _model(path: Path, grammar: Grammar) -> type[Section]:
     if len(path) > (1 if path[0] == "defaults" else 2):
         engines = {section.engine: section.keys for section in grammar.sections}
         return _NESTED.get(_key(path)) or engines[_key(path)]
-    sections: dict[str | int, type[Section]] = {"services": Service, "overrides": Override}
+    sections: dict[str | int, type[Section]] = {
+        "services": Service,
+        "overrides": Override,
+        "monitoring": MonitoringProfile,
+    }
     return sections.get(path[0], grammar.profile)

@@ -6,10 +6,11 @@ together with the JSON Schema of what it accepts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -17,7 +18,15 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Durability, Ocpus, Pooling, Replicas, Storage
+from pgherd.fleet.desired import (
+    METRICS,
+    Durability,
+    Listen,
+    Ocpus,
+    Pooling,
+    Replicas,
+    Storage,
+)
 from pgherd.fleet.names import NAME_PATTERN
 from pgherd.units import (
     format_days,
@@ -34,6 +43,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
 _SIZE = r"[0-9]+(\.[0-9]+)? ?([kKMGTPEmgtpe][iI]?)?[bB]"
+_LISTEN = r"(\[[0-9a-fA-F:.]+\]|[^\s:/]+):([0-9]{1,5})"
 _MAX_OCPUS = 1024
 _MAX_REPLICAS = 15
 _MAX_RETENTION_DAYS = 3650
@@ -161,12 +171,34 @@ def _one_word(text: str) -> str:
     return text
 
 
-def _off(text: str) -> Literal[False]:
-    if text != "false":
+def off(otherwise: str) -> Reads[Literal[False]]:
+    """Reads `false`; `otherwise` is what one writes in its place."""
+
+    def parse(text: str) -> Literal[False]:
+        if text != "false":
+            raise InputError(f"{quoted(text)} is unknown", f"write {otherwise}, or false for none")
+        return False
+
+    return Reads(parse, {"const": False})
+
+
+def _loopback(text: str) -> Listen:
+    match = re.fullmatch(_LISTEN, text)
+    if match is None:
+        raise InputError(f"{quoted(text)} is not an address and a port", f"write {METRICS}")
+    host, port = match[1].strip("[]"), int(match[2])
+    if not 1024 <= port <= 65535:
+        raise InputError(f"port {port} is out of range", "write one from 1024 to 65535")
+    try:
+        is_loopback = ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
         raise InputError(
-            f"{quoted(text)} is unknown", "write {cpu: 80%, memory: 80%}, or false for none"
+            f"{quoted(host)} is not a loopback address, and others could read what is served there",
+            f"write 127.0.0.1:{port}; mTLS elsewhere is planned",
         )
-    return False
+    return Listen(host, port)
 
 
 def _number_or(pattern: str) -> dict[str, Any]:
@@ -178,7 +210,8 @@ TEXT = {"type": "string", "minLength": 1}
 _NAME = {"type": "string", "pattern": NAME_PATTERN}
 _FLAG = {"true": True, "false": False}
 
-OFF = Reads(_off, {"const": False})
+OFF = off("{cpu: 80%, memory: 80%}")
+Loopback = Annotated[Listen, Reads(_loopback, {"type": "string", "pattern": f"^{_LISTEN}$"})]
 Word = Annotated[str, Reads(_one_word, TEXT)]
 Name = Annotated[str, Reads(str, _NAME)]
 Size = Annotated[int, Reads(_positive_bytes, {"type": "string", "pattern": f"^{_SIZE}$"})]

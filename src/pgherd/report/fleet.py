@@ -16,6 +16,7 @@ def fleet_json(fleet: Fleet, databases: Iterable[Database]) -> dict[str, Any]:
     return {
         "fleet": fleet.name,
         "file": str(fleet.path),
+        "monitoring": fleet.monitoring and {"listen": str(fleet.monitoring)},
         "databases": [_database_json(database) for database in databases],
     }
 

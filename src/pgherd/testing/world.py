@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pgherd.contract.backups import ObservedBackup
-from pgherd.contract.meter import Usage
+from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import InstanceState, Role
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId, Durability
@@ -139,6 +139,7 @@ class World:
     steps: Steps = field(default_factory=Steps)
     observations: int = 0
     usage: dict[DatabaseId, list[Usage]] = field(default_factory=dict)
+    counters: dict[DatabaseId, DatabaseCounters] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
     _hidden: dict[DatabaseId, str] = field(default_factory=dict)
     _blind: list[PgherdError] = field(default_factory=list)

@@ -122,3 +122,28 @@ def test_all_objections_are_said(cloud: Shop) -> None:
     error = cloud.err("render", "terraform", "production", exit_code=2)
     assert "production: oci asks no client for a certificate" in error
     assert "production: oci has at most 32TB for a database" in error
+
+
+def test_what_watches_a_fleet_is_of_any_engine(shop: Shop, tmp_path: Path) -> None:
+    call = ("render", "monitoring", "--directory", str(tmp_path / "some/folder"))
+    written = shop.out(*call).splitlines()
+    assert written == [
+        f"wrote {tmp_path}/some/folder/pgherd-rules.yaml",
+        f"wrote {tmp_path}/some/folder/pgherd-fleet.json",
+    ]
+    assert files(tmp_path / "some") == {"folder/pgherd-rules.yaml", "folder/pgherd-fleet.json"}
+    assert json.loads((tmp_path / "some/folder/pgherd-fleet.json").read_text())["uid"]
+    assert shop.out(*call).count("unchanged ") == 2
+
+
+@pytest.mark.parametrize("name", ["pgherd-rules.yaml", "pgherd-fleet.json"])
+def test_rules_and_dashboards_of_somebody_else_stay(shop: Shop, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / name).write_text('{"uid": "theirs"}')
+    call = ("render", "monitoring", "--directory", str(folder))
+    assert f"{folder / name} was not written by pgherd" in shop.err(*call, exit_code=2)
+    assert files(folder) == {name}
+    shop.out(*call, "--force")
+    assert len(files(folder)) == 2
+    assert "theirs" not in (folder / name).read_text()

@@ -129,8 +129,8 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
         "fleet: shop",
         'fleet: shop\n"x\\ny": 2',
         [
-            r"2:1: 'x\ny': unknown key; write one of fleet, services, migrations, load, defaults, "
-            "environments, overrides"
+            r"2:1: 'x\ny': unknown key; write one of fleet, services, migrations, load, "
+            "monitoring, defaults, environments, overrides"
         ],
     ),
     (

@@ -10,9 +10,9 @@ from oci.limits.models import LimitValueSummary, ResourceAvailability
 from oci.monitoring.models import AggregatedDatapoint, MetricData
 from oci_fakes import Client, answer, cloud, refusal
 
-from pgherd.contract.meter import Usage
+from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.engines.oci.limits import systems_left
-from pgherd.engines.oci.usage import METRICS, query, samples
+from pgherd.engines.oci.usage import METRICS, newest, query, samples
 from pgherd.errors import TryLater
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,6 +26,13 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 
 # Monitoring
+
+
+def test_each_value_is_told_as_it_was_last_said() -> None:
+    """OCI's metrics come one by one, so the newest moment may lack some."""
+    told = newest([Usage(NOW - MINUTE, 40.0, 50.0, 2**30), Usage(NOW, cpu_percent=0.0)])
+    assert told == DatabaseCounters(cpu_percent=0.0, memory_percent=50.0, storage_bytes=2**30)
+    assert newest([Usage(NOW)]) == DatabaseCounters()
 
 
 def stream(system: str, *points: tuple[int, float]) -> MetricData:

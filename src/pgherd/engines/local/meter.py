@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from pgherd.contract.meter import InstanceUsage, Usage
+from pgherd.contract.meter import DatabaseCounters, InstanceUsage, Usage
 from pgherd.engines.local import door, rpc
+from pgherd.engines.local.counters import counters
 from pgherd.engines.local.manifest import DatabaseManifest, read_databases
 from pgherd.engines.local.measured import (
     Measured,
@@ -32,10 +33,12 @@ class LocalMeter:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._before: Measured | None = None
+        self._counters: Mapping[DatabaseId, DatabaseCounters] = {}
 
     async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
         """One value for each database, of the time since this was last asked."""
         place = self._place
+        self._counters = {}
         place.claim.require()
         try:
             after = await place.agent.ask(door.Measure())
@@ -43,12 +46,18 @@ class LocalMeter:
             return {}
         before, self._before = self._before, after
         at = place.now()
-        found = {}
+        found, counted = {}, {}
         for manifest in read_databases(place.layout):
             if (measured := after.databases.get(str(manifest.id))) is not None:
                 earlier = before.databases.get(str(manifest.id)) if before else None
                 found[manifest.id] = (usage(manifest, earlier, measured, at),)
+                counted[manifest.id] = counters(manifest, measured)
+        self._counters = counted
         return found
+
+    def counters(self) -> Mapping[DatabaseId, DatabaseCounters]:
+        """Those of the agent's last answer."""
+        return self._counters
 
 
 def usage(

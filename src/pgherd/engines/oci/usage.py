@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pgherd.contract.meter import Usage
+from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.engines.oci.bodies import body
 from pgherd.engines.oci.sdk import Cloud
 from pgherd.engines.oci.tenancy import Tenancy
@@ -28,9 +28,11 @@ class OciMeter:
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy
+        self._counters: Mapping[DatabaseId, DatabaseCounters] = {}
 
     async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
         """Of all that are measured; a new database takes some minutes."""
+        self._counters = {}
         now = datetime.now(UTC)
         found: dict[DatabaseId, Sequence[Usage]] = {}
         for held in await self._tenancy.held():
@@ -42,7 +44,26 @@ class OciMeter:
                     id = site.systems.owner.database(system)
                     if id is not None and system.id in measured:
                         found[id] = measured[system.id]
+        self._counters = {id: newest(usages) for id, usages in found.items()}
         return found
+
+    def counters(self) -> Mapping[DatabaseId, DatabaseCounters]:
+        """The newest values; nothing is counted."""
+        return self._counters
+
+
+def newest(usages: Sequence[Usage]) -> DatabaseCounters:
+    """Each value as it was last said: OCI's metrics come one by one."""
+
+    def last(name: str) -> Any:
+        values = (getattr(usage, name) for usage in reversed(usages))
+        return next((value for value in values if value is not None), None)
+
+    return DatabaseCounters(
+        cpu_percent=last("cpu_percent"),
+        memory_percent=last("memory_percent"),
+        storage_bytes=last("storage_bytes"),
+    )
 
 
 async def samples(

@@ -9,7 +9,7 @@ from pathlib import Path
 from pgherd.contract.access import Access
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.contract.logs import LogLine
-from pgherd.contract.meter import Usage
+from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.fleet.desired import Database, DatabaseId
 from pgherd.testing.memory.calls import call, stored_database, stored_environment
 from pgherd.testing.memory.seeing import RETENTION
@@ -69,16 +69,23 @@ class MemoryMeter:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._counters: Mapping[DatabaseId, DatabaseCounters] = {}
 
     async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
         """Of those that answer."""
         world = self._world
         begin = world.now() - since
+        answer = {id for id in world.databases if world.hidden(id) is None}
+        self._counters = {id: c for id, c in world.counters.items() if id in answer}
         return {
             id: [sample for sample in samples if sample.at >= begin]
             for id, samples in world.usage.items()
-            if id in world.databases and world.hidden(id) is None
+            if id in answer
         }
+
+    def counters(self) -> Mapping[DatabaseId, DatabaseCounters]:
+        """What the world said that was counted."""
+        return self._counters
 
 
 class MemoryReach:
