@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -258,6 +259,33 @@ def test_rubbish_at_its_door_disturbs_it_not(tiny: Place) -> None:
             client.connect(str(autopilot_of(tiny).socket))
             client.sendall(rubbish)
     rounds_go_on(tiny)
+
+
+def test_it_can_be_scraped(tiny: Place) -> None:
+    file = tiny.folder / "fleet.yaml"
+    before = file.read_text()
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port = chosen.getsockname()[1]
+    file.write_text(f"{before}\nmonitoring: {{listen: 127.0.0.1:{port}}}\n")
+    try:
+        tiny.up()
+
+        def scraped() -> str:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                    return str(answer.read().decode())
+            except OSError:
+                return ""
+
+        eventually(
+            lambda: 'pgherd_database_up{environment="lab",service="auth"} 1' in scraped(), 60
+        )
+        eventually(lambda: "pgherd_instance_cpu_seconds_total" in scraped(), 60)
+        assert "pgherd_autopilot_up 1" in tiny.run("metrics")
+    finally:
+        file.write_text(before)
+        tiny.up()
 
 
 def test_down_ends_all_of_it(tiny: Place) -> None:
