@@ -104,12 +104,14 @@ def test_the_controller_has_the_rights_of_the_data_plane_only(tiny: Place) -> No
                 ["/usr/bin/test", "-e", path], user=owner.uid, group=owner.gid, check=False
             )
             assert tried.returncode != 0, f"{path} can be seen"
+    assert Path(f"/proc/{running.controller}/stat").read_text().rpartition(")")[2].split()[4] == "0"
     opened = [
         os.readlink(path)
         for path in Path(f"/proc/{running.controller}/fd").iterdir()
         if path.is_symlink()
     ]
     assert not [name for name in opened if name.startswith(str(autopilot_of(tiny).applied))]
+    assert not [name for name in opened if name.startswith(("/dev/pts", "/dev/tty"))]
 
 
 @needs_quotas

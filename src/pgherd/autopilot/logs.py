@@ -29,6 +29,14 @@ def to_file(path: Path) -> None:
     )
 
 
+def to_nowhere() -> None:
+    """This process has no input, and nothing that it says goes anywhere yet."""
+    descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for number in (0, 1, 2):
+        os.dup2(descriptor, number)
+    os.close(descriptor)
+
+
 def say(text: str) -> None:
     """One line."""
     logging.getLogger("pgherd.autopilot").warning("%s", text)

@@ -59,7 +59,12 @@ def _listen(place: AutopilotPlace) -> socket.socket:
 
 
 def control(place: AutopilotPlace, owner: Owner, connection: socket.socket) -> None:
-    """Be the controller from now on, with the data plane's rights and nothing of its parent's."""
+    """Be the controller from now on, with the data plane's rights and nothing of its parent's.
+
+    Not its terminal either: another process of that user could take it over, and type for root.
+    """
+    os.setsid()
+    logs.to_nowhere()
     if owner.is_another:
         os.setgroups([])
         os.setgid(owner.gid)

@@ -6,6 +6,8 @@ module as that user, and takes what it prints for data: one JSON document, or on
 
 from __future__ import annotations
 
+import os
+import selectors
 import subprocess
 import sys
 import time
@@ -29,6 +31,8 @@ from pgherd.store.values import Alert, Event
 
 READ_SECONDS = 30.0
 FOLLOW_SECONDS = 1.0
+LONGEST = 32 * 2**20
+"""Bytes: what is longer is cut, and then cannot be read. Whoever owns the history may fill it."""
 
 
 class Wanted(Struct, frozen=True):
@@ -84,12 +88,9 @@ class Told:
         place = self._place
         if not place.history.is_dir():
             return History()
-        process = _process(place, wanted)
-        try:
-            output, _ = process.communicate(timeout=READ_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise TryLater(f"{place.store} is not read in {READ_SECONDS:.0f} s") from None
+        output = _output(_process(place, wanted))
+        if output is None:
+            raise TryLater(f"{place.store} is not read in {READ_SECONDS:.0f} s")
         try:
             return msgspec.json.decode(output, type=History)
         except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -100,7 +101,7 @@ class Told:
         process = _process(self._place, wanted)
         try:
             assert process.stdout  # noqa: S101 - it was asked for
-            for line in process.stdout:
+            while line := process.stdout.readline(LONGEST):
                 try:
                     yield msgspec.json.decode(line, type=ReadEvent)
                 except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -108,6 +109,25 @@ class Told:
         finally:
             process.kill()
             process.wait()
+
+
+def _output(process: subprocess.Popen[bytes]) -> bytes | None:
+    """What it prints, up to a length; None where it has not ended in time."""
+    deadline = time.monotonic() + READ_SECONDS
+    found = b""
+    with process, selectors.DefaultSelector() as selector:
+        assert process.stdout  # noqa: S101 - it was asked for
+        selector.register(process.stdout, selectors.EVENT_READ)
+        try:
+            while len(found) < LONGEST:
+                if not selector.select(max(0.0, deadline - time.monotonic())):
+                    return None
+                if not (more := os.read(process.stdout.fileno(), 65536)):
+                    break
+                found += more
+        finally:
+            process.kill()
+    return found
 
 
 def _process(place: AutopilotPlace, wanted: Wanted) -> subprocess.Popen[bytes]:
