@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -65,6 +66,7 @@ class Environments:
     def __init__(self, place: Place, certificates: Certificates) -> None:
         self._place = place
         self._certificates = certificates
+        self._stopping = asyncio.Lock()
 
     async def ensure(self, environment: Environment) -> None:
         """Its authorities, certificates and etcd; the agent."""
@@ -82,14 +84,18 @@ class Environments:
             await self._certificates.ensure_valid(name)
 
     async def ensure_stopped(self, name: str) -> None:
-        """Its etcd does not run; nor does the agent when nothing else is wanted."""
+        """Its etcd does not run; nor does the agent when nothing else is wanted.
+
+        One after the other: the last one ends the agent, and none may ask it afterwards.
+        """
         place = self._place
-        manifest = place.environment(name)
-        write_environment(place.layout, replace(manifest, running=False), place.owner)
-        await place.agent.ask_once_it_runs(door.ConvergeEnvironment(name))
-        if not any(e.running for e in read_environments(place.layout)):
-            await place.agent.stop()
-            place.quotas.forget_all()
+        async with self._stopping:
+            manifest = place.environment(name)
+            write_environment(place.layout, replace(manifest, running=False), place.owner)
+            await place.agent.ask_once_it_runs(door.ConvergeEnvironment(name))
+            if not any(e.running for e in read_environments(place.layout)):
+                await place.agent.stop()
+                place.quotas.forget_all()
 
     async def ensure_absent(self, name: str) -> None:
         """Nothing of it is left: no etcd, no authority."""
