@@ -111,6 +111,7 @@ class Meter:
 
     def _ask_all(self) -> None:
         self._asking = {key: task for key, task in self._asking.items() if not task.done()}
+        self._forget_others()
         for cluster in self._clusters.values():
             asked = {
                 cluster.manifest.instance_name(i.number): i for i in cluster.manifest.instances
@@ -188,11 +189,24 @@ class Meter:
             used.memory_bytes,
         )
 
+    def _forget_others(self) -> None:
+        """What is not there any more is not remembered; its sessions have ended with it."""
+        known = {
+            (id, cluster.manifest.instance_name(instance.number))
+            for id, cluster in self._clusters.items()
+            for instance in cluster.manifest.instances
+        }
+        for kept in (self._sessions, self._said, self._sizes):
+            for key in kept.keys() - known:
+                del kept[key]
+        for id in self._poolers.keys() - self._clusters.keys():
+            del self._poolers[id]
+
     async def _close_all(self) -> None:
-        sessions, self._sessions = self._sessions, {}
+        opened, self._sessions = self._sessions, {}
         self._said.clear()
         self._poolers.clear()
-        for session in sessions.values():
+        for session in opened.values():
             await session.close()
 
 
