@@ -35,6 +35,7 @@ import json, os, socket, sys, time
 from functools import partial
 from pathlib import Path
 from pgherd.autopilot import helper
+from pgherd.autopilot.lock import take_lock
 from pgherd.autopilot.place import place_of
 from pgherd.control.applied import History
 from pgherd.engines import known
@@ -64,7 +65,7 @@ def control(out, connection):
             break
     time.sleep(60)
 
-lock = helper.take_lock(place)
+lock = take_lock(place)
 listening = socket.socket(socket.AF_UNIX)
 place.socket.unlink(missing_ok=True)
 listening.bind(str(place.socket))

@@ -9,7 +9,6 @@ user could have written but these requests, and never waits for them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import gc
 import logging
 import os
@@ -58,6 +57,7 @@ PAUSE_SECONDS = 1.0
 """Between a controller that ended and the next; twice as long each time, up to a minute."""
 LONGEST_PAUSE = 60.0
 MOST_CHILDREN = 8
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -105,8 +105,7 @@ class Helper:
     def run(self, listening: socket.socket) -> None:
         """Serve until somebody asks it to leave."""
         gc.freeze()
-        signal.signal(signal.SIGTERM, lambda *_: self.leave())
-        signal.signal(signal.SIGINT, lambda *_: self.leave())
+        before = {n: signal.signal(n, lambda *_: self.leave()) for n in ENDING}
         listening.setblocking(False)
         self._selector.register(listening, selectors.EVENT_READ, self._accept)
         looked_at = 0.0
@@ -119,6 +118,8 @@ class Helper:
                     key.data(key.fileobj)
         finally:
             self._end_all()
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def leave(self) -> None:
         """End soon: the controller, the keeper, and this."""
@@ -318,8 +319,8 @@ def _become_child(kept: int, work: Callable[[], None]) -> NoReturn:
     """Do the work in this forked process, with nothing open of its parent's but `kept`."""
     status = 1
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in ENDING:
+            signal.signal(number, signal.SIG_DFL)
         for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
             if descriptor > 2 and descriptor != kept:
                 with contextlib.suppress(OSError):
@@ -330,21 +331,3 @@ def _become_child(kept: int, work: Callable[[], None]) -> NoReturn:
         log.exception("a child of the helper failed")
     finally:
         os._exit(status)
-
-
-def take_lock(place: AutopilotPlace) -> int:
-    """The descriptor of a lock that is held until it is closed; TryLater where another has it."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(place.lock, flags, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "?"
-        os.close(descriptor)
-        raise TryLater(
-            f"the autopilot of {place.fleet} runs already (process {holder})",
-            "see `pgherd status`, or end it with `pgherd run --stop`",
-        ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor

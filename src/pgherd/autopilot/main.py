@@ -11,11 +11,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from pgherd.autopilot import helper, logs
+from pgherd.autopilot import logs
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.helper import Helper
 from pgherd.autopilot.helper_link import HelperGone, HelperLink
+from pgherd.autopilot.lock import take_lock
 from pgherd.autopilot.place import AutopilotPlace, place_of
 from pgherd.autopilot.requests import Applied
 from pgherd.autopilot.telling import Telling
@@ -40,7 +41,7 @@ def run(place: AutopilotPlace, *, is_dry: bool = False) -> None:
     ensure_directory(place.applied)
     owner = data_plane_owner()
     owner.give(place.history)
-    lock = helper.take_lock(place)
+    lock = take_lock(place)
     history = History(place.applied, known.values, read_text)
     with contextlib.closing(_listen(place)) as listening:
         begin = partial(control, place, owner)
