@@ -102,7 +102,12 @@ def test_a_service_connects_to_no_other_database(running: RunningFleet) -> None:
             " WHERE has_database_privilege(rolname, datname, 'CONNECT')"
             " AND datallowconn AND NOT rolsuper AND rolname !~ '^pg_' ORDER BY 1, 2"
         ).fetchall()
-    assert rows == [("auth", "auth"), ("auth_ro", "auth"), ("rewind", "postgres")]
+    assert rows == [
+        ("auth", "auth"),
+        ("auth_ro", "auth"),
+        ("pgherd_monitor", "postgres"),
+        ("rewind", "postgres"),
+    ]
 
 
 @pytest.mark.usefixtures("note")
