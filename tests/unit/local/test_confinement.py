@@ -26,8 +26,11 @@ class Groups(ControlGroups):
         self.moves = 0
         self.refuses = False
         self.is_there = True
+        self.is_closed = False
 
     def has(self, id: DatabaseId, number: int) -> bool:
+        if self.is_closed:
+            raise PermissionError("nobody may look there")
         return self.is_there
 
     def take_in(self, id: DatabaseId, number: int, pids: Iterable[int]) -> None:
@@ -129,14 +132,16 @@ def test_nothing_happens_where_there_are_no_groups(groups: Groups) -> None:
     assert groups.inside == pids(FIRST, SECOND)
 
 
+@pytest.mark.parametrize("is_closed", [False, True], ids=["refused", "closed"])
 def test_what_is_refused_is_said_once_and_tried_again(
-    groups: Groups, caplog: pytest.LogCaptureFixture
+    groups: Groups, caplog: pytest.LogCaptureFixture, is_closed: bool
 ) -> None:
-    groups.refuses = True
+    groups.refuses = not is_closed
+    groups.is_closed = is_closed
     confinement = Confinement(groups)
     for _ in range(3):
         confinement.follow(MANIFEST, serving())
     assert len(caplog.records) == 2  # one for each instance
-    groups.refuses = False
+    groups.refuses = groups.is_closed = False
     confinement.follow(MANIFEST, serving())
     assert groups.inside == pids(FIRST, SECOND)

@@ -1,5 +1,6 @@
 """Control groups: which trees there are, what is written to them, and what is read from them."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -124,6 +125,18 @@ def test_nothing_is_written_where_there_is_no_kernel(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"cpu\.cfs_period_us"):
         groups.limit(OURS, AUTH, 1, Quota(20_000))
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077])
+def test_others_may_enter_a_group_whatever_the_mask_of_new_files_is(v2: Kernel, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        with contextlib.suppress(OSError):  # its files are the kernel's to make
+            v2.groups.limit(OURS, AUTH, 2, Quota(20_000))
+    finally:
+        os.umask(before)
+    folder = v2.groups._group(v2.trees.cpu, AUTH, 2)
+    assert folder.stat().st_mode & 0o777 == 0o755
 
 
 def test_use_is_read_from_v2(v2: Kernel) -> None:

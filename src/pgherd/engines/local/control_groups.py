@@ -291,7 +291,10 @@ def lack() -> str:
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(mode=0o755, exist_ok=True)
+    """It is there, and all may enter it, whatever the mask of new files is."""
+    with suppress(FileExistsError):
+        folder.mkdir()
+        folder.chmod(0o755)
     return folder
 
 

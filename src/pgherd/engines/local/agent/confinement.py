@@ -44,9 +44,11 @@ class Confinement:
     def _take_in(
         self, groups: ControlGroups, manifest: DatabaseManifest, number: int, server: Identity
     ) -> None:
-        if self._inside.get(number) == server or not groups.has(manifest.id, number):
+        if self._inside.get(number) == server:
             return
         try:
+            if not groups.has(manifest.id, number):
+                return
             groups.take_in(manifest.id, number, _all_of(server))
         except OSError as error:
             if number not in self._refused:
