@@ -1,13 +1,13 @@
 """Whether a request of the controller's is one that what was applied allows. Pure.
 
-Whoever has the controller's rights may request for anything, so nothing but the fleet that was
+Whoever has the controller's rights may ask for anything, so nothing but the fleet that was
 applied, and what people have paused, decides here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import assert_never
 
 from pgherd.autopilot.requests import (
@@ -64,6 +64,11 @@ def checked(
             assert_never(request)
 
 
+def is_maintenance(database: Database, at: datetime) -> bool:
+    """Whether it may be restarted then without being asked for."""
+    return any(contains(window, at) for window in database.maintenance)
+
+
 def pause_of(subject: str, pauses: Iterable[Pause], now: datetime) -> Pause | None:
     """What keeps it from being changed: a pause of its own, of its environment, or of all."""
     names = {subject, subject.partition("/")[0], ""}
@@ -95,5 +100,5 @@ def _require_running(subject: str, pauses: Iterable[Pause], now: datetime) -> No
 
 
 def _require_maintenance(database: Database, now: datetime) -> None:
-    if not any(contains(window, now.astimezone(UTC)) for window in database.maintenance):
+    if not is_maintenance(database, now):
         raise InputError(f"{database.id} has no maintenance window now")

@@ -11,7 +11,7 @@ from pgherd.autopilot.questions import Leave, State, Status, ask
 from pgherd.autopilot.requests import Pause
 from pgherd.autopilot.version import version
 from pgherd.engines.local import lowered
-from pgherd.errors import NeedsHuman, TryLater
+from pgherd.errors import NeedsHuman
 from pgherd.files import ensure_directory, require_trusted
 
 DETACHED = ("/usr/bin/setsid", "--fork")
@@ -86,18 +86,7 @@ class Autopilot:
     def resume(self, subject: str) -> bool:
         """Go on with it, and with what is in it; whether anything of it was left alone."""
         held = self.pauses()
-        inside = f"{subject}/"
-        kept = [p for p in held if subject and p.subject not in (subject, *_within(p, inside))]
+        goes_on = subject and f"{subject}/"
+        kept = [p for p in held if not f"{p.subject}/".startswith(goes_on)]
         write_pauses(self.place, kept)
         return len(kept) != len(held)
-
-
-def _within(pause: Pause, inside: str) -> tuple[str, ...]:
-    return (pause.subject,) if pause.subject.startswith(inside) else ()
-
-
-def require_running(autopilot: Autopilot) -> State:
-    """How it is; TryLater where none runs."""
-    if (state := autopilot.state()) is None:
-        raise TryLater("the autopilot does not run", "start it with `pgherd up` or `pgherd run`")
-    return state

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from pgherd.autopilot.checks import is_maintenance
 from pgherd.autopilot.requests import HandOver, Mend, Renew, Replicas, Request, Restart
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
 from pgherd.decide.actions import (
@@ -21,7 +22,6 @@ from pgherd.decide.actions import (
 )
 from pgherd.decide.plan import plan
 from pgherd.decide.wish import Wish, Wishes
-from pgherd.fleet.calendar import contains
 from pgherd.fleet.desired import Database, Fleet
 
 
@@ -55,16 +55,12 @@ def _request(step: object, database: Database, at: datetime) -> Request | None:
             return Mend(id, step.reason)
         case SetReplicas() if step.target > step.current:
             return Replicas(id, step.target, step.reason)
-        case RestartInstance() if _is_maintenance(database, at):
+        case RestartInstance() if is_maintenance(database, at):
             return Restart(id, step.instance, step.reason)
-        case Switchover() if _is_maintenance(database, at):
+        case Switchover() if is_maintenance(database, at):
             return HandOver(id, step.target, step.reason)
         case _:
             return None
-
-
-def _is_maintenance(database: Database, at: datetime) -> bool:
-    return any(contains(window, at) for window in database.maintenance)
 
 
 def sure(before: Mapping[str, Request], now: Mapping[str, Request]) -> dict[str, Request]:

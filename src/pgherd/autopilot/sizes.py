@@ -33,12 +33,17 @@ class Memory(Struct, frozen=True):
     season: Season = Season()
 
 
+def limits(database: Database) -> Limits | None:
+    """Between which sizes it is, and when it changes; None where it is not to be scaled."""
+    return limits_of(database, memory_per_ocpu=1)
+
+
 def remembered(memory: Memory, database: Database, usage: Usage, ocpus: int, now: float) -> Memory:
     """The memory with one more sample of a database that has `ocpus`.
 
     `now` is in seconds since the machine was started.
     """
-    if (limits := limits_of(database, memory_per_ocpu=1)) is None:
+    if (bounds := limits(database)) is None:
         return memory
     trend = memory.trend
     if trend is not None and trend.at > now:  # of another boot of the machine
@@ -49,22 +54,17 @@ def remembered(memory: Memory, database: Database, usage: Usage, ocpus: int, now
         cpu=_share(usage.cpu_percent, ocpus),
         memory=_share(usage.memory_percent, ocpus),
     )
-    trend = follow(trend, use, ocpus, limits)
+    trend = follow(trend, use, ocpus, bounds)
     season = learn(memory.season, usage.at.timestamp() - FIRST_MONDAY, trend.cpu)
     return replace(memory, trend=trend, season=season)
 
 
 def verdict(memory: Memory, database: Database, at: datetime, now: float) -> Verdict | None:
     """The size that it is to have; None where nothing is known, or it is not to be scaled."""
-    if (limits := limits_of(database, memory_per_ocpu=1)) is None:
+    if (bounds := limits(database)) is None:
         return None
-    expected = ceil(coming(memory.season) / limits.cpu_share)
-    return judge(memory.trend, limits, now, max(expected, floor(database.peaks, at)))
-
-
-def limits(database: Database) -> Limits | None:
-    """Between which sizes it is, and when it changes; None where it is not to be scaled."""
-    return limits_of(database, memory_per_ocpu=1)
+    expected = ceil(coming(memory.season) / bounds.cpu_share)
+    return judge(memory.trend, bounds, now, max(expected, floor(database.peaks, at)))
 
 
 def encode(memories: Mapping[str, Memory]) -> bytes:
