@@ -166,9 +166,15 @@ class Systems:
         )
         await self.active(id, system)
 
+    async def _running(self, id: DatabaseId, system: str) -> Answer:
+        """The same, but that nothing starts what is stopped."""
+        found = await self.settled(id, system)
+        require_running(id, found.data)
+        return await self.active(id, system)
+
     async def resize(self, id: DatabaseId, system: str, ocpus: int, shape: Shape) -> None:
-        """Give every instance so many OCPUs."""
-        found = await self.active(id, system)
+        """Give every instance so many OCPUs. InputError for a database that is stopped."""
+        found = await self._running(id, system)
         memory = shape.memory_gib(ocpus)
         now = (found.data.instance_ocpu_count, found.data.instance_memory_size_in_gbs)
         if now != (ocpus, memory):
@@ -176,13 +182,13 @@ class Systems:
             await self.update(id, system, size)
 
     async def scale(self, database: Database, system: str, count: int) -> None:
-        """So many instances, added and taken one by one.
+        """So many instances, added and taken one by one. InputError where it is stopped.
 
         A node that is added carries no retry token, so its answer may be lost and it be there
         all the same: after each call the system is looked at, and nothing is repeated blindly.
         """
         while True:
-            found = await self.active(database.id, system)
+            found = await self._running(database.id, system)
             instances = [i for i in found.data.instances if i.lifecycle_state != "DELETED"]
             if len(instances) == count:
                 return
