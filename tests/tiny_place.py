@@ -93,9 +93,23 @@ class Place:
             try:
                 output, _ = process.communicate(timeout=180)
             except subprocess.TimeoutExpired as error:
+                seen = self._unfinished() if arguments[0] == "up" else ""
                 process.kill()
-                raise AssertionError(f"no end after 180 s:\n{process.communicate()[0]}") from error
+                output, _ = process.communicate()
+                raise AssertionError(f"no end after 180 s:\n{output}\n{seen}") from error
         return process.returncode, output
+
+    def _unfinished(self) -> str:
+        """What each database that is not whole has come to, and what its programs say."""
+        with self.start("status", "--json") as process:
+            found, _ = json.JSONDecoder().raw_decode(process.communicate(timeout=60)[0])
+        parts = []
+        for database in found["databases"]:
+            if {i["state"] for i in database["instances"]} - {"running", "streaming"}:
+                name = f"{database['environment']}/{database['service']}"
+                with self.start("logs", name) as process:
+                    parts.append(f"{database}\n{process.communicate(timeout=60)[0]}")
+        return "\n".join(parts)
 
     def up(self) -> str:
         return self.run("up")
