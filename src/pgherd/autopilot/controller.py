@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from pgherd.autopilot import keeping, sizes
+from pgherd.autopilot import keeping, read_load, sizes
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.exporter import Exporter
@@ -38,6 +38,7 @@ from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import Observation, Observations, Unknown
 from pgherd.decide.alerts import Alert, of_database
+from pgherd.decide.replicas import Count
 from pgherd.decide.sizing import Verdict
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
@@ -205,14 +206,19 @@ class Controller:
         usage = self._usages.get(id)
         ocpus = usage.ocpus if usage else None
         verdict: Verdict | None = None
+        count: Count | None = None
         if usage is not None and ocpus is not None:
             before = self._memories.get(id, Memory())
             memory = self._memories[id] = sizes.remembered(before, database, usage, ocpus, now)
             verdict = sizes.verdict(memory, database, at, now)
+            count = read_load.verdict(memory.readers, database, now)
         pause = pause_of(id, self._applied.pauses if self._applied else (), at)
-        if verdict and ocpus and verdict.ocpus != ocpus and not pause:
-            change = self._resize(database, ocpus, verdict, usage)
-            self._asking.begin(id, change)
+        if pause:
+            pass
+        elif verdict and ocpus and verdict.ocpus != ocpus:
+            self._asking.begin(id, self._resize(database, ocpus, verdict, usage))
+        elif count and self._asking.busy_in(database.id.environment) < MOST_AT_ONCE:
+            self._asking.begin(id, self._mend(id, Replicas(id, count.replicas, count.why)))
         return NowOfDatabase(
             ocpus=ocpus,
             wanted=verdict.ocpus if verdict else None,

@@ -11,11 +11,12 @@ from math import ceil
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
+from pgherd.autopilot import read_load
 from pgherd.contract.meter import Usage
 from pgherd.decide.comparison import limits_of
 from pgherd.decide.peaks import floor
+from pgherd.decide.replicas import Readers
 from pgherd.decide.season import DAY, WEEK, Season, coming, learn
 from pgherd.decide.sizing import Limits, Trend, Use, Verdict, follow, judge
 from pgherd.fleet.desired import Database
@@ -31,6 +32,7 @@ class Memory(Struct, frozen=True):
 
     trend: Trend | None = None
     season: Season = Season()
+    readers: Readers | None = None
 
 
 def limits(database: Database) -> Limits | None:
@@ -56,7 +58,8 @@ def remembered(memory: Memory, database: Database, usage: Usage, ocpus: int, now
     )
     trend = follow(trend, use, ocpus, bounds)
     season = learn(memory.season, usage.at.timestamp() - FIRST_MONDAY, trend.cpu)
-    return replace(memory, trend=trend, season=season)
+    readers = read_load.remembered(memory.readers, database, usage, use.seconds, now)
+    return Memory(trend, season, readers)
 
 
 def verdict(memory: Memory, database: Database, at: datetime, now: float) -> Verdict | None:

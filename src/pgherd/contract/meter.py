@@ -43,7 +43,8 @@ class Usage:
 
     Percents are of what an instance has, those of the busiest one; without `instances`, those of
     the primary. They are means of the last `seconds`, where those are known. `ocpus` is the size
-    that it had. `at` is aware.
+    that it had. `readers` are clients that have a session of the read-only name, or wait for one;
+    each server that it leads to may have `readers_each`. `at` is aware.
     """
 
     at: datetime
@@ -56,6 +57,8 @@ class Usage:
     clients: int | None = None
     waiting_clients: int | None = None
     longest_wait_seconds: float | None = None
+    readers: int | None = None
+    readers_each: int | None = None
     instances: Mapping[str, InstanceUsage] = field(default_factory=dict)
 
 

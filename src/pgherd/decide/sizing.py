@@ -156,9 +156,9 @@ def follow(trend: Trend | None, use: Use, ocpus: int, limits: Limits) -> Trend:
     is_roomy = use.cpu is not None and use.memory is not None and need <= smaller < ocpus
     return replace(
         changed,
-        saturated_since=_since(changed.saturated_since, began, holds=is_saturated),
-        short_since=_since(changed.short_since, began, holds=need > ocpus),
-        roomy_since=_since(changed.roomy_since, began, holds=is_roomy),
+        saturated_since=held_since(changed.saturated_since, began, holds=is_saturated),
+        short_since=held_since(changed.short_since, began, holds=need > ocpus),
+        roomy_since=held_since(changed.roomy_since, began, holds=is_roomy),
     )
 
 
@@ -291,7 +291,8 @@ def _average(before: float | None, use: Use, constant: float) -> float | None:
     return before + weight * (use.cpu - before)
 
 
-def _since(before: float | None, began: float, *, holds: bool) -> float | None:
+def held_since(before: float | None, began: float, *, holds: bool) -> float | None:
+    """Since when something holds, from since when it held before; None where it does not."""
     if not holds:
         return None
     return began if before is None else before

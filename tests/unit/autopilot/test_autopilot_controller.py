@@ -12,9 +12,10 @@ import pytest
 from played_controller import Played
 
 from pgherd.autopilot import asking, controller, sizes
-from pgherd.autopilot.requests import Pause, Renew, Resize
+from pgherd.autopilot.requests import Pause, Renew, Replicas, Resize
 from pgherd.contract.meter import InstanceUsage, Usage
 from pgherd.contract.observed import Observation
+from pgherd.decide import replicas
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.fleets import database, environment
@@ -291,3 +292,43 @@ async def test_it_goes_on_after_rounds_that_fail_and_remembers_what_it_had_learn
     assert [dict(memories) for memories in seen] == [learnt] * 3
     assert "busy" in caplog.text
     assert "odd" in caplog.text
+
+
+def read_by(clients: int) -> dict[str, Any]:
+    """A usage in which so many read, of a pair that streams."""
+    return {
+        "readers": clients,
+        "readers_each": 25,
+        "instances": {
+            "auth-1": InstanceUsage(True, 10.0),
+            "auth-2": InstanceUsage(False, 10.0),
+        },
+    }
+
+
+async def test_who_is_read_from_by_too_many_gets_another_replica(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("MORE_SECONDS", "MORE_COOLDOWN_SECONDS"):
+        monkeypatch.setattr(replicas, name, 0.0)
+    played = await up()
+    played.use(AUTH, 10.0, **read_by(20))
+    await played.rounds(3)
+    assert played.helper.asked == []
+    played.use(AUTH, 10.0, **read_by(21))
+    await played.rounds(2)
+    asked = next(iter(played.helper.asked))
+    assert asked == Replicas(ID, 2, asked.reason)
+    assert "clients that read" in asked.reason
+    assert played.store.told[0].details["replicas"] == 2
+
+
+async def test_who_reads_is_asked_of_a_paused_database_too_and_nothing_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replicas, "MORE_SECONDS", 0.0)
+    played = await up()
+    played.use(AUTH, 10.0, **read_by(100))
+    played.helper.pauses = (Pause(ID, "an audit", 1.0),)
+    await played.rounds(3)
+    assert played.helper.asked == []

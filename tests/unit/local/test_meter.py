@@ -111,6 +111,8 @@ def test_no_period_is_no_throttling() -> None:
 
 
 def test_the_poolers_clients_are_told() -> None:
-    after = replace(LATER, pooler=MeasuredPooler(1.0, 20, 5, 0.25))
+    after = replace(LATER, pooler=MeasuredPooler(1.0, 20, 5, 0.25, 7))
     found = usage(MANIFEST, measured(), after, AT)
     assert (found.clients, found.waiting_clients, found.longest_wait_seconds) == (20, 5, 0.25)
+    assert found.readers == 7
+    assert found.readers_each == 25

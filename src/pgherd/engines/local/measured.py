@@ -84,12 +84,16 @@ class MeasuredInstance:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPooler:
-    """The service's clients in the pooler, and for how long the first one that waits has waited."""
+    """The service's clients in the pooler, and for how long the first one that waits has waited.
+
+    `readers` are those of the read-only name for sessions.
+    """
 
     taken: Seconds
     clients: Count
     waiting: Count
     longest_wait_seconds: Seconds
+    readers: Count
 
 
 @dataclass(frozen=True, slots=True)

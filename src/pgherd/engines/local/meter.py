@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pgherd.contract.meter import DatabaseCounters, InstanceUsage, Usage
-from pgherd.engines.local import door, rpc
+from pgherd.decide.parameters import session_pool_size
+from pgherd.engines.local import door, patroni, rpc
 from pgherd.engines.local.counters import counters
 from pgherd.engines.local.manifest import DatabaseManifest, read_databases
 from pgherd.engines.local.measured import (
@@ -90,6 +91,8 @@ def usage(
         clients=pooler.clients if pooler else None,
         waiting_clients=pooler.waiting if pooler else None,
         longest_wait_seconds=pooler.longest_wait_seconds if pooler else None,
+        readers=pooler.readers if pooler else None,
+        readers_each=session_pool_size(patroni.size(manifest), read_only=True),
         instances=instances,
     )
 

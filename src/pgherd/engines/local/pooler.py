@@ -203,6 +203,8 @@ def databases(manifest: DatabaseManifest, route: Route) -> str:
         pool = pool_size(size)
         if door.pooling is Pooling.SESSION:
             pool = session_pool_size(size, read_only=door.read_only)
+        if door.read_only:
+            pool *= max(1, len(route.replicas))
         lines.append(
             f"{door.name} = host={hosts} port={manifest.postgresql_port}"
             f" dbname={manifest.service} pool_mode={door.pooling}"

@@ -76,8 +76,16 @@ class Cluster:
         names = [manifest.instance_name(i.number) for i in manifest.instances]
         instances = {name: self.seen.instances.get(name, Instance()) for name in names}
         self.seen = replace(
-            self.seen, instances=instances, must_be_synchronous=manifest.is_synchronous
+            self.seen,
+            instances=instances,
+            must_be_synchronous=manifest.is_synchronous,
+            leaving=frozenset(),
         )
+        self.touch()
+
+    def send_no_reader_to(self, names: Iterable[str]) -> None:
+        """These are about to go."""
+        self.seen = replace(self.seen, leaving=frozenset(names))
         self.touch()
 
     def touch(self) -> None:

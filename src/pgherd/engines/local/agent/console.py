@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,19 @@ from pgherd.fleet.names import pooled_name
 PING_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 """A pooler that does not answer by then is not asked any longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """How many there are, how many of them wait, and for how long the first one has.
+
+    `readers` are those of the read-only name for sessions.
+    """
+
+    clients: int
+    waiting: int
+    longest_wait_seconds: float
+    readers: int
 
 
 class Console:
@@ -83,17 +98,25 @@ class Console:
             return False
         return True
 
-    async def clients(self) -> tuple[int, int, float] | None:
-        """How many clients the service has, how many of them wait, and for how long the first.
-
-        None where the pooler does not say.
-        """
+    async def clients(self) -> Clients | None:
+        """The service's; None where the pooler does not say."""
         pools = [pool for pool in await self._pools() if pool["user"] == self._service]
         if not pools:
             return None
         waiting = sum(pool["cl_waiting"] for pool in pools)
         seconds = (pool["maxwait"] + pool["maxwait_us"] / 1e6 for pool in pools)
-        return sum(p["cl_active"] for p in pools) + waiting, waiting, max(seconds)
+        reading = pooled_name(self._service, Pooling.SESSION, read_only=True)
+        return Clients(
+            sum(p["cl_active"] for p in pools) + waiting,
+            waiting,
+            max(seconds),
+            sum(p["cl_active"] + p["cl_waiting"] for p in pools if p["database"] == reading),
+        )
+
+    async def servers_at(self, addresses: Collection[str]) -> int | None:
+        """How many connections to servers there it has; None where it does not say."""
+        found = await self._ask("SHOW SERVERS")
+        return sum(row["addr"] in addresses for row in found) if found is not None else None
 
     async def waiting(self) -> str:
         """Why clients of the service wait for a server, if it says so; empty where none does."""
@@ -139,13 +162,17 @@ class Console:
 
     async def _pools(self) -> list[dict[str, Any]]:
         """What it says of each pair of name and user; nothing where it does not answer."""
+        return await self._ask("SHOW POOLS") or []
+
+    async def _ask(self, question: str) -> list[dict[str, Any]] | None:
+        """The rows of its answer; None where it does not answer."""
         try:
             async with asyncio.timeout(PING_SECONDS), self._open() as console:
-                cursor = await console.execute("SHOW POOLS")
+                cursor = await console.execute(question)
                 columns = [column.name for column in cursor.description or ()]
                 return [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
         except (psycopg.Error, OSError):
-            return []
+            return None
 
     async def _tell(self, command: str, *names: str) -> None:
         async with self._open() as console:

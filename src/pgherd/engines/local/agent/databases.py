@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 
 from pgherd.engines.local import leftovers, patroni, postgres, programs, whole
@@ -27,6 +28,9 @@ from pgherd.fleet.desired import DatabaseId
 log = logging.getLogger(__name__)
 
 SERVED_SECONDS = 30.0
+DRAIN_SECONDS = 30.0
+"""Who still reads from a replica after that reads somewhere else."""
+DRAIN_LOOK_SECONDS = 0.2
 WAKE_SECONDS = 0.5
 """A primary is woken so often while its replicas are stopped."""
 
@@ -177,6 +181,8 @@ class Databases:
         if wanted is None:
             await self._supervisor.stop(programs.pooler_name(id))
         leader = cluster.manifest.numbered(cluster.seen.leader.name if cluster.seen.leader else "")
+        if wanted is not None and going:
+            await _drain(cluster, going)
         stopping = asyncio.gather(*(self._stop_instance(id, i) for i in going if i != leader))
         while not (await asyncio.wait([stopping], timeout=WAKE_SECONDS))[0]:
             # A synchronous replica waits until its primary lets it go.
@@ -198,6 +204,22 @@ class Databases:
         if cluster := self._clusters.get(id):
             cluster.forget(instance.number)
         await self._supervisor.stop(programs.patroni_name(id, instance.number), at_once=at_once)
+
+
+async def _drain(cluster: Cluster, going: Collection[InstanceManifest]) -> None:
+    """Send no reader to these any more, and wait, not for ever, until those there have left."""
+    names = {cluster.manifest.instance_name(instance.number) for instance in going}
+    cluster.send_no_reader_to(names)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            await cluster.until(
+                lambda seen: not (seen.pooler.loaded and seen.pooler.loaded.replicas & names)
+            )
+            addresses = {instance.address for instance in going}
+            while True:
+                if not await cluster.console.servers_at(addresses):
+                    return
+                await asyncio.sleep(DRAIN_LOOK_SECONDS)
 
 
 def _by_name(found: Iterable[Program]) -> dict[str, Program]:

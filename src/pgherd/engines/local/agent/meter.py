@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import astuple
 from functools import partial
 from typing import Any
 
@@ -154,7 +155,7 @@ class Meter:
 
     async def _ask_pooler(self, cluster: Cluster) -> None:
         if found := await cluster.console.clients():
-            self._poolers[cluster.id] = MeasuredPooler(now(), *found)
+            self._poolers[cluster.id] = MeasuredPooler(now(), *astuple(found))
 
     def _measured(self, cluster: Cluster) -> MeasuredDatabase:
         instances = {}

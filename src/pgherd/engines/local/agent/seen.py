@@ -38,6 +38,8 @@ class Seen:
     synchronous: frozenset[str] = frozenset()
     """Those that etcd lists as having every acknowledged commit."""
     must_be_synchronous: bool = False
+    leaving: frozenset[str] = frozenset()
+    """Those that are to go: no reader is sent there any more."""
     replication: Mapping[str, Replication] = field(default_factory=dict)
     replicating_at: float = 0.0
     """When the primary last said so."""
@@ -74,7 +76,7 @@ class Seen:
         if self.leader is None or self.writable != self.leader.revision:
             return None
         fresh = (name for name, seen in self.replication.items() if seen.is_fresh)
-        return Target(self.leader.name, frozenset(fresh) & self.replicas)
+        return Target(self.leader.name, frozenset(fresh) & self.replicas - self.leaving)
 
     @property
     def best_replica(self) -> str | None:
