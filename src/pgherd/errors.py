@@ -3,6 +3,7 @@
 PgherdError
 |-- InputError      fix the fleet file or the command; never retried    exit 2
 |-- TryLater        retried with backoff; late is an alert              exit 3
+|   `-- Busy        the same, and nothing is wrong: somebody is at work
 `-- NeedsHuman      parked, and an alert raised                         exit 4
 
 A message is one line, lower case, subject first; the hint is an instruction.
@@ -38,6 +39,10 @@ class TryLater(PgherdError):
     """The world is not ready; the same call may succeed later."""
 
     exit_code = 3
+
+
+class Busy(TryLater):
+    """Somebody else is at work on it, which is no failure."""
 
 
 class NeedsHuman(PgherdError):

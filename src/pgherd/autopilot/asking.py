@@ -16,12 +16,14 @@ from msgspec.structs import replace
 
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.requests import Request
-from pgherd.errors import PgherdError, TryLater
+from pgherd.errors import Busy, PgherdError, TryLater
 
 log = logging.getLogger(__name__)
 
 SOON_SECONDS = 5.0
 """Where somebody else is at work, which is no failure, it is asked for again after so long."""
+BUSY_SECONDS = 120.0
+"""Who is at work for longer than that is told of."""
 AGAIN_SECONDS = 30.0
 """What failed is not asked for again before; twice as long each time ..."""
 LONGEST_AGAIN = 600.0
@@ -32,7 +34,8 @@ LONGEST_AGAIN = 600.0
 class Ended:
     """How a request ended: it took `seconds`, or why not.
 
-    `is_news` is false where the same ended just so the time before.
+    `is_news` is false where the same ended just so the time before, or somebody else has just
+    come to work.
     """
 
     seconds: float = 0.0
@@ -55,12 +58,15 @@ class Asking:
         self._helper = helper
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, _Refused] = {}
+        self._waiting: dict[str, tuple[float, float]] = {}
+        """Since when somebody else is at work, and until when it is not asked for again."""
         self._begun: dict[str, float] = {}
 
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do it beside the rounds; not where something of that name is under way, or too soon."""
-        refused = self._refused.get(name)
-        if name in self._busy or (refused and time.monotonic() < refused.until):
+        refused, waiting = self._refused.get(name), self._waiting.get(name)
+        until = max(refused.until if refused else 0.0, waiting[1] if waiting else 0.0)
+        if name in self._busy or time.monotonic() < until:
             work.close()
             return
         self._begun[name] = time.monotonic()
@@ -84,6 +90,8 @@ class Asking:
         try:
             seconds = await self._helper.carry_out(request)
         except PgherdError as error:
+            if isinstance(error, Busy) and self._waits_briefly(name):
+                return Ended(error=error, is_news=False)
             what = replace(request, reason="")
             is_news = before is None or (before.what, before.message) != (what, error.message)
             if is_news:
@@ -96,11 +104,20 @@ class Asking:
             self._refused[name] = _Refused(what, error.message, pause, until)
             return Ended(error=error, is_news=is_news)
         self._refused.pop(name, None)
+        self._waiting.pop(name, None)
         return Ended(seconds)
+
+    def _waits_briefly(self, name: str) -> bool:
+        """Whether somebody else has been at work for so short a time that nobody is told."""
+        now = time.monotonic()
+        since, _ = self._waiting.get(name, (now, now))
+        self._waiting[name] = (since, now + SOON_SECONDS)
+        return now - since < BUSY_SECONDS
 
     def forget_all_but(self, names: Collection[str]) -> None:
         """What has left the fleet is asked about no more."""
         self._refused = {n: refused for n, refused in self._refused.items() if n in names}
+        self._waiting = {n: waiting for n, waiting in self._waiting.items() if n in names}
         self._begun = {n: at for n, at in self._begun.items() if n in names}
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -23,14 +23,14 @@ from pgherd.decide.actions import (
 )
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.engines.opening import open_engine
-from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
+from pgherd.errors import Busy, InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Fleet
 from pgherd.state import lock_path
 from pgherd.units import quoted
 
 log = logging.getLogger(__name__)
 
-KINDS = {kind.__name__: kind for kind in (InputError, TryLater, NeedsHuman)}
+KINDS = {kind.__name__: kind for kind in (InputError, Busy, TryLater, NeedsHuman)}
 
 
 def carry_out(

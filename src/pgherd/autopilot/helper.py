@@ -239,7 +239,7 @@ class Helper:
 
     def _carry_out(self, number: int, request: Request) -> None:
         if len(self._children) >= MOST_CHILDREN:
-            busy = Failure("TryLater", "the helper has enough to do", "")
+            busy = Failure("Busy", "the helper has enough to do", "")
             self._answer(Answered(number, failure=busy))
             return
         reader, writer = os.pipe()

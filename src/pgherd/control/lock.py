@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from pgherd.errors import InputError, TryLater
+from pgherd.errors import Busy, InputError
 from pgherd.files import require_trusted
 
 
@@ -36,7 +36,7 @@ class Holder:
 def fleet_lock(
     path: Path, command: str, *, wait: bool, on_wait: Callable[[str], None], now: datetime
 ) -> Iterator[None]:
-    """Hold the lock at `path`. TryLater where another holds it and `wait` is not wanted.
+    """Hold the lock at `path`. Busy where another holds it and `wait` is not wanted.
 
     `on_wait` is told once who is at work, before the wait.
     """
@@ -85,7 +85,7 @@ def _take(descriptor: int, *, wait: bool, on_wait: Callable[[str], None]) -> Non
     except BlockingIOError:
         holder = str(_holder(descriptor) or "another pgherd command")
         if not wait:
-            raise TryLater(
+            raise Busy(
                 f"{holder} is at work", "wait for it to end, or leave --no-wait away"
             ) from None
         on_wait(holder)

@@ -12,7 +12,7 @@ from pgherd.autopilot import asking
 from pgherd.autopilot.asking import Asking, Ended
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.requests import Mend, Resize
-from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
+from pgherd.errors import Busy, InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.testing.fleets import database, fleet
 
 ID = "production/auth"
@@ -152,3 +152,20 @@ async def test_what_has_left_the_fleet_is_forgotten(clock: Clock) -> None:
     assert asker.asking.in_turn([ID, "production/order"]) == [ID, "production/order"]
     assert await asker.begin()
     assert asker.ended[-1].is_news
+
+
+async def test_somebody_at_work_is_told_of_only_where_that_lasts(clock: Clock) -> None:
+    asker = Asker()
+    asker.helper.error = Busy("pgherd up is at work")
+    began, told = clock.now, []
+    while clock.now - began < 3 * asking.BUSY_SECONDS:
+        if await asker.begin() and asker.ended[-1].is_news:
+            told.append(clock.now - began)
+        clock.now += 1.0
+    assert told == [asking.BUSY_SECONDS]
+    assert len(asker.ended) > 2 * asking.BUSY_SECONDS / asking.SOON_SECONDS
+    asker.helper.error = None
+    await wait_of(asker, clock)
+    asker.helper.error = Busy("pgherd up is at work")
+    await wait_of(asker, clock)
+    assert not asker.ended[-1].is_news

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -163,5 +164,5 @@ def test_laws(samples: list[Reading], times: int) -> None:
             assert BOUNDS.low <= count.replicas <= BOUNDS.high
             changes.append((at, count.replicas - replicas))
             replicas = count.replicas
-    for (before, _), (after, by) in zip(changes, changes[1:], strict=False):
+    for (before, _), (after, by) in pairwise(changes):
         assert after - before >= (MORE_COOLDOWN_SECONDS if by > 0 else FEWER_COOLDOWN_SECONDS)
