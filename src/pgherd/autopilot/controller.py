@@ -114,7 +114,8 @@ class Controller:
                 log.warning("%s", error.message)
             except Exception:
                 log.exception("a round failed")
-            self._helper.beat(time.time(), len(self._alerts))
+            else:
+                self._helper.beat(time.time(), len(self._alerts))
             await asyncio.sleep(max(0.5, ROUND_SECONDS - (time.monotonic() - began)))
 
     async def round(self) -> None:

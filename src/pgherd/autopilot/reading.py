@@ -143,13 +143,13 @@ def _process(place: AutopilotPlace, wanted: Wanted) -> subprocess.Popen[bytes]:
 
 def main(path: str, text: str) -> None:
     """Print what is wanted."""
-    from pgherd.store.store import Store
+    from pgherd.store.reader import FileReader
 
     wanted = msgspec.json.decode(text, type=Wanted)
     if not Path(path).exists():
         _print(History())
         return
-    store = Store(path)
+    store = FileReader(Path(path))
     events = partial(store.events, wanted.database, wanted.environment)
     if not wanted.follow:
         known = store.recall("now")

@@ -7,6 +7,7 @@ wait for a person because of it. A database on a server is never touched in this
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -138,7 +139,7 @@ def _require_ours(connection: Connection, path: Path) -> None:
         connection.exec_driver_sql(f"PRAGMA application_id = {_APPLICATION}")
 
 
-def sqlite_engine(path: Path) -> Engine:
+def sqlite_engine(path: Path, pragmas: Sequence[str] = _PRAGMAS) -> Engine:
     """With one connection, whose transactions begin where SQLAlchemy says so."""
 
     def connect() -> sqlite3.Connection:
@@ -158,7 +159,7 @@ def sqlite_engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def set_up(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
         try:
-            for pragma in _PRAGMAS:
+            for pragma in pragmas:
                 connection.execute(f"PRAGMA {pragma}").fetchall()
         except BaseException:
             connection.close()

@@ -8,9 +8,9 @@ StoreDamaged where `renew` is needed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from sqlalchemy import Connection
 
 from pgherd.store import alerts, events, learnt, samples
 from pgherd.store.opening import left_by, name_of, opened, place_of, renewed
+from pgherd.store.reader import Reader, utc_now
 from pgherd.store.troubles import translated
-from pgherd.store.values import Alert, Event, Lost, Sample, Slot, Tier
+from pgherd.store.values import Alert, Event, Lost, Sample
 
 FREE_PAGES = 1_024
 """So many free pages stay in the file, for what comes next; more are given back to the disk."""
@@ -27,14 +28,10 @@ RETURNED_PAGES = 256
 """At most so many are given back at once."""
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-class Store:
+class Store(Reader):
     """Made by `Store.open`. `where` is a path, or the URL of a PostgreSQL database of its own."""
 
-    def __init__(self, where: Path | str, clock: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, where: Path | str, clock: Callable[[], datetime] = utc_now) -> None:
         self._place = place_of(where)
         self._name = name_of(self._place)
         self._clock = clock
@@ -44,7 +41,7 @@ class Store:
 
     @classmethod
     def open(
-        cls, where: Path | str, clock: Callable[[], datetime] = _utc_now
+        cls, where: Path | str, clock: Callable[[], datetime] = utc_now
     ) -> tuple[Store, Lost | None]:
         """The store, and what was lost where its file was no good and was put aside."""
         store = cls(where, clock)
@@ -100,49 +97,10 @@ class Store:
         with self._writing() as connection:
             return events.amend(connection, id, details)
 
-    def events(
-        self,
-        database: str | None = None,
-        environment: str | None = None,
-        kinds: Collection[str] | None = None,
-        since: datetime | None = None,
-        after_id: int | None = None,
-        limit: int = 100,
-    ) -> list[Event]:
-        """The newest first; with `after_id`, those after that one, the oldest first.
-
-        An `after_id` above all that are there is of a former history: then all are returned.
-        """
-        with self._reading() as connection:
-            return events.found(
-                connection,
-                database=database,
-                environment=environment,
-                kinds=kinds,
-                since=since,
-                after_id=after_id,
-                limit=limit,
-            )
-
     def add_samples(self, at: datetime, found: Mapping[str, Sample]) -> None:
         """Keep how loaded the databases were; several within a slot are averaged."""
         with self._writing() as connection:
             samples.add(connection, at, found)
-
-    def samples(
-        self,
-        database: str,
-        since: datetime,
-        until: datetime | None = None,
-        resolution: Tier | None = None,
-    ) -> list[Slot]:
-        """The slots from the one of `since` on, the oldest first, that begin before `until`.
-
-        They are as long as `resolution` says, else as short as is kept for the time since then.
-        """
-        tier = resolution or samples.tier_for(since, self._clock())
-        with self._reading() as connection:
-            return samples.found(connection, database, since, until, tier)
 
     def set_alerts(
         self, now: datetime, current: Mapping[tuple[str, str], tuple[str, str]]
@@ -151,20 +109,10 @@ class Store:
         with self._writing() as connection:
             return alerts.set_current(connection, now, current)
 
-    def alerts(self, open_only: bool = True, limit: int = 1_000) -> list[Alert]:
-        """Those that are open, and then those that ended, the newest first."""
-        with self._reading() as connection:
-            return alerts.found(connection, open_only=open_only, limit=limit)
-
     def remember(self, key: str, value: bytes) -> None:
         """Keep what was learnt over a restart."""
         with self._writing() as connection:
             learnt.remember(connection, key, value)
-
-    def recall(self, key: str) -> bytes | None:
-        """What was kept last under that key."""
-        with self._reading() as connection:
-            return learnt.recall(connection, key)
 
     def forget(self, key: str) -> None:
         """Keep nothing under that key."""

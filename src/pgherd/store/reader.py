@@ -1,0 +1,104 @@
+"""Reading a history, without a thought of changing it: what is damaged or newer stays as it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from pgherd.store import alerts, events, file, learnt, samples
+from pgherd.store.file import Identity
+from pgherd.store.opening import name_of, sqlite_engine
+from pgherd.store.troubles import translated
+from pgherd.store.values import Alert, Event, Slot, Tier
+
+
+def utc_now() -> datetime:
+    """What time it is."""
+    return datetime.now(UTC)
+
+
+class Reader(ABC):
+    """What can be read of a history."""
+
+    _clock: Callable[[], datetime]
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[Connection]:
+        """A transaction."""
+
+    def events(
+        self,
+        database: str | None = None,
+        environment: str | None = None,
+        kinds: Collection[str] | None = None,
+        since: datetime | None = None,
+        after_id: int | None = None,
+        limit: int = 100,
+    ) -> list[Event]:
+        """The newest first; with `after_id`, those after that one, the oldest first.
+
+        An `after_id` above all that are there is of a former history: then all are returned.
+        """
+        with self._reading() as connection:
+            return events.found(
+                connection,
+                database=database,
+                environment=environment,
+                kinds=kinds,
+                since=since,
+                after_id=after_id,
+                limit=limit,
+            )
+
+    def samples(
+        self,
+        database: str,
+        since: datetime,
+        until: datetime | None = None,
+        resolution: Tier | None = None,
+    ) -> list[Slot]:
+        """The slots from the one of `since` on, the oldest first, that begin before `until`.
+
+        They are as long as `resolution` says, else as short as is kept for the time since then.
+        """
+        tier = resolution or samples.tier_for(since, self._clock())
+        with self._reading() as connection:
+            return samples.found(connection, database, since, until, tier)
+
+    def alerts(self, open_only: bool = True, limit: int = 1_000) -> list[Alert]:
+        """Those that are open, and then those that ended, the newest first."""
+        with self._reading() as connection:
+            return alerts.found(connection, open_only=open_only, limit=limit)
+
+    def recall(self, key: str) -> bytes | None:
+        """What was kept last under that key."""
+        with self._reading() as connection:
+            return learnt.recall(connection, key)
+
+
+class FileReader(Reader):
+    """That of a file; StoreDamaged where it is no history that this code can read."""
+
+    def __init__(self, path: Path, clock: Callable[[], datetime] = utc_now) -> None:
+        self._path = path
+        self._clock = clock
+        self._open: tuple[Engine, Identity | None] | None = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with translated(name_of(self._path)), self._engine().begin() as connection:
+            yield connection
+
+    def _engine(self) -> Engine:
+        """Of what stands at its place now."""
+        there = file.identity(self._path)
+        if self._open is None or self._open[1] != there:
+            if self._open:
+                self._open[0].dispose()
+            self._open = (sqlite_engine(self._path, pragmas=("query_only = ON",)), there)
+        return self._open[0]
