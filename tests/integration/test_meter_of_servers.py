@@ -144,3 +144,18 @@ def _answers(running: RunningFleet, id: DatabaseId) -> bool:
             return client.execute("SELECT 1").fetchone() == (1,)
     except psycopg.Error:
         return False
+
+
+def test_statements_can_be_counted_without_a_restart_and_a_tenant_cannot_begin_it(
+    running: RunningFleet,
+) -> None:
+    with connect(running.through_pooler(ORDER)) as client:
+        assert client.execute("SHOW pg_stat_statements.track").fetchone() == ("none",)
+        assert client.execute("SHOW compute_query_id").fetchone() == ("off",)
+        for attempt in (
+            "SET pg_stat_statements.track = 'all'",
+            "SET compute_query_id = on",
+            "CREATE EXTENSION pg_stat_statements",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                client.execute(attempt)

@@ -50,3 +50,19 @@ def test_nothing_is_made_up_where_no_configuration_is_left(layout: Layout) -> No
         Placement(layout, ME).recovered(AUTH.id, None)
     bare = Placement(layout, ME).bare(AUTH.id)
     assert replace(bare, instances=()) == bare
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_statements_are_counted_where_the_distribution_has_what_counts_them(
+    layout: Layout, is_there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, str]] = []
+    monkeypatch.setattr(
+        placement.postgres, "has_module", lambda *what: asked.append(what) or is_there
+    )
+    found = Placement(layout, ME).recovered(AUTH.id, None)
+    assert asked == [(15, "pg_stat_statements")]
+    assert found.can_count_statements is is_there
+    written = "".join(f.content for f in rendering.files(layout, PRODUCTION, found, "postgres"))
+    assert ("pg_stat_statements" in written) is is_there
+    assert "pgherd-15.so" in written

@@ -117,6 +117,8 @@ class DatabaseManifest:
     running: bool = True
     made: bool = False
     """It has served: where nothing of it is there, that is a loss, and no beginning."""
+    can_count_statements: bool = False
+    """pg_stat_statements is loaded; it counts nothing until it is told to."""
 
     @property
     def id(self) -> DatabaseId:

@@ -220,13 +220,24 @@ def _marked(parameters: dict[str, Any]) -> dict[str, Any]:
     return {**parameters, MARK: hashlib.sha256(content).hexdigest()[:16]}
 
 
+def _preloaded(manifest: DatabaseManifest) -> dict[str, Any]:
+    """What only a restart can load. Statements cost nothing until somebody wants them counted."""
+    if not manifest.can_count_statements:
+        return {"shared_preload_libraries": manifest.library}
+    return {
+        "shared_preload_libraries": f"{manifest.library}, pg_stat_statements",
+        "pg_stat_statements.track": "none",
+        "compute_query_id": False,
+    }
+
+
 def _parameters(
     layout: Layout, manifest: DatabaseManifest, instance: InstanceManifest
 ) -> dict[str, Any]:
     pki = layout.instance(manifest.id, instance.number) / "pki"
     return {
         **parameters(size(manifest)),
-        "shared_preload_libraries": manifest.library,
+        **_preloaded(manifest),
         "pgherd.reported": ", ".join(library.settings(manifest.postgresql)),
         "unix_socket_directories": str(layout.socket_folder(manifest.id, instance.number)),
         "ssl": True,

@@ -138,6 +138,7 @@ class Placement:
             postgresql=version,
             bin_directory=str(postgres.choose(version)[1]),
             library=str(library.path(version)),
+            can_count_statements=postgres.has_module(version, "pg_stat_statements"),
             pooler_program=str(self._pooler_program),
             postgresql_port=book.ports["postgresql"],
             patroni_port=book.ports["patroni"],

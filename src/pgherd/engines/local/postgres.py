@@ -84,6 +84,11 @@ def choose(wanted: int | None, root: Path = PACKAGED) -> tuple[int, Path]:
     return wanted, versions[wanted]
 
 
+def has_module(version: int, name: str, root: Path = PACKAGED) -> bool:
+    """Whether a library of its own distribution is there to be loaded."""
+    return (root / str(version) / "lib" / f"{name}.so").is_file()
+
+
 def cluster_state(data: Path) -> ClusterState | None:
     """What pg_control says, None where it cannot be read.
 
