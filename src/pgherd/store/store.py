@@ -144,6 +144,12 @@ class Store:
         with self._reading() as connection:
             return samples.found(connection, database, since, until, tier)
 
+    def samples_of_all(self, since: datetime) -> dict[str, list[Slot]]:
+        """The same of every database that has some, by its name."""
+        tier = samples.tier_for(since, self._clock())
+        with self._reading() as connection:
+            return samples.found_of_all(connection, since, tier)
+
     def set_alerts(
         self, now: datetime, current: Mapping[tuple[str, str], tuple[str, str]]
     ) -> tuple[list[Alert], list[Alert]]:
