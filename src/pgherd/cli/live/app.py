@@ -93,7 +93,7 @@ class TopApp(App[int]):
         self.push_screen(FleetScreen())
         if self._database:
             self.push_screen(DatabaseScreen(self._database))
-        self.run_worker(self._gathering.follow(), exit_on_error=False)
+        self.run_worker(self._gathering.follow(self._wake.set), exit_on_error=False)
         self.run_worker(self._look(), exit_on_error=False)
 
     @property

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -64,6 +65,7 @@ class Gathering:
         self._autopilot = surroundings.autopilot(fleet.name)
         self._told = surroundings.told(fleet.name)
         self._history = History()
+        self._is_told = False
         self._own: dict[str, deque[Load]] = {}
 
     async def look(self) -> Found:
@@ -87,15 +89,19 @@ class Gathering:
         self._history = await reading
         return await self.look()
 
-    async def follow(self) -> None:
-        """Keep up with the history, for as long as this is not cancelled."""
+    async def follow(self, on_first: Callable[[], object]) -> None:
+        """Keep up with the history, for as long as this is not cancelled.
+
+        `on_first` is called when it is known for the first time.
+        """
         wanted = _wanted(every=HISTORY_SECONDS)
         while True:
-            try:
+            with suppress(PgherdError):  # what was known of it stays on the screen
                 async for told in self._told.watch(wanted):
+                    is_first, self._is_told = not self._is_told, True
                     self._history = told
-            except PgherdError:
-                pass  # it is not read now: what was known of it stays on the screen
+                    if is_first:
+                        on_first()
             await asyncio.sleep(HISTORY_SECONDS)
 
     async def _measure(self) -> dict[str, Usage]:
