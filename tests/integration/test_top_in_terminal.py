@@ -107,6 +107,7 @@ def test_it_shows_the_database_and_q_ends_it(terminal: Terminal) -> None:
     terminal.until(b"autopilot runs")
     os.write(terminal.ours, b"\r")
     terminal.until(b"order-1")
+    terminal.until(b"OCPU of 1..4: ")  # what the history says
     os.write(terminal.ours, b"q")
     assert terminal.end() == 0
     ensure_restored(terminal)

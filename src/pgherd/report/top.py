@@ -17,6 +17,11 @@ from pgherd.report.status import Sight
 
 MOST = 1e15
 """No measured number is larger; a larger one is none."""
+LONGEST = 1_000
+"""Characters of what somebody else wrote: no text holds the screen up."""
+MOST_POINTS = 500
+MOST_EVENTS = 50
+"""Of one database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def top_rows(
             sight,
             usages.get(id),
             now.get(id),
-            (*told.loads.get(id, ()), *own.get(id, ())),
+            (*told.loads.get(id, ())[-MOST_POINTS:], *own.get(id, ())),
             events.get(id),
         )
         for sight in sights
@@ -195,5 +200,5 @@ def known(value: float | None) -> float | None:
 
 
 def _text(row: TopRow) -> str:
-    event = f"{row.event.kind} {row.event.reason}" if row.event else ""
+    event = f"{row.event.kind} {row.event.reason}"[:LONGEST] if row.event else ""
     return f"{row.id} {row.sight.state} {event}".casefold()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pgherd.report import sparkline
 from pgherd.report.events import event_brief
-from pgherd.report.top import TopRow
+from pgherd.report.top import LONGEST, TopRow
 from pgherd.units import format_bytes, format_range, rounded_bytes
 
 WIDEST_TRAIL = 20
@@ -61,8 +61,8 @@ def _waiting(row: TopRow) -> str:
 def last(row: TopRow) -> str:
     """Why it is not seen, else the last event, else what the engine says of it."""
     if row.event is None or not row.sight.is_seen:
-        return row.sight.detail
-    return event_brief(row.event)
+        return row.sight.detail[:LONGEST]
+    return event_brief(row.event)[:LONGEST]
 
 
 DATABASE = Column("DATABASE", 0, _name, least=8, is_right=False)

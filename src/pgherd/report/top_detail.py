@@ -11,7 +11,7 @@ from pgherd.contract.observed import ObservedInstance, Role
 from pgherd.fleet.summary import Table
 from pgherd.report import sparkline
 from pgherd.report.events import event_brief, why_lines
-from pgherd.report.top import TopRow, known
+from pgherd.report.top import LONGEST, MOST_EVENTS, TopRow, known
 from pgherd.report.top_columns import count, percent, short_duration, size
 from pgherd.report.words import number
 
@@ -69,21 +69,22 @@ def facts(row: TopRow) -> Iterator[str]:
         yield ", ".join(words)
     for detail in (row.sight.detail, row.sight.environment_detail):
         if detail:
-            yield detail
+            yield detail[:LONGEST]
 
 
 def why(row: TopRow, told: History, at: float) -> Iterator[str]:
     """Why it has its size, and what is wrong with it."""
     now = datetime.fromtimestamp(at, UTC)
-    yield from why_lines(row.id, History(now=told.now), now)
-    for alert in told.alerts:
-        if alert.subject == row.id:
-            yield f"alert: {alert.summary}; {alert.remedy}"
+    for line in why_lines(row.id, History(now=told.now), now):
+        yield line[:LONGEST]
+    for alert in [alert for alert in told.alerts if alert.subject == row.id][:MOST_EVENTS]:
+        yield f"alert: {alert.summary}; {alert.remedy}"[:LONGEST]
 
 
 def past(row: TopRow, told: History) -> list[str]:
     """What was done to it, the newest first."""
-    return [event_brief(event) for event in told.events if event.database == row.id]
+    mine = [event for event in told.events if event.database == row.id]
+    return [event_brief(event)[:LONGEST] for event in mine[:MOST_EVENTS]]
 
 
 def _instance(name: str, seen: ObservedInstance | None, used: InstanceUsage) -> tuple[str, ...]:

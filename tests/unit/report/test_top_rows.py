@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pgherd.autopilot.reading import History, Load, ReadEvent
+from pgherd.autopilot.reading import History, Load, ReadAlert, ReadEvent
 from pgherd.contract.meter import InstanceUsage, Usage
 from pgherd.contract.observed import (
     DatabaseState,
@@ -18,9 +18,17 @@ from pgherd.contract.observed import (
     Role,
 )
 from pgherd.report.status import Sight
-from pgherd.report.top import Order, Picked, TopRow, top_rows
+from pgherd.report.top import (
+    LONGEST,
+    MOST_EVENTS,
+    MOST_POINTS,
+    Order,
+    Picked,
+    TopRow,
+    top_rows,
+)
 from pgherd.report.top_columns import COLUMNS, EVENT, TRAIL, count, laid, short_duration
-from pgherd.report.top_detail import instances, trails
+from pgherd.report.top_detail import instances, past, trails, why
 from pgherd.report.top_words import interval_after, next_interval, summary
 from pgherd.testing.fleets import database, environment
 
@@ -120,6 +128,20 @@ def test_each_database_has_its_newest_event_and_both_kinds_of_points() -> None:
     found, _ = top_rows([sight("auth"), sight("order")], {}, told, {id: [Load(2.0, 6.0)]})
     assert found.event is events[0]
     assert [point.cpu_percent for point in found.loads] == [5.0, 6.0]
+
+
+def test_no_text_and_no_past_holds_the_screen_up() -> None:
+    id, long = "production/auth", "x" * 10**6
+    told = History(
+        [ReadEvent(AT, long, long, database=id)] * 1000,
+        [ReadAlert("odd", id, AT, long, long)] * 1000,
+        loads={id: [Load(float(n), 1.0) for n in range(10_000)]},
+    )
+    (found,) = top_rows([sight("auth")], {}, told, {})
+    assert len(found.loads) == MOST_POINTS
+    texts = [CELLS["LAST EVENT"](found), *past(found, told), *why(found, told, 0.0)]
+    assert max(map(len, texts)) == LONGEST
+    assert len(texts) <= 2 * MOST_EVENTS + 2
 
 
 def test_80_columns_have_all_that_is_needed_and_wider_ones_more() -> None:
