@@ -21,6 +21,7 @@ from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.helper_link import HelperLink
+from pgherd.autopilot.lately import Lately
 from pgherd.autopilot.now import Now, NowOfDatabase
 from pgherd.autopilot.requests import (
     Applied,
@@ -95,6 +96,7 @@ class Controller:
         self._engines: Mapping[str, Engine] = {}
         self._memories: dict[str, Memory] = {}
         self._usages: dict[str, Usage] = {}
+        self._lately = Lately()
         self._seen: Observations = {}
         self._found: dict[str, Request] = {}
         self._asking = Asking(helper)
@@ -115,7 +117,8 @@ class Controller:
             except Exception:
                 log.exception("a round failed")
             else:
-                self._helper.beat(time.time(), len(self._alerts))
+                at = time.time()
+                self._helper.beat(at, len(self._alerts), self._lately.told(at))
             await asyncio.sleep(max(0.5, ROUND_SECONDS - (time.monotonic() - began)))
 
     async def round(self) -> None:
@@ -152,6 +155,7 @@ class Controller:
         """What has left the fleet is not remembered."""
         databases = {str(d.id) for d in fleet.databases}
         self._memories = {id: m for id, m in self._memories.items() if id in databases}
+        self._lately.keep(databases)
         self._asking.forget_all_but(databases | {e.name for e in fleet.environments})
 
     async def _measure(self, fleet: Fleet) -> None:
@@ -174,6 +178,7 @@ class Controller:
 
         await asyncio.gather(*(ask(engine) for engine in self._engines.values()))
         self._usages = usages
+        self._lately.add(time.time(), {id: usage.cpu_percent for id, usage in usages.items()})
 
     async def _observe(self) -> None:
         """All engines at once; nothing is decided about one that does not answer in time."""

@@ -312,6 +312,7 @@ class Helper:
             controller=self._controller.process.pid if self._controller else None,
             last_round_at=beat.at if beat else None,
             alerts=beat.alerts if beat else 0,
+            cpu=beat.cpu if beat else {},
         )
 
 

@@ -55,9 +55,9 @@ class HelperLink:
         """Have it carried out; how many seconds it took. The error of whoever refuses it."""
         return (await self._ask(request, ANSWER_SECONDS)).seconds
 
-    def beat(self, at: float, alerts: int) -> None:
+    def beat(self, at: float, alerts: int, cpu: dict[str, list[int | None]]) -> None:
         """A round is over."""
-        self._send(0, Beat(at, alerts))
+        self._send(0, Beat(at, alerts, cpu))
 
     async def _ask(self, what: Request | LookUp, seconds: float) -> Answered:
         number = next(self._numbers)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from pgherd.autopilot.place import AutopilotPlace
 
 ANSWER_SECONDS = 3.0
+LONGEST_ANSWER = 2**20
 
 
 class Status(Struct, frozen=True, tag=True):
@@ -27,7 +28,8 @@ Question: TypeAlias = Status | Leave
 class State(Struct, frozen=True):
     """The helper `pid` of that `version`, its controller's process, and the end of its last round.
 
-    `last_round_at` is in seconds since 1970.
+    `last_round_at` is in seconds since 1970. `cpu` is how busy databases were in each of the last
+    minutes, in percent, the oldest first.
     """
 
     pid: int
@@ -37,6 +39,7 @@ class State(Struct, frozen=True):
     controller: int | None
     last_round_at: float | None
     alerts: int
+    cpu: dict[str, list[int | None]] = {}
 
 
 def ask(place: AutopilotPlace, question: Question) -> State | None:
@@ -47,6 +50,9 @@ def ask(place: AutopilotPlace, question: Question) -> State | None:
             client.connect(str(place.socket))
             client.sendall(msgspec.json.encode(question))
             client.shutdown(socket.SHUT_WR)
-            return msgspec.json.decode(client.recv(65536), type=State)
+            answer = b""
+            while len(answer) < LONGEST_ANSWER and (more := client.recv(65536)):
+                answer += more
+            return msgspec.json.decode(answer, type=State)
     except (OSError, msgspec.MsgspecError, ValueError):
         return None

@@ -6,16 +6,18 @@ module as that user, and takes what it prints for data: one JSON document, or on
 
 from __future__ import annotations
 
+import asyncio
 import os
 import selectors
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -27,7 +29,10 @@ from pgherd.autopilot.resizes import Count
 from pgherd.engines.local import lowered
 from pgherd.engines.local.layout import data_plane_owner
 from pgherd.errors import PgherdError, TryLater
-from pgherd.store.values import Alert, Event
+from pgherd.store.values import Alert, Event, Slot
+
+if TYPE_CHECKING:  # it takes a while to import, and commands never open it
+    from pgherd.store.store import Store
 
 READ_SECONDS = 30.0
 FOLLOW_SECONDS = 1.0
@@ -36,12 +41,19 @@ LONGEST = 32 * 2**20
 
 
 class Wanted(Struct, frozen=True):
-    """What to read: events, the newest first, of a database, an environment, or all."""
+    """What to read: events, the newest first, of a database, an environment, or all.
+
+    `of_each` are so many events of each database, too. `load_seconds` is how far back to read how
+    loaded each one was. With `every_seconds` all of it is read again so often.
+    """
 
     database: str | None = None
     environment: str | None = None
     limit: int = 100
     follow: bool = False
+    of_each: int = 0
+    load_seconds: float = 0.0
+    every_seconds: float = 0.0
 
 
 class ReadEvent(Struct, frozen=True):
@@ -65,16 +77,27 @@ class ReadAlert(Struct, frozen=True):
     remedy: str
 
 
+class Load(Struct, frozen=True):
+    """How loaded a database was at a time (seconds since 1970); None where it is not known."""
+
+    at: float
+    cpu_percent: float | None = None
+    transactions_per_second: float | None = None
+    clients: float | None = None
+
+
 class History(Struct, frozen=True):
     """What was read. `now` is None where no controller has ended a round.
 
     `resizes` are those of each database since the history began, None where that is not known.
+    `loads` are the oldest first.
     """
 
     events: list[ReadEvent] = []
     alerts: list[ReadAlert] = []
     now: Now | None = None
     resizes: dict[str, Count] | None = None
+    loads: dict[str, list[Load]] = {}
 
 
 class Told:
@@ -91,10 +114,29 @@ class Told:
         output = _output(_process(place, wanted))
         if output is None:
             raise TryLater(f"{place.store} is not read in {READ_SECONDS:.0f} s")
+        return _decoded(place, output)
+
+    async def watch(self, wanted: Wanted) -> AsyncIterator[History]:
+        """All of it, again every so many seconds, until closed. It ends where it cannot be read."""
+        if not self._place.history.is_dir():
+            return
+        process = await asyncio.create_subprocess_exec(
+            *_command(self._place, wanted),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            limit=LONGEST,
+            **lowered.options(data_plane_owner(), Path("/")),
+        )
         try:
-            return msgspec.json.decode(output, type=History)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            raise TryLater(f"{place.store} cannot be read", f"see {place.history}") from None
+            assert process.stdout  # noqa: S101 - it was asked for
+            while found := await process.stdout.readline():
+                yield _decoded(self._place, found)
+        except ValueError:  # a line too long
+            return
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     def follow(self, wanted: Wanted) -> Iterator[ReadEvent]:
         """Events as they come, the first of them those of `wanted`, oldest first; until closed."""
@@ -109,6 +151,13 @@ class Told:
         finally:
             process.kill()
             process.wait()
+
+
+def _decoded(place: AutopilotPlace, output: bytes) -> History:
+    try:
+        return msgspec.json.decode(output, type=History)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise TryLater(f"{place.store} cannot be read", f"see {place.history}") from None
 
 
 def _output(process: subprocess.Popen[bytes]) -> bytes | None:
@@ -130,11 +179,14 @@ def _output(process: subprocess.Popen[bytes]) -> bytes | None:
     return found
 
 
+def _command(place: AutopilotPlace, wanted: Wanted) -> list[str]:
+    text = msgspec.json.encode(wanted).decode()
+    return lowered.python("pgherd.autopilot.reading", str(place.store), text)
+
+
 def _process(place: AutopilotPlace, wanted: Wanted) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        lowered.python(
-            "pgherd.autopilot.reading", str(place.store), msgspec.json.encode(wanted).decode()
-        ),
+        _command(place, wanted),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         **lowered.options(data_plane_owner(), Path("/")),
@@ -151,16 +203,12 @@ def main(path: str, text: str) -> None:
         return
     store = FileReader(Path(path))
     events = partial(store.events, wanted.database, wanted.environment)
+    while wanted.every_seconds:
+        with suppress(PgherdError):
+            _print(_history(store, wanted))
+        time.sleep(wanted.every_seconds)
     if not wanted.follow:
-        known = store.recall("now")
-        _print(
-            History(
-                [_event(e) for e in events(limit=wanted.limit)],
-                [_alert(a) for a in store.alerts()],
-                msgspec.json.decode(known, type=Now) if known else None,
-                resizes.decode(store.recall(resizes.KEY)),
-            )
-        )
+        _print(_history(store, wanted))
         return
     last = 0
     for event in reversed(events(limit=wanted.limit)):
@@ -175,6 +223,38 @@ def main(path: str, text: str) -> None:
         for event in found:
             last = event.id
             _print(_event(event))
+
+
+def _history(store: Store, wanted: Wanted) -> History:
+    known = store.recall("now")
+    now = msgspec.json.decode(known, type=Now) if known else None
+    found = store.events(wanted.database, wanted.environment, limit=wanted.limit)
+    if wanted.of_each and now:
+        more = (store.events(id, limit=wanted.of_each) for id in now.databases)
+        by_id = {event.id: event for events in (found, *more) for event in events}
+        found = [by_id[id] for id in sorted(by_id, reverse=True)]
+    return History(
+        [_event(e) for e in found],
+        [_alert(a) for a in store.alerts()],
+        now,
+        resizes.decode(store.recall(resizes.KEY)),
+        _loads(store, wanted.load_seconds),
+    )
+
+
+def _loads(store: Store, seconds: float) -> dict[str, list[Load]]:
+    if not seconds:
+        return {}
+    since = datetime.now(UTC) - timedelta(seconds=seconds)
+    return {
+        id: [_load(slot) for slot in found] for id, found in store.samples_of_all(since).items()
+    }
+
+
+def _load(slot: Slot) -> Load:
+    mean = slot.mean
+    percent = None if mean.cpu is None or not mean.ocpus else 100 * mean.cpu / mean.ocpus
+    return Load(slot.at.timestamp(), percent, mean.transactions, mean.connections)
 
 
 def _print(value: object) -> None:

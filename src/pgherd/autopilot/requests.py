@@ -79,11 +79,26 @@ class LookUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     digest: Annotated[str, Meta(max_length=200)] = ""
 
 
+MINUTES = 10
+MOST_DATABASES = 256
+"""Of more it is not told how busy they were: a request has a length."""
+Percent = Annotated[int, Meta(ge=0, le=100)]
+Lines = Annotated[
+    dict[Name, Annotated[list[Percent | None], Meta(max_length=MINUTES)]],
+    Meta(max_length=MOST_DATABASES),
+]
+"""CPU of databases in each of the last minutes, the oldest first."""
+
+
 class Beat(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """A round is over, at that time (seconds since 1970), with so many alerts. No answer."""
+    """A round is over, at that time (seconds since 1970), with so many alerts. No answer.
+
+    `cpu` is how busy databases were lately.
+    """
 
     at: Time
     alerts: Count
+    cpu: Lines = {}
 
 
 class Asked(Struct, frozen=True):

@@ -34,6 +34,7 @@ VERBS = {
     "up": "pgherd.cli.up:up",
     "plan": "pgherd.cli.plan:plan",
     "status": "pgherd.cli.status:status",
+    "top": "pgherd.cli.top:top",
     "show": "pgherd.cli.show:show",
     "events": "pgherd.cli.events:events",
     "why": "pgherd.cli.why:why",

@@ -13,16 +13,19 @@ import click
 
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json, styled
+from pgherd.cli.sparklines import screen_marks
+from pgherd.cli.states import style_of
 from pgherd.cli.surroundings import Surroundings, pass_surroundings
-from pgherd.cli.tables import drawn, print_table
+from pgherd.cli.tables import console_width, drawn, fits, print_table
 from pgherd.cli.targets import require_known
 from pgherd.contract.engine import Engine
-from pgherd.contract.observed import DatabaseState, InstanceState
 from pgherd.control.lookout import Lookout
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Fleet
+from pgherd.fleet.summary import Table
 from pgherd.report.autopilot import autopilot_json, autopilot_text
-from pgherd.report.status import ABSENT, Sight, notes, sights, sights_json
+from pgherd.report.sparkline import sparkline
+from pgherd.report.status import Sight, notes, sights, sights_json
 from pgherd.report.status_tables import status_tables
 
 if TYPE_CHECKING:
@@ -32,17 +35,6 @@ if TYPE_CHECKING:
     from pgherd.autopilot.questions import State
 
 _WATCH_SECONDS = 1.0
-_STYLES = {
-    DatabaseState.RUNNING.value: "green",
-    InstanceState.STREAMING.value: "green",
-    DatabaseState.DEGRADED.value: "yellow",
-    DatabaseState.STARTING.value: "yellow",
-    DatabaseState.UNAVAILABLE.value: "bold red",
-    InstanceState.FAILED.value: "bold red",
-    DatabaseState.UNKNOWN.value: "bold red",
-    DatabaseState.STOPPED.value: "dim",
-    ABSENT: "dim",
-}
 
 
 @click.command()
@@ -108,14 +100,28 @@ def _print(found: Look, target: str | None, *, as_json: bool) -> None:
         return
     say(autopilot_text(found.autopilot, found.at))
     say()
-    for index, (table, lines) in enumerate(status_tables(found.sights, target)):
+    for index, (table, lines) in enumerate(_tables(found, target, console_width())):
         if index:
             say()
-        print_table(table, _style)
+        print_table(table, style_of)
         for line in lines:
             say(line)
     for note in found.notes:
         say(note)
+
+
+def _tables(found: Look, target: str | None, width: int) -> Iterator[tuple[Table, tuple[str, ...]]]:
+    """On a terminal with the CPU of the last minutes, where there is room for it."""
+    plain = status_tables(found.sights, target)
+    cpu = found.autopilot.cpu if found.autopilot else {}
+    if not cpu or not sys.stdout.isatty():
+        yield from plain
+        return
+    marks = screen_marks()
+    lines = {id: sparkline(values, marks, highest=100.0) for id, values in cpu.items()}
+    full = status_tables(found.sights, target, lines)
+    for without, with_lines in zip(plain, full, strict=True):
+        yield with_lines if fits(with_lines[0], width) else without
 
 
 def _json(found: Look) -> dict[str, Any]:
@@ -162,13 +168,8 @@ def _watch_screen(look: Callable[[], Look], target: str | None) -> None:
 def _screen(found: Look, target: str | None, console: Console) -> Iterator[RenderableType]:
     yield styled(autopilot_text(found.autopilot, found.at))
     yield styled()
-    for table, lines in status_tables(found.sights, target):
-        yield from drawn(table, console, _style)
+    for table, lines in _tables(found, target, console.width):
+        yield from drawn(table, console, style_of)
         yield from (styled(line) for line in lines)
         yield styled()
     yield from (styled(note) for note in found.notes)
-
-
-def _style(cell: str) -> str:
-    """The colour of a cell that is a state; none for any other."""
-    return _STYLES.get(cell, "")

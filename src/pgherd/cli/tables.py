@@ -29,13 +29,42 @@ def plain(cell: str) -> str:
 
 def print_table(table: Table, style: Callable[[str], str] = plain) -> None:
     """The title, the header and the rows; `style` gives a cell's colour on a terminal."""
+    console = _console()
+    _print(console, drawn(table, console, style))
+
+
+def console_width() -> int:
+    """How wide a table may be; in a pipe as wide as it likes."""
+    return _console().width
+
+
+def fits(table: Table, width: int) -> bool:
+    """Each row is one line of that width, with nothing wrapped."""
+    lines = [[styled(cell) for cell in line] for line in (table.header, *table.rows)]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*lines, strict=True)]
+    return bool(sum(widths) + 2 * (len(widths) - 1) <= width)
+
+
+def print_lines(lines: Sequence[Text]) -> None:
+    """Lines that were drawn already, by `styled`, for the width that there is."""
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    _print(console, lines)
+
+
+def _console() -> Console:
     from rich.console import Console
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
+    return console
+
+
+def _print(console: Console, parts: Sequence[RenderableType]) -> None:
     with console.capture() as capture:
-        for part in drawn(table, console, style):
+        for part in parts:
             console.print(part)
     lines = (line.rstrip() for line in capture.get().splitlines())
     # What was drawn has been escaped, and has colours that stay.

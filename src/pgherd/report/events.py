@@ -49,6 +49,11 @@ def event_line(event: ReadEvent) -> str:
     return f"{_local(event.at)} {subject}: {_what(event)}: {event.reason}"
 
 
+def event_brief(event: ReadEvent) -> str:
+    """The same in fewer words, beside the name of what it is about."""
+    return f"{_local(event.at)[5:16]} {_what(event)}: {event.reason}"
+
+
 def why_lines(id: str, found: History, now: datetime) -> Iterator[str]:
     """How it is now and why, then what was last done to it, the newest first."""
     one = found.now.databases.get(id) if found.now else None

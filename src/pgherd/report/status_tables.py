@@ -6,7 +6,7 @@ Pure functions from sights to cells. Instances are short here (`2` for `order-2`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pgherd.contract.observed import ObservedDatabase, ObservedInstance, Role
 from pgherd.fleet.summary import Table
@@ -14,20 +14,27 @@ from pgherd.report.status import Sight
 from pgherd.report.words import listed, number
 from pgherd.units import rounded_bytes
 
-_HEADER = ("Database", "State", "Primary", "Replicas", "OCPUs", "Durability")
+_HEADER: tuple[str, ...] = ("Database", "State", "Primary", "Replicas", "OCPUs", "Durability")
+_RECENT = "CPU, 10 min"
 
 
 def status_tables(
-    found: Sequence[Sight], target: str | None
+    found: Sequence[Sight], target: str | None, recent: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Table, tuple[str, ...]]]:
-    """Tables, each with the lines that go below it."""
+    """Tables, each with the lines that go below it.
+
+    `recent` is a line of marks for each database: its CPU in the last minutes.
+    """
     if target is not None and len(found) == 1 and str(found[0].id) == target:
         yield _database_table(found[0]), tuple(_facts(found[0]))
         return
     for environment in dict.fromkeys(s.id.environment for s in found):
         mine = [s for s in found if s.id.environment == environment]
-        rows = tuple(_row(sight) for sight in mine)
-        yield Table(_title(environment, mine), _HEADER, rows), tuple(_notes(mine))
+        header, rows = _HEADER, [_row(sight) for sight in mine]
+        if recent is not None:
+            header = (*header, _RECENT)
+            rows = [(*row, recent.get(str(s.id), "")) for row, s in zip(rows, mine, strict=True)]
+        yield Table(_title(environment, mine), header, tuple(rows)), tuple(_notes(mine))
 
 
 def _title(environment: str, found: Sequence[Sight]) -> str:

@@ -70,6 +70,12 @@ class Reader(ABC):
         with self._reading() as connection:
             return samples.found(connection, database, since, until, tier)
 
+    def samples_of_all(self, since: datetime) -> dict[str, list[Slot]]:
+        """The same of every database that has some, by its name."""
+        tier = samples.tier_for(since, self._clock())
+        with self._reading() as connection:
+            return samples.found_of_all(connection, since, tier)
+
     def alerts(self, open_only: bool = True, limit: int = 1_000) -> list[Alert]:
         """Those that are open, and then those that ended, the newest first."""
         with self._reading() as connection:

@@ -83,6 +83,22 @@ def found(
     ]
 
 
+def found_of_all(connection: Connection, since: datetime, tier: Tier) -> dict[str, list[Slot]]:
+    """The slots of all databases from the one of `since` on, by database."""
+    first = number_of(since) // _SECOND
+    query = (
+        select(samples.c.database, samples.c.at, samples.c["count"], samples.c.cpu_max, *_MEANS)
+        .where(samples.c.tier == int(tier))
+        .where(samples.c.at >= first - first % tier)
+        .order_by(samples.c.at)
+    )
+    found: dict[str, list[Slot]] = {}
+    for database, at, count, cpu_max, *means in connection.execute(query):
+        slot = Slot(time_of(at * _SECOND), int(tier), count, Sample(*means), cpu_max)
+        found.setdefault(database, []).append(slot)
+    return found
+
+
 def tier_for(since: datetime, now: datetime) -> Tier:
     """The finest one that is kept for so long."""
     return next((tier for tier in Tier if since >= now - tier.kept - SLACK), Tier.TEN_MINUTES)

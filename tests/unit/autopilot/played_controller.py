@@ -38,6 +38,7 @@ class PlayedHelper:
     pauses: tuple[Pause, ...] = ()
     error: PgherdError | None = None
     asked: list[Request] = field(default_factory=list)
+    cpu: dict[str, list[int | None]] = field(default_factory=dict)
     beats: list[tuple[float, int]] = field(default_factory=list)
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,7 +57,8 @@ class PlayedHelper:
             raise self.error
         return 1.5
 
-    def beat(self, at: float, alerts: int) -> None:
+    def beat(self, at: float, alerts: int, cpu: dict[str, list[int | None]]) -> None:
+        self.cpu = cpu
         self.beats.append((at, alerts))
 
     def apply(self, *databases: Database) -> None:

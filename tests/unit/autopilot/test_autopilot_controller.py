@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -44,6 +45,17 @@ async def test_where_all_is_well_nothing_is_asked() -> None:
     assert played.store.samples[ID].cpu == pytest.approx(0.2)
     assert (played.now.databases[ID].ocpus, played.now.databases[ID].wanted) == (2, 2)
     assert played.opened == 1
+
+
+async def test_it_knows_how_busy_databases_were_lately_and_forgets_what_has_left() -> None:
+    played = await up(AUTH, ORDER)
+    await played.rounds(2)
+    lately = played.controller._lately.told(time.time())
+    assert lately.keys() == {ID, "production/order"}
+    assert 10 in lately[ID][-2:]
+    played.helper.apply(AUTH)
+    await played.rounds()
+    assert played.controller._lately.told(time.time()).keys() == {ID}
 
 
 async def test_what_is_saturated_is_resized_once_and_not_again_while_that_goes_on() -> None:

@@ -39,6 +39,7 @@ EACH = (
     LookUp(3, "abc"),
     LookUp(),
     Beat(1e9, 2),
+    Beat(1e9, 2, {ID: [None, 0, 100]}),
 )
 UNDERSTOOD = (msgspec.MsgspecError, ValueError, RecursionError)
 """What the helper takes for what nobody understands."""
@@ -119,6 +120,12 @@ def test_numbers_grow_for_years(number: int) -> None:
         {"type": "Beat", "at": 10**400, "alerts": 0},
         {"type": "Beat", "at": 1, "alerts": -1},
         {"type": "Beat", "at": 1, "alerts": 10**9},
+        {"type": "Beat", "at": 1, "alerts": 0, "cpu": {ID: [101]}},
+        {"type": "Beat", "at": 1, "alerts": 0, "cpu": {ID: [-1]}},
+        {"type": "Beat", "at": 1, "alerts": 0, "cpu": {ID: [1.5]}},
+        {"type": "Beat", "at": 1, "alerts": 0, "cpu": {ID: [1] * 11}},
+        {"type": "Beat", "at": 1, "alerts": 0, "cpu": {"a" * 101: []}},
+        {"type": "Beat", "at": 1, "alerts": 0, "cpu": {str(n): [] for n in range(257)}},
     ],
 )
 def test_what_is_odd_is_refused(what: Any) -> None:

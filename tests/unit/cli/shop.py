@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -85,6 +85,9 @@ class RememberedAutopilot:
     def read(self, wanted: Wanted) -> History:
         self.asked.append(wanted)
         return self.told
+
+    async def watch(self, wanted: Wanted) -> AsyncIterator[History]:
+        yield self.read(wanted)
 
     def follow(self, wanted: Wanted) -> Iterator[ReadEvent]:
         self.asked.append(wanted)

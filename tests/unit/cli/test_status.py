@@ -1,12 +1,15 @@
 """`status`: every database of the file and of the world, as people and as programs read it."""
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hostile import Screen, ensure_harmless
 from msgspec.structs import replace
 from shop import AUTH, FLEET, NOW, Shop
 
+from pgherd.cli.main import cli
 from pgherd.errors import TryLater
 
 
@@ -165,3 +168,24 @@ def test_status_needs_no_lock(running: Shop) -> None:
     running.lock.unlink()
     running.out("status")
     assert not running.lock.exists()
+
+
+@pytest.mark.parametrize(("width", "has_line"), [("60", False), ("80", True)])
+def test_a_terminal_with_room_shows_how_busy_databases_were(
+    running: Shop, monkeypatch: pytest.MonkeyPatch, width: str, has_line: bool
+) -> None:
+    assert running.autopilot.running
+    lately = {str(AUTH): [None, 0, 50, 100]}
+    running.autopilot.running = replace(running.autopilot.running, cpu=lately)
+    assert "10 min" not in running.out("status")
+    screen = Screen(is_terminal=True)
+    for name, value in {"COLUMNS": width, "TERM": "vt100", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", screen)
+        patch.setenv("PGHERD_FILE", str(running.file))
+        cli.main(["status"], "pgherd", obj=running.surroundings(), standalone_mode=False)
+    found = ensure_harmless(screen.getvalue())
+    assert ("CPU, 10 min" in found) is has_line
+    assert ("synchronous   _=#" in found) is has_line
+    assert max(len(text) for text in found.splitlines()) <= int(width)

@@ -143,3 +143,14 @@ def test_free_pages_are_given_back(
 def test_nothing_to_add_is_nothing(store: Store, clock: Clock) -> None:
     store.add_samples(clock.now, {})
     assert store.samples(CART, clock.now) == []
+
+
+def test_samples_of_all_databases_are_those_of_each(store: Store, clock: Clock) -> None:
+    for n in range(6):
+        found = {CART: Sample(cpu=n), "production/auth": Sample(transactions=n)}
+        store.add_samples(clock.now + n * 10 * SECOND, found)
+    since = clock.now + 20 * SECOND
+    all_of_them = store.samples_of_all(since)
+    assert all_of_them == {id: store.samples(id, since) for id in (CART, "production/auth")}
+    assert [len(slots) for slots in all_of_them.values()] == [4, 4]
+    assert store.samples_of_all(clock.now + 90 * SECOND) == {}
