@@ -12,7 +12,7 @@ from oci_clients import CORE, PSQL, RequestException, ServiceError, Tenant, oci,
 from pgherd.testing.oci import signatures
 from pgherd.testing.oci.server import Call, LocalOci
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 
 def compartment(tenant: Tenant, name: str = "production") -> Any:

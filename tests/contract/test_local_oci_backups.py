@@ -10,7 +10,7 @@ from oci_clients import PSQL, Tenant, refusal
 
 DAY = 86_400
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 
 @pytest.fixture

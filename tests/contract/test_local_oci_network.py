@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from oci_clients import CORE, ServiceError, Tenant, refusal, settled
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 
 @pytest.fixture

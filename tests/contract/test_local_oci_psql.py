@@ -10,7 +10,7 @@ from oci_clients import PSQL, Tenant, refusal
 
 from pgherd.testing.oci.shapes import Shape
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ KEYS = oci.key_management.models
 SECRETS = oci.vault.models
 DAY = 86_400
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 
 def ahead(days: float) -> datetime:

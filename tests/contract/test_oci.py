@@ -21,7 +21,7 @@ from pgherd.fleet.desired import DatabaseId, Environment
 from pgherd.testing.fleets import environment
 from pgherd.testing.oci.server import LocalOci
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 ASHBURN = "us-ashburn-1"
 

@@ -17,7 +17,7 @@ from pgherd.fleet.desired import Fleet, Ocpus
 from pgherd.testing.fleets import database, environment, fleet
 from pgherd.testing.oci.server import LocalOci
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 PRODUCTION = environment("production", engine="oci")
 AUTH = database("auth", PRODUCTION, replicas=(0, 2), ocpus=(2, 16))

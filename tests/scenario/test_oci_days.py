@@ -31,7 +31,7 @@ from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.oci.server import LocalOci
 from pgherd.testing.world import World
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 PRODUCTION = environment("production", engine="oci")
 AUTH = database("auth", PRODUCTION, replicas=(1, 3))

@@ -17,7 +17,7 @@ from pgherd.fleet.desired import Fleet
 from pgherd.testing.fleets import database, ecommerce, environment, fleet
 from pgherd.testing.oci.server import Call, LocalOci
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 FAULTS = ("throttled", "error", "lost", "lost-500", "conflict")
 

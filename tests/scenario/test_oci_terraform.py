@@ -17,7 +17,7 @@ from pgherd.fleet.desired import Fleet
 from pgherd.testing.fleets import database, environment, fleet
 from pgherd.testing.oci.server import LocalOci
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 
 def small() -> Fleet:

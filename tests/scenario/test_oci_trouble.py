@@ -20,7 +20,7 @@ from pgherd.errors import TryLater
 from pgherd.testing.fleets import database, environment, fleet
 from pgherd.testing.oci.server import LocalOci
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.local_oci
 
 AUTH = database("auth", environment("production", engine="oci", availability_domains=1))
 OWNER = Owner("ecommerce", "production")

@@ -32,7 +32,7 @@ from pgherd.errors import PgherdError, TryLater
 from pgherd.store.values import Alert, Event, Slot
 
 if TYPE_CHECKING:  # it takes a while to import, and commands never open it
-    from pgherd.store.store import Store
+    from pgherd.store.reader import Reader
 
 READ_SECONDS = 30.0
 FOLLOW_SECONDS = 1.0
@@ -225,7 +225,7 @@ def main(path: str, text: str) -> None:
             _print(_event(event))
 
 
-def _history(store: Store, wanted: Wanted) -> History:
+def _history(store: Reader, wanted: Wanted) -> History:
     known = store.recall("now")
     now = msgspec.json.decode(known, type=Now) if known else None
     found = store.events(wanted.database, wanted.environment, limit=wanted.limit)
@@ -242,7 +242,7 @@ def _history(store: Store, wanted: Wanted) -> History:
     )
 
 
-def _loads(store: Store, seconds: float) -> dict[str, list[Load]]:
+def _loads(store: Reader, seconds: float) -> dict[str, list[Load]]:
     if not seconds:
         return {}
     since = datetime.now(UTC) - timedelta(seconds=seconds)
