@@ -20,6 +20,7 @@ from pgherd.autopilot import keeping, read_load, sizes
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.exporter import Exporter
+from pgherd.autopilot.happened import Happened
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.now import Now, NowOfDatabase
 from pgherd.autopilot.requests import (
@@ -98,6 +99,7 @@ class Controller:
         self._seen: Observations = {}
         self._found: dict[str, Request] = {}
         self._asking = Asking(helper)
+        self._happened = Happened(telling)
         self._due: dict[str, float] = {}
         self._alerts: tuple[Alert, ...] = ()
 
@@ -123,6 +125,7 @@ class Controller:
         fleet = await self._look_up()
         await self._measure(fleet)
         at = datetime.now(UTC)
+        await self._happened.tell(fleet, at, time.monotonic())
         now_of = {str(d.id): self._size(d, at) for d in fleet.databases}
         if self._is_due("observe", OBSERVE_SECONDS):
             await self._observe()
@@ -171,6 +174,7 @@ class Controller:
                 log.exception("%s is not measured", engine.name)
             else:
                 usages.update({str(id): of[-1] for id, of in found.items() if of and id in ids})
+                self._happened.hear(engine.name, engine.meter.happenings())
 
         await asyncio.gather(*(ask(engine) for engine in self._engines.values()))
         self._usages = usages

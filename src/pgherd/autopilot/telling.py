@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from pgherd.errors import PgherdError
 from pgherd.store.store import Store
-from pgherd.store.values import Event, Sample, StoreDamaged
+from pgherd.store.values import Event, NewEvent, Sample, StoreDamaged
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,12 @@ class Telling:
                 at, kind, reason, environment=environment, database=database, details=details
             )
         )
+
+    async def news(
+        self, key: str, news: Callable[[bytes | None], tuple[Sequence[NewEvent], bytes]]
+    ) -> list[Event] | None:
+        """These have happened, and so far it is known. None where the store does not take it."""
+        return await self._call(lambda: self._store.add_news(key, news))
 
     async def amend(self, event: Event | None, details: Mapping[str, Any]) -> None:
         """More is known of it."""

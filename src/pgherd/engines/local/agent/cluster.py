@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from pgherd.engines.local.agent.looks import Looks
 from pgherd.engines.local.agent.parts import Instance, Switch
 from pgherd.engines.local.agent.patroni_api import Patronis
 from pgherd.engines.local.agent.probe import Probe
+from pgherd.engines.local.agent.record import Record, RecordOfDatabase
 from pgherd.engines.local.agent.seen import Seen
 from pgherd.engines.local.agent.servers import Servers
 from pgherd.engines.local.agent.supervisor import Supervisor
@@ -49,10 +51,12 @@ class Cluster:
         owner: Owner,
         tls: ssl.SSLContext,
         etcd: EtcdClient,
+        record: Record,
     ) -> None:
         self.layout = layout
         self.id = manifest.id
-        self.seen = Seen({}, must_be_synchronous=manifest.is_synchronous)
+        self.record = RecordOfDatabase(manifest.id, record)
+        self._seen = Seen({}, must_be_synchronous=manifest.is_synchronous)
         self.schema_revision: str | None = None
         self.looks = Looks(layout, manifest)
         self.patronis = Patronis(manifest, tls)
@@ -69,6 +73,16 @@ class Cluster:
         self._waking: asyncio.Task[None] | None = None
         self._switched: asyncio.Future[str] | None = None
         self.want(manifest)
+
+    @property
+    def seen(self) -> Seen:
+        """What is seen of it. What becomes of it is recorded, in memory."""
+        return self._seen
+
+    @seen.setter
+    def seen(self, seen: Seen) -> None:
+        before, self._seen = self._seen, seen
+        self.record.follow(before, seen, time.monotonic())
 
     def want(self, manifest: DatabaseManifest) -> None:
         """This is wanted of it from now on."""
@@ -248,6 +262,7 @@ class Cluster:
 
     def fail_switch(self, error: PgherdError) -> None:
         """The wanted instance does not come to lead."""
+        self.record.failed(error.message)
         self.seen = replace(self.seen, switch=None)
         if self._switched and not self._switched.done():
             self._switched.set_exception(error)

@@ -1,0 +1,83 @@
+"""The last things that the agent did, for whoever asks. In memory, bounded, and gone with it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+from pgherd.engines.local.agent.seen import Seen
+from pgherd.engines.local.agent.witness import Deed, Witness
+from pgherd.engines.local.happened import (
+    LONGEST,
+    MOST,
+    MOST_OF_DATABASE,
+    AllHappened,
+    Happened,
+)
+from pgherd.fleet.desired import DatabaseId
+
+log = logging.getLogger(__name__)
+
+
+class Record:
+    """That of one agent: of all databases."""
+
+    def __init__(self) -> None:
+        self.source = secrets.token_hex(8)
+        self._last = 0
+        self._found: deque[Happened] = deque(maxlen=MOST)
+
+    def add(self, id: DatabaseId, deed: Deed, now: float, at: datetime) -> None:
+        """It was done; `at` is the time of `now`."""
+        database = str(id)
+        own = [one for one in self._found if one.database == database]
+        if len(own) >= MOST_OF_DATABASE:
+            self._found.remove(own[0])
+        self._last += 1
+        happened = Happened(
+            number=self._last,
+            at=at - timedelta(seconds=max(0.0, now - deed.began)),
+            kind=deed.kind,
+            database=database,
+            reason=deed.reason[:LONGEST],
+            instance=deed.instance,
+            program=deed.program,
+            before=deed.before,
+            after=deed.after,
+            phases={f"{name}_ms": round(1000 * s, 1) for name, s in deed.phases},
+        )
+        self._found.append(happened)
+
+    def after(self, source: str, number: int) -> AllHappened:
+        """Those after that number; all of them where another agent counted."""
+        since = number if source == self.source else 0
+        return AllHappened(self.source, tuple(one for one in self._found if one.number > since))
+
+
+class RecordOfDatabase:
+    """Adds what becomes of one database. Whatever goes wrong here, nothing else does."""
+
+    def __init__(self, id: DatabaseId, record: Record) -> None:
+        self._id = id
+        self._record = record
+        self._witness = Witness()
+
+    def follow(self, before: Seen, seen: Seen, now: float) -> None:
+        """It was so, and is so now."""
+        if before is seen:
+            return
+        try:
+            for deed in self._witness.follow(before, seen, now):
+                self._record.add(self._id, deed, now, datetime.now(UTC))
+        except Exception:
+            log.exception("%s: what happened to it is not told", self._id)
+
+    def because(self, instance: str | None, program: str, reason: str) -> None:
+        """That program is about to be restarted, and this is why."""
+        self._witness.because(instance, program, reason)
+
+    def failed(self, reason: str) -> None:
+        """The switchover that is wanted does not come to pass, and this is why."""
+        self._witness.failed(reason)
