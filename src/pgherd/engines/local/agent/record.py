@@ -27,14 +27,11 @@ class Record:
     def __init__(self) -> None:
         self.source = secrets.token_hex(8)
         self._last = 0
-        self._found: deque[Happened] = deque(maxlen=MOST)
+        self._found: dict[str, deque[Happened]] = {}
 
     def add(self, id: DatabaseId, deed: Deed, now: float, at: datetime) -> None:
         """It was done; `at` is the time of `now`."""
         database = str(id)
-        own = [one for one in self._found if one.database == database]
-        if len(own) >= MOST_OF_DATABASE:
-            self._found.remove(own[0])
         self._last += 1
         happened = Happened(
             number=self._last,
@@ -48,12 +45,20 @@ class Record:
             after=deed.after,
             phases={f"{name}_ms": round(1000 * s, 1) for name, s in deed.phases},
         )
-        self._found.append(happened)
+        self._found.setdefault(database, deque(maxlen=MOST_OF_DATABASE)).append(happened)
+        if sum(map(len, self._found.values())) > MOST:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = min(self._found.values(), key=lambda own: own[0].number).popleft()
+        if not self._found[oldest.database]:
+            del self._found[oldest.database]
 
     def after(self, source: str, number: int) -> AllHappened:
         """Those after that number; all of them where another agent counted."""
         since = number if source == self.source else 0
-        return AllHappened(self.source, tuple(one for one in self._found if one.number > since))
+        found = (one for own in self._found.values() for one in own if one.number > since)
+        return AllHappened(self.source, tuple(sorted(found, key=lambda one: one.number)))
 
 
 class RecordOfDatabase:
