@@ -34,7 +34,7 @@ from pgherd.autopilot.requests import (
     Restart,
 )
 from pgherd.autopilot.sizes import Memory
-from pgherd.autopilot.telling import Telling
+from pgherd.autopilot.telling import Telling, sample_of
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import Observation, Observations, Unknown
@@ -44,7 +44,7 @@ from pgherd.decide.sizing import Verdict
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
 from pgherd.metrics.picture import OfAutopilot, Picture
-from pgherd.store.values import Event, Sample
+from pgherd.store.values import Event
 
 log = logging.getLogger(__name__)
 
@@ -314,7 +314,7 @@ class Controller:
 
     async def _tell(self, at: datetime, now_of: Mapping[str, NowOfDatabase]) -> None:
         now = Now(at.timestamp(), dict(now_of))
-        samples = {id: _sample(usage) for id, usage in self._usages.items()}
+        samples = {id: sample_of(usage) for id, usage in self._usages.items()}
         await self._telling.samples(at, samples, msgspec.json.encode(now))
         alerts = {(a.name, a.subject): (a.summary, a.remedy) for a in self._alerts}
         await self._telling.alerts(at, alerts)
@@ -334,20 +334,3 @@ class Controller:
             return False
         self._due[what] = now + seconds
         return True
-
-
-def _sample(usage: Usage) -> Sample:
-    ocpus, cpu = usage.ocpus, usage.cpu_percent
-    lags = [i.lag_bytes for i in usage.instances.values() if i.lag_bytes is not None]
-    throttled = [i.throttled_percent for i in usage.instances.values()]
-    known = [percent / 100 for percent in throttled if percent is not None]
-    return Sample(
-        ocpus=ocpus,
-        cpu=None if ocpus is None or cpu is None else cpu / 100 * ocpus,
-        throttled=max(known, default=None),
-        storage=usage.storage_bytes,
-        transactions=usage.transactions_per_second,
-        connections=usage.clients,
-        waiting=usage.waiting_clients,
-        lag=max(lags, default=None),
-    )

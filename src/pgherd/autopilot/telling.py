@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pgherd.contract.meter import Usage
 from pgherd.errors import PgherdError
 from pgherd.store.store import Store
 from pgherd.store.values import Event, NewEvent, Sample, StoreDamaged
@@ -104,3 +105,21 @@ class Telling:
         if now - self._logged_at >= AGAIN_SECONDS:
             self._logged_at = now
             log.warning("history: %s", text)
+
+
+def sample_of(usage: Usage) -> Sample:
+    """How loaded a database is, as the store has it."""
+    ocpus, cpu = usage.ocpus, usage.cpu_percent
+    lags = [i.lag_bytes for i in usage.instances.values() if i.lag_bytes is not None]
+    throttled = [i.throttled_percent for i in usage.instances.values()]
+    known = [percent / 100 for percent in throttled if percent is not None]
+    return Sample(
+        ocpus=ocpus,
+        cpu=None if ocpus is None or cpu is None else cpu / 100 * ocpus,
+        throttled=max(known, default=None),
+        storage=usage.storage_bytes,
+        transactions=usage.transactions_per_second,
+        connections=usage.clients,
+        waiting=usage.waiting_clients,
+        lag=max(lags, default=None),
+    )

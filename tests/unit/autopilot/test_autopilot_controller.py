@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from played_controller import Played
 
 from pgherd.autopilot import asking, controller, sizes
-from pgherd.autopilot.controller import Controller
-from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.requests import Pause, Renew, Replicas, Resize
-from pgherd.autopilot.telling import Telling
-from pgherd.contract.happenings import Happening, HappeningKind, Happenings
 from pgherd.contract.meter import InstanceUsage, Usage
 from pgherd.contract.observed import Observation
 from pgherd.decide import replicas
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId
-from pgherd.store.store import Store
 from pgherd.testing.fleets import database, environment
 
 AUTH = database("auth", ocpus=(2, 8), replicas=(1, 2))
@@ -337,22 +332,3 @@ async def test_who_reads_is_asked_of_a_paused_database_too_and_nothing_follows(
     played.helper.pauses = (Pause(ID, "an audit", 1.0),)
     await played.rounds(3)
     assert played.helper.asked == []
-
-
-async def test_what_an_engine_did_by_itself_is_told_once_over_a_restart() -> None:
-    played = await up(AUTH)
-    happening = Happening(1, datetime.now(UTC), HappeningKind.FENCE, AUTH.id, "it died", "auth-1")
-    played.world.happenings = Happenings("a", [happening])
-    await played.rounds(2)
-    assert played.kinds() == ["fence"]
-    again = Played(AUTH)
-    again.world.happenings = played.world.happenings
-    again.store = played.store
-    again.controller = Controller(
-        cast("HelperLink", again.helper),
-        Telling(cast("Store", played.store)),
-        lambda applied: again.helper.fleet,
-        lambda fleet: again.engines,
-    )
-    await again.rounds(2)
-    assert played.kinds() == ["fence"]

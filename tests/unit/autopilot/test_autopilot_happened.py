@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
+from played_controller import Played
 
+from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.happened import KEY, MOST_A_MINUTE, Happened, decode
+from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.happenings import Happening, HappeningKind, Happenings
 from pgherd.fleet.desired import DatabaseId
@@ -17,6 +21,7 @@ from pgherd.store.store import Store
 from pgherd.store.values import Event
 from pgherd.testing.fleets import database, fleet
 
+CART = database("cart")
 FLEET = fleet(database("auth"), database("order"))
 AUTH, ORDER = (d.id for d in FLEET.databases)
 AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -208,3 +213,22 @@ async def test_an_engine_that_tells_nothing_is_asked_nothing(store: Store) -> No
     happened.hear("oci", None)
     await happened.tell(FLEET, AT, 100.0)
     assert store.recall(KEY) is None
+
+
+async def test_what_an_engine_did_by_itself_is_told_once_over_a_restart() -> None:
+    played = await Played(CART).up()
+    happening = Happening(1, datetime.now(UTC), HappeningKind.FENCE, CART.id, "it died", "auth-1")
+    played.world.happenings = Happenings("a", [happening])
+    await played.rounds(2)
+    assert played.kinds() == ["fence"]
+    again = Played(CART)
+    again.world.happenings = played.world.happenings
+    again.store = played.store
+    again.controller = Controller(
+        cast("HelperLink", again.helper),
+        Telling(cast("Store", played.store)),
+        lambda applied: again.helper.fleet,
+        lambda fleet: again.engines,
+    )
+    await again.rounds(2)
+    assert played.kinds() == ["fence"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
@@ -24,7 +23,7 @@ from pgherd.engines.local.agent.looks import Looks
 from pgherd.engines.local.agent.parts import Instance, Switch
 from pgherd.engines.local.agent.patroni_api import Patronis
 from pgherd.engines.local.agent.probe import Probe
-from pgherd.engines.local.agent.record import Record, RecordOfDatabase
+from pgherd.engines.local.agent.record import Record, Recorded
 from pgherd.engines.local.agent.seen import Seen
 from pgherd.engines.local.agent.servers import Servers
 from pgherd.engines.local.agent.supervisor import Supervisor
@@ -40,7 +39,7 @@ LOOK_SECONDS = 0.02
 """So often is looked whether what is waited for is so."""
 
 
-class Cluster:
+class Cluster(Recorded):
     """One database, from the moment when it is wanted until it is not."""
 
     def __init__(
@@ -53,10 +52,10 @@ class Cluster:
         etcd: EtcdClient,
         record: Record,
     ) -> None:
+        seen = Seen({}, must_be_synchronous=manifest.is_synchronous)
+        super().__init__(manifest.id, record, seen)
         self.layout = layout
         self.id = manifest.id
-        self.record = RecordOfDatabase(manifest.id, record)
-        self._seen = Seen({}, must_be_synchronous=manifest.is_synchronous)
         self.schema_revision: str | None = None
         self.looks = Looks(layout, manifest)
         self.patronis = Patronis(manifest, tls)
@@ -73,16 +72,6 @@ class Cluster:
         self._waking: asyncio.Task[None] | None = None
         self._switched: asyncio.Future[str] | None = None
         self.want(manifest)
-
-    @property
-    def seen(self) -> Seen:
-        """What is seen of it. What becomes of it is recorded, in memory."""
-        return self._seen
-
-    @seen.setter
-    def seen(self, seen: Seen) -> None:
-        before, self._seen = self._seen, seen
-        self.record.follow(before, seen, time.monotonic())
 
     def want(self, manifest: DatabaseManifest) -> None:
         """This is wanted of it from now on."""

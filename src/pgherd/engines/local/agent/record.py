@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import time
 from collections import deque
 from datetime import UTC, datetime, timedelta
 
@@ -86,3 +87,21 @@ class RecordOfDatabase:
     def failed(self, reason: str) -> None:
         """The switchover that is wanted does not come to pass, and this is why."""
         self._witness.failed(reason)
+
+
+class Recorded:
+    """A database of which something is seen; what becomes of it is recorded, in memory."""
+
+    def __init__(self, id: DatabaseId, record: Record, seen: Seen) -> None:
+        self.record = RecordOfDatabase(id, record)
+        self._seen = seen
+
+    @property
+    def seen(self) -> Seen:
+        """What is seen of it now."""
+        return self._seen
+
+    @seen.setter
+    def seen(self, seen: Seen) -> None:
+        before, self._seen = self._seen, seen
+        self.record.follow(before, seen, time.monotonic())
