@@ -108,6 +108,17 @@ class MeterPromises(EngineContract):
         await meter.usage(timedelta(minutes=5))
         assert set(meter.counters()) == {alone.id}
 
+    async def test_what_it_did_by_itself_is_in_order_and_of_its_databases(
+        self, meter: Meter, alone: Database, use: Callable[[DatabaseId], None]
+    ) -> None:
+        use(alone.id)
+        await meter.usage(timedelta(minutes=5))
+        if (told := meter.happenings()) is not None:
+            numbers = [one.number for one in told.found]
+            assert numbers == sorted(set(numbers))
+            assert {one.database for one in told.found} <= {alone.id}
+            assert all(one.at.tzinfo for one in told.found)
+
     async def test_what_was_counted_is_possible(
         self, meter: Meter, alone: Database, use: Callable[[DatabaseId], None]
     ) -> None:

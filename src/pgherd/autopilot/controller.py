@@ -20,6 +20,7 @@ from pgherd.autopilot import keeping, read_load, sizes
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.exporter import Exporter
+from pgherd.autopilot.happened import Happened
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.lately import Lately
 from pgherd.autopilot.now import Now, NowOfDatabase
@@ -34,7 +35,7 @@ from pgherd.autopilot.requests import (
     Restart,
 )
 from pgherd.autopilot.sizes import Memory
-from pgherd.autopilot.telling import Telling
+from pgherd.autopilot.telling import Telling, sample_of
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import Observation, Observations, Unknown
@@ -44,7 +45,7 @@ from pgherd.decide.sizing import Verdict
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
 from pgherd.metrics.picture import OfAutopilot, Picture
-from pgherd.store.values import Event, Sample
+from pgherd.store.values import Event
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Controller:
         self._seen: Observations = {}
         self._found: dict[str, Request] = {}
         self._asking = Asking(helper)
+        self._happened = Happened(telling)
         self._due: dict[str, float] = {}
         self._alerts: tuple[Alert, ...] = ()
 
@@ -126,6 +128,7 @@ class Controller:
         fleet = await self._look_up()
         await self._measure(fleet)
         at = datetime.now(UTC)
+        await self._happened.tell(fleet, at, time.monotonic())
         now_of = {str(d.id): self._size(d, at) for d in fleet.databases}
         if self._is_due("observe", OBSERVE_SECONDS):
             await self._observe()
@@ -175,6 +178,7 @@ class Controller:
                 log.exception("%s is not measured", engine.name)
             else:
                 usages.update({str(id): of[-1] for id, of in found.items() if of and id in ids})
+                self._happened.hear(engine.name, engine.meter.happenings())
 
         await asyncio.gather(*(ask(engine) for engine in self._engines.values()))
         self._usages = usages
@@ -315,7 +319,7 @@ class Controller:
 
     async def _tell(self, at: datetime, now_of: Mapping[str, NowOfDatabase]) -> None:
         now = Now(at.timestamp(), dict(now_of))
-        samples = {id: _sample(usage) for id, usage in self._usages.items()}
+        samples = {id: sample_of(usage) for id, usage in self._usages.items()}
         await self._telling.samples(at, samples, msgspec.json.encode(now))
         alerts = {(a.name, a.subject): (a.summary, a.remedy) for a in self._alerts}
         await self._telling.alerts(at, alerts)
@@ -335,20 +339,3 @@ class Controller:
             return False
         self._due[what] = now + seconds
         return True
-
-
-def _sample(usage: Usage) -> Sample:
-    ocpus, cpu = usage.ocpus, usage.cpu_percent
-    lags = [i.lag_bytes for i in usage.instances.values() if i.lag_bytes is not None]
-    throttled = [i.throttled_percent for i in usage.instances.values()]
-    known = [percent / 100 for percent in throttled if percent is not None]
-    return Sample(
-        ocpus=ocpus,
-        cpu=None if ocpus is None or cpu is None else cpu / 100 * ocpus,
-        throttled=max(known, default=None),
-        storage=usage.storage_bytes,
-        transactions=usage.transactions_per_second,
-        connections=usage.clients,
-        waiting=usage.waiting_clients,
-        lag=max(lags, default=None),
-    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pgherd.contract.meter import Usage
 from pgherd.errors import PgherdError
 from pgherd.store.store import Store
-from pgherd.store.values import Event, Sample, StoreDamaged
+from pgherd.store.values import Event, NewEvent, Sample, StoreDamaged
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,12 @@ class Telling:
                 at, kind, reason, environment=environment, database=database, details=details
             )
         )
+
+    async def news(
+        self, key: str, news: Callable[[bytes | None], tuple[Sequence[NewEvent], bytes]]
+    ) -> list[Event] | None:
+        """These have happened, and so far it is known. None where the store does not take it."""
+        return await self._call(lambda: self._store.add_news(key, news))
 
     async def amend(self, event: Event | None, details: Mapping[str, Any]) -> None:
         """More is known of it."""
@@ -98,3 +105,21 @@ class Telling:
         if now - self._logged_at >= AGAIN_SECONDS:
             self._logged_at = now
             log.warning("history: %s", text)
+
+
+def sample_of(usage: Usage) -> Sample:
+    """How loaded a database is, as the store has it."""
+    ocpus, cpu = usage.ocpus, usage.cpu_percent
+    lags = [i.lag_bytes for i in usage.instances.values() if i.lag_bytes is not None]
+    throttled = [i.throttled_percent for i in usage.instances.values()]
+    known = [percent / 100 for percent in throttled if percent is not None]
+    return Sample(
+        ocpus=ocpus,
+        cpu=None if ocpus is None or cpu is None else cpu / 100 * ocpus,
+        throttled=max(known, default=None),
+        storage=usage.storage_bytes,
+        transactions=usage.transactions_per_second,
+        connections=usage.clients,
+        waiting=usage.waiting_clients,
+        lag=max(lags, default=None),
+    )

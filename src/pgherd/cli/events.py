@@ -33,7 +33,8 @@ def events(
 ) -> None:
     """List what was done by itself, the newest first.
 
-    Everything, or what is about one environment or database. Kept for 90 days.
+    By the autopilot, and by the local engine: failovers, with when what was so. Everything, or
+    what is about one environment or database. Kept for 90 days.
     """
     from pgherd.autopilot.reading import Wanted
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from pgherd.contract.happenings import Happenings
 from pgherd.fleet.desired import DatabaseId
 
 
@@ -133,5 +134,12 @@ class Meter(Protocol):
         """What was measured when `usage` was last asked, as it was counted. It asks nobody.
 
         Empty before, and where `usage` failed. A place that counts nothing may have none.
+        """
+        ...
+
+    def happenings(self) -> Happenings | None:
+        """What the place did by itself, as it was told when `usage` was last asked. It asks nobody.
+
+        The last ones, of which whoever asks may know some. None where nothing is told.
         """
         ...

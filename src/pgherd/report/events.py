@@ -10,6 +10,7 @@ from typing import Any
 from pgherd.autopilot.now import NowOfDatabase
 from pgherd.autopilot.reading import History, ReadAlert, ReadEvent
 from pgherd.fleet.summary import Table
+from pgherd.report.happenings import happening, phases
 from pgherd.report.words import duration, number
 
 STALE_SECONDS = 30.0
@@ -37,7 +38,7 @@ def event_json(event: ReadEvent) -> dict[str, Any]:
 def events_table(found: Sequence[ReadEvent]) -> Table:
     """A row for each, the newest first."""
     rows = tuple(
-        (_local(event.at), event.database or event.environment or "", _what(event), event.reason)
+        (_local(event.at), event.database or event.environment or "", _what(event), _why(event))
         for event in found
     )
     return Table(number(len(found), "event"), ("At", "Of", "What", "Why"), rows)
@@ -46,7 +47,7 @@ def events_table(found: Sequence[ReadEvent]) -> Table:
 def event_line(event: ReadEvent) -> str:
     """The same in one line."""
     subject = event.database or event.environment or "fleet"
-    return f"{_local(event.at)} {subject}: {_what(event)}: {event.reason}"
+    return f"{_local(event.at)} {subject}: {_what(event)}: {_why(event)}"
 
 
 def event_brief(event: ReadEvent) -> str:
@@ -65,7 +66,7 @@ def why_lines(id: str, found: History, now: datetime) -> Iterator[str]:
         if age > STALE_SECONDS:
             yield f"this was {duration(age)} ago: the autopilot does not run, or is late"
     for event in found.events:
-        yield f"{_local(event.at)} {_what(event)}: {event.reason}{_effect(event)}"
+        yield f"{_local(event.at)} {_what(event)}: {_why(event)}{_effect(event)}"
 
 
 def why_json(id: str, found: History) -> dict[str, Any]:
@@ -129,7 +130,12 @@ def _what(event: ReadEvent) -> str:
     if isinstance(change, dict):
         text = f"ocpus {change.get('from')} → {change.get('to')}"
         return f"{text} failed" if "failed" in event.details else text
-    return event.kind
+    return happening(event.kind, event.details)
+
+
+def _why(event: ReadEvent) -> str:
+    """With what was so after how long, where that is known."""
+    return "; ".join(part for part in (event.reason, phases(event.details)) if part)
 
 
 def _effect(event: ReadEvent) -> str:

@@ -8,7 +8,7 @@ StoreDamaged where `renew` is needed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from pgherd.store import alerts, events, learnt, samples
 from pgherd.store.opening import left_by, name_of, opened, place_of, renewed
 from pgherd.store.reader import Reader, utc_now
 from pgherd.store.troubles import translated
-from pgherd.store.values import Alert, Event, Lost, Sample
+from pgherd.store.values import Alert, Event, Lost, NewEvent, Sample
 
 FREE_PAGES = 1_024
 """So many free pages stay in the file, for what comes next; more are given back to the disk."""
@@ -91,6 +91,30 @@ class Store(Reader):
                 database=database,
                 details=details,
             )
+
+    def add_news(
+        self, key: str, news: Callable[[bytes | None], tuple[Sequence[NewEvent], bytes]]
+    ) -> list[Event]:
+        """Keep events, and under `key` how far they are kept; both or neither.
+
+        `news` is told what was kept under that key before.
+        """
+        with self._writing() as connection:
+            found, value = news(learnt.recall(connection, key))
+            added = [
+                events.add(
+                    connection,
+                    one.at,
+                    one.kind,
+                    one.reason,
+                    environment=one.environment,
+                    database=one.database,
+                    details=one.details,
+                )
+                for one in found
+            ]
+            learnt.remember(connection, key, value)
+            return added
 
     def amend_event(self, id: int, details: Mapping[str, Any]) -> Event | None:
         """Add to its details, as what came of it. None where the event is gone."""

@@ -47,6 +47,17 @@ class Event(Struct, frozen=True):
     details: Mapping[str, Any] = {}
 
 
+class NewEvent(Struct, frozen=True):
+    """An event that is to be kept."""
+
+    at: datetime
+    kind: str
+    reason: str
+    environment: str | None = None
+    database: str | None = None
+    details: Mapping[str, Any] = {}
+
+
 class Sample(Struct, frozen=True):
     """How loaded one database is."""
 

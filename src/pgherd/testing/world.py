@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from pgherd.contract.backups import ObservedBackup
+from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import InstanceState, Role
 from pgherd.errors import PgherdError
@@ -140,6 +141,7 @@ class World:
     observations: int = 0
     usage: dict[DatabaseId, list[Usage]] = field(default_factory=dict)
     counters: dict[DatabaseId, DatabaseCounters] = field(default_factory=dict)
+    happenings: Happenings | None = None
     now: Callable[[], datetime] = utc_now
     _hidden: dict[DatabaseId, str] = field(default_factory=dict)
     _blind: list[PgherdError] = field(default_factory=list)

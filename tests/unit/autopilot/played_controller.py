@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -22,7 +22,7 @@ from pgherd.control.up import converge
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
 from pgherd.store.store import Store
-from pgherd.store.values import Event
+from pgherd.store.values import Event, NewEvent
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import fleet
 from pgherd.testing.memory.engine import MemoryEngine
@@ -78,6 +78,12 @@ class PlayedStore:
         event = Event(len(self.told), at, kind, reason, **more)
         self.told.append(event)
         return event
+
+    def add_news(
+        self, key: str, news: Callable[[bytes | None], tuple[Sequence[NewEvent], bytes]]
+    ) -> list[Event]:
+        found, self.known[key] = news(self.known.get(key))
+        return [self.add_event(**structs.asdict(event)) for event in found]
 
     def amend_event(self, id: int, details: Mapping[str, Any]) -> None:
         event = self.told[id]

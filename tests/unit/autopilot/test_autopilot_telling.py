@@ -43,6 +43,7 @@ class TroubledStore:
 
 CALLS: dict[str, Call] = {
     "event": lambda told: told.event(AT, "scale", "busy", database="production/auth"),
+    "news": lambda told: told.news("happenings", lambda _: ((), b"1")),
     "amend": lambda told: told.amend(EVENT, {"a": 1}),
     "samples": lambda told: told.samples(AT, {"production/auth": Sample(cpu=1)}, b"{}"),
     "alerts": lambda told: told.alerts(AT, {("a", "b"): ("c", "d")}),

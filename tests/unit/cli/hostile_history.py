@@ -17,7 +17,11 @@ def told(shop: HostileShop) -> None:
     at, id = shop.now, str(AUTH)
     one = NowOfDatabase(2, 4, "cpu", "busy", 2, 8, True, None, 1.0, 1.0, 1.0)
     change = {"ocpus": {"from": "2", "to": "4"}, "failed": "no", "more": "what"}
+    moved = {"from": "auth-1", "to": "auth-2", "phases": {"held_ms": 12, "odd": "12"}}
+    restarted = {"instance": "auth-1", "program": "Patroni", "count": 3}
     events = [
+        ReadEvent(at, "failover", f"ended{HOSTILE}", "production", id, tainted(moved)),
+        ReadEvent(at, "restart", HOSTILE, "production", id, tainted(restarted)),
         ReadEvent(at, "scale-failed", "busy", "production", id, tainted(change)),
         ReadEvent(at, f"odd{HOSTILE}", f"so{HOSTILE}", f"lost{HOSTILE}", f"lost/auth{HOSTILE}"),
         ReadEvent(at, f"odd{HOSTILE}", HOSTILE, f"lost{HOSTILE}", details={HOSTILE: HOSTILE}),

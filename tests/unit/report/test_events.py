@@ -166,3 +166,71 @@ def test_alerts() -> None:
     (found,) = alerts_json([alert])["alerts"]
     assert list(found) == ["name", "database", "since", "summary", "remedy"]
     assert (found["database"], found["since"]) == (AUTH, AT.isoformat())
+
+
+# What a place did by itself
+
+FAILOVER = ReadEvent(
+    AT,
+    "failover",
+    "primary's process ended",
+    "production",
+    AUTH,
+    {
+        "from": "auth-1",
+        "to": "auth-2",
+        "phases": {"noticed_ms": 0.4, "held_ms": 12.2, "writable_ms": 310, "released_ms": 402},
+    },
+)
+
+
+def test_a_failover_is_one_line_with_its_phases() -> None:
+    said = "held after 12 ms, promoted after 310 ms, served after 402 ms"
+    line = f"production/auth: failover auth-1 → auth-2: primary's process ended; {said}"
+    assert event_line(FAILOVER).endswith(line)
+    (row,) = events_table([FAILOVER]).rows
+    assert row[2:] == ("failover auth-1 → auth-2", f"primary's process ended; {said}")
+    (_, why) = why_lines(AUTH, History([FAILOVER]), AT)
+    assert why.endswith(f"failover auth-1 → auth-2: primary's process ended; {said}")
+    assert event_json(FAILOVER)["phases"]["writable_ms"] == 310
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "words"),
+    [
+        ("fence", {"instance": "auth-1"}, "fence auth-1"),
+        ("restart", {"program": "PgBouncer"}, "restart PgBouncer"),
+        ("restart", {"program": "Patroni", "instance": "auth-2"}, "restart Patroni of auth-2"),
+        ("restart", {"program": "Patroni", "count": 3}, "restart Patroni (3 times)"),
+        ("hold", {}, "hold"),
+        ("hold", {"count": True, "from": 1, "to": [], "instance": {}, "program": 7}, "hold"),
+        ("hold", {"count": 10**400}, "hold"),
+    ],
+)
+def test_what_happened_is_named_by_whom_it_concerns(
+    kind: str, details: dict[str, Any], words: str
+) -> None:
+    assert what(replace(FAILOVER, kind=kind, details=details)) == words
+
+
+@pytest.mark.parametrize(
+    ("phases", "words"),
+    [
+        ({"held_ms": 12}, "x; held after 12 ms"),
+        ({"routed_ms": 40}, "x; served after 40 ms"),
+        ({"streaming_ms": 61_000}, "x; streaming after 61.0 s"),
+        (
+            {"released_ms": 30_000, "errors_ms": 20_000.0},
+            "x; hold given up after 20.0 s, served after 30.0 s",
+        ),
+        ({"noticed_ms": 1, "odd_ms": 1}, "x"),
+        ({"held_ms": "12", "writable_ms": None, "released_ms": True, "routed_ms": -1}, "x"),
+        ({"held_ms": float("nan"), "released_ms": 10**400}, "x"),
+        ("odd", "x"),
+        (None, "x"),
+        ([1], "x"),
+    ],
+)
+def test_phases_that_are_odd_are_not_shown(phases: Any, words: str) -> None:
+    event = replace(FAILOVER, reason="x", details={"phases": phases})
+    assert events_table([event]).rows[0][3] == words

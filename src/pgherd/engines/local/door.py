@@ -118,7 +118,13 @@ class Observe(Look[FleetStatus]):
 
 @dataclass(frozen=True, slots=True)
 class Measure(Look[Measured]):
-    """What does everything use?"""
+    """What does everything use?
+
+    And what has the agent done since what it counted as `after`? `source` says which agent did.
+    """
+
+    source: str = ""
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

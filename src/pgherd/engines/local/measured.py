@@ -13,6 +13,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from pgherd.engines.local.happened import AllHappened
+
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Seconds = Annotated[float, Meta(ge=0, le=1e12)]
 
@@ -107,7 +109,8 @@ class MeasuredDatabase:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All that is known now."""
+    """All that is known now, and what the agent has done since it was last asked."""
 
     taken: Seconds
     databases: Mapping[str, MeasuredDatabase]
+    happened: AllHappened = field(default_factory=AllHappened)

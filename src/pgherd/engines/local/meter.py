@@ -7,10 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, InstanceUsage, Usage
 from pgherd.decide.parameters import session_pool_size
 from pgherd.engines.local import door, patroni, rpc
 from pgherd.engines.local.counters import counters
+from pgherd.engines.local.happened import AllHappened, happenings, joined
 from pgherd.engines.local.manifest import DatabaseManifest, read_databases
 from pgherd.engines.local.measured import (
     Measured,
@@ -35,6 +37,8 @@ class LocalMeter:
         self._place = place
         self._before: Measured | None = None
         self._counters: Mapping[DatabaseId, DatabaseCounters] = {}
+        self._happened = AllHappened()
+        self._known: frozenset[DatabaseId] = frozenset()
 
     async def usage(self, since: timedelta) -> Mapping[DatabaseId, Sequence[Usage]]:
         """One value for each database, of the time since this was last asked."""
@@ -42,13 +46,16 @@ class LocalMeter:
         self._counters = {}
         place.claim.require()
         try:
-            after = await place.agent.ask(door.Measure())
+            after = await place.agent.ask(self._question())
         except rpc.NoAgent:
             return {}
         before, self._before = self._before, after
+        self._happened = joined(self._happened, after.happened)
         at = place.now()
         found, counted = {}, {}
-        for manifest in read_databases(place.layout):
+        manifests = list(read_databases(place.layout))
+        self._known = frozenset(manifest.id for manifest in manifests)
+        for manifest in manifests:
             if (measured := after.databases.get(str(manifest.id))) is not None:
                 earlier = before.databases.get(str(manifest.id)) if before else None
                 found[manifest.id] = (usage(manifest, earlier, measured, at),)
@@ -59,6 +66,15 @@ class LocalMeter:
     def counters(self) -> Mapping[DatabaseId, DatabaseCounters]:
         """Those of the agent's last answer."""
         return self._counters
+
+    def happenings(self) -> Happenings | None:
+        """The last things that the agent did, as it has told them."""
+        return happenings(self._happened, self._known) if self._happened.source else None
+
+    def _question(self) -> door.Measure:
+        """What is known already is not told again."""
+        found = self._happened.found
+        return door.Measure(self._happened.source, found[-1].number if found else 0)
 
 
 def usage(

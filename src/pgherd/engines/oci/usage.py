@@ -51,6 +51,9 @@ class OciMeter:
         """The newest values; nothing is counted."""
         return self._counters
 
+    def happenings(self) -> None:
+        """OCI does not tell."""
+
 
 def newest(usages: Sequence[Usage]) -> DatabaseCounters:
     """Each value as it was last said: OCI's metrics come one by one."""

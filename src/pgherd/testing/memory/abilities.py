@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pgherd.contract.access import Access
 from pgherd.contract.certificates import CertificateInfo
+from pgherd.contract.happenings import Happenings
 from pgherd.contract.logs import LogLine
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.fleet.desired import Database, DatabaseId
@@ -86,6 +87,10 @@ class MemoryMeter:
     def counters(self) -> Mapping[DatabaseId, DatabaseCounters]:
         """What the world said that was counted."""
         return self._counters
+
+    def happenings(self) -> Happenings | None:
+        """What the world says that happened by itself."""
+        return self._world.happenings
 
 
 class MemoryReach:

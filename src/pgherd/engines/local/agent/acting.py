@@ -40,6 +40,7 @@ from pgherd.engines.local.agent.moves import (
 from pgherd.engines.local.agent.parts import Leader, Target
 from pgherd.engines.local.agent.room import make_room
 from pgherd.engines.local.agent.supervisor import Supervisor
+from pgherd.engines.local.agent.witness import PATRONI, PGBOUNCER, POSTGRESQL
 from pgherd.engines.local.etcd_client import EtcdClient
 from pgherd.engines.local.processes import Identity
 from pgherd.errors import PgherdError, TryLater
@@ -149,6 +150,7 @@ class Acting:
                     "%s: Patroni of %s is silent: killed, to be started again", cluster.id, name
                 )
                 cluster.seen = replace(cluster.seen, lease_left=None)
+                cluster.record.because(name, PATRONI, "it was silent")
                 self._supervisor.kill(cluster.patroni_program(name), process)
             case RestartPooler(process):
                 await self._restart_pooler(process)
@@ -287,6 +289,7 @@ class Acting:
     async def _restart_pooler(self, process: Identity) -> None:
         cluster = self._cluster
         log.warning("%s: its pooler does not answer: it is started again", cluster.id)
+        cluster.record.because(None, PGBOUNCER, "it did not answer")
         make_room(cluster.layout, cluster.manifest)
         self._supervisor.kill(programs.pooler_name(cluster.id), process)
 
@@ -297,6 +300,7 @@ class Acting:
             cluster.look_at(number)
             return
         log.warning("%s: the socket of %s is gone: it is restarted", cluster.id, name)
+        cluster.record.because(name, POSTGRESQL, "its socket was gone")
         make_room(cluster.layout, cluster.manifest)
         await cluster.patronis.ask(name, "POST", "restart", {})
 
@@ -312,6 +316,7 @@ class Acting:
             cluster.look_at(number)
             return
         log.warning("%s: PostgreSQL of %s is frozen: ended, to be started again", cluster.id, name)
+        cluster.record.because(name, POSTGRESQL, "it was frozen")
         await cluster.servers.end_all(number)
         await cluster.patronis.wake(name)
 

@@ -29,6 +29,7 @@ from pgherd.engines.local.agent.freshness import Freshness
 from pgherd.engines.local.agent.heir import heir, require_instance
 from pgherd.engines.local.agent.meter import Meter
 from pgherd.engines.local.agent.prognosis import Prognosis
+from pgherd.engines.local.agent.record import Record
 from pgherd.engines.local.agent.rounds import look_around
 from pgherd.engines.local.agent.supervisor import Supervisor
 from pgherd.engines.local.agent.tasks import Tasks, quietly
@@ -59,7 +60,8 @@ class Agent:
         self._forks = Forks(layout.root, self.watchers)
         self.supervisor = Supervisor(self._forks, self._program_changed)
         self._tasks = Tasks()
-        self._meter = Meter(layout, self.clusters)
+        record = Record()
+        self._meter = Meter(layout, self.clusters, record)
         self._leaving = asyncio.Event()
         self._door: asyncio.Server | None = None
         self._stack = AsyncExitStack()
@@ -73,6 +75,7 @@ class Agent:
             self.environments,
             self.clusters,
             self._tasks,
+            record,
         )
 
     async def run(self, ready: Callable[[], None]) -> None:

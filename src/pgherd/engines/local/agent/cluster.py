@@ -23,6 +23,7 @@ from pgherd.engines.local.agent.looks import Looks
 from pgherd.engines.local.agent.parts import Instance, Switch
 from pgherd.engines.local.agent.patroni_api import Patronis
 from pgherd.engines.local.agent.probe import Probe
+from pgherd.engines.local.agent.record import Record, Recorded
 from pgherd.engines.local.agent.seen import Seen
 from pgherd.engines.local.agent.servers import Servers
 from pgherd.engines.local.agent.supervisor import Supervisor
@@ -38,7 +39,7 @@ LOOK_SECONDS = 0.02
 """So often is looked whether what is waited for is so."""
 
 
-class Cluster:
+class Cluster(Recorded):
     """One database, from the moment when it is wanted until it is not."""
 
     def __init__(
@@ -49,10 +50,12 @@ class Cluster:
         owner: Owner,
         tls: ssl.SSLContext,
         etcd: EtcdClient,
+        record: Record,
     ) -> None:
+        seen = Seen({}, must_be_synchronous=manifest.is_synchronous)
+        super().__init__(manifest.id, record, seen)
         self.layout = layout
         self.id = manifest.id
-        self.seen = Seen({}, must_be_synchronous=manifest.is_synchronous)
         self.schema_revision: str | None = None
         self.looks = Looks(layout, manifest)
         self.patronis = Patronis(manifest, tls)
@@ -248,6 +251,7 @@ class Cluster:
 
     def fail_switch(self, error: PgherdError) -> None:
         """The wanted instance does not come to lead."""
+        self.record.failed(error.message)
         self.seen = replace(self.seen, switch=None)
         if self._switched and not self._switched.done():
             self._switched.set_exception(error)

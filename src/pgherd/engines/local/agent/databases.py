@@ -14,6 +14,7 @@ from pgherd.engines.local.agent.acting import Acting
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.newest import newest
+from pgherd.engines.local.agent.record import Record
 from pgherd.engines.local.agent.room import make_room
 from pgherd.engines.local.agent.servers import end_all
 from pgherd.engines.local.agent.serving import serve_certificates
@@ -46,6 +47,7 @@ class Databases:
         environments: Environments,
         clusters: dict[DatabaseId, Cluster],
         tasks: Tasks,
+        record: Record,
     ) -> None:
         self._layout = layout
         self._owner = owner
@@ -53,6 +55,7 @@ class Databases:
         self._environments = environments
         self._clusters = clusters
         self._tasks = tasks
+        self._record = record
         self._converging: dict[DatabaseId, asyncio.Lock] = {}
 
     def cluster(self, database: str) -> Cluster:
@@ -140,7 +143,9 @@ class Databases:
         if cluster is None:
             etcd = self._environments.client(id.environment)
             tls = self._environments.tls(id.environment)
-            cluster = Cluster(self._layout, manifest, self._supervisor, self._owner, tls, etcd)
+            cluster = Cluster(
+                self._layout, manifest, self._supervisor, self._owner, tls, etcd, self._record
+            )
             self._clusters[id] = cluster
             self._tasks.keep(id, Acting(cluster, self._supervisor, etcd).run)
             self._environments.teach(cluster)

@@ -18,6 +18,7 @@ import psycopg
 from pgherd.engines.local import control_groups, door, processes, sessions
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.kept_session import KeptSession
+from pgherd.engines.local.agent.record import Record
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import InstanceManifest
 from pgherd.engines.local.measured import (
@@ -84,9 +85,12 @@ SIZE = "SELECT pg_catalog.pg_database_size(%s)"
 class Meter:
     """That of all databases in `clusters`, which others add to and take from."""
 
-    def __init__(self, layout: Layout, clusters: Mapping[DatabaseId, Cluster]) -> None:
+    def __init__(
+        self, layout: Layout, clusters: Mapping[DatabaseId, Cluster], record: Record
+    ) -> None:
         self._layout = layout
         self._clusters = clusters
+        self._record = record
         self._groups = control_groups.found(layout.root)
         self._wanted_at = -WANTED_SECONDS
         self._asking: dict[tuple[DatabaseId, str], asyncio.Task[None]] = {}
@@ -95,11 +99,11 @@ class Meter:
         self._poolers: dict[DatabaseId, MeasuredPooler] = {}
         self._sizes: dict[tuple[DatabaseId, str], tuple[float, int]] = {}
 
-    async def answer(self, _: door.Measure) -> Measured:
-        """All that is known now; servers are asked from now on."""
+    async def answer(self, asked: door.Measure) -> Measured:
+        """All that is known now, and what was done lately; servers are asked from now on."""
         self._wanted_at = now()
         found = {str(id): self._measured(cluster) for id, cluster in self._clusters.items()}
-        return Measured(now(), found)
+        return Measured(now(), found, self._record.after(asked.source, asked.after))
 
     async def run(self) -> None:
         """Ask, round after round, while somebody wants to know; for ever."""
