@@ -32,6 +32,7 @@ STATEMENTS: dict[str, str] = {
     '{} "{}"': CONSOLE,
     "SHOW VERSION": CONSOLE,
     "SHOW POOLS": CONSOLE,
+    "SHOW SERVERS": CONSOLE,
     # meter.py
     "SELECT NOT pg_catalog.pg_is_in_recovery() AS is_primary, a.connections, a.active,"
     " a.idle_in_transaction, a.blocked, a.oldest_transaction_seconds, d.xact_commit +"

@@ -53,7 +53,8 @@ def _listen(place: AutopilotPlace) -> socket.socket:
     """A socket that only this user can reach: nobody else may enter its folder."""
     place.socket.unlink(missing_ok=True)
     listening = socket.socket(socket.AF_UNIX)
-    listening.bind(str(place.socket))
+    with place.socket_name() as name:
+        listening.bind(name)
     place.socket.chmod(0o600)
     listening.listen(16)
     return listening

@@ -6,6 +6,9 @@ FLEET.history/ is the controller's own: root neither opens nor follows what is i
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,15 @@ class AutopilotPlace:
     def socket(self) -> Path:
         """Where the helper listens to commands."""
         return self.applied / "autopilot.sock"
+
+    @contextmanager
+    def socket_name(self) -> Iterator[str]:
+        """A name of it that the kernel takes, however long its path is (unix(7): 107 bytes)."""
+        folder = os.open(self.applied, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield f"/proc/self/fd/{folder}/{self.socket.name}"
+        finally:
+            os.close(folder)
 
     @property
     def lock(self) -> Path:

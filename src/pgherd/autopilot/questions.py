@@ -45,9 +45,9 @@ class State(Struct, frozen=True):
 def ask(place: AutopilotPlace, question: Question) -> State | None:
     """Its answer; None where none runs, or it does not answer in time."""
     try:
-        with socket.socket(socket.AF_UNIX) as client:
+        with socket.socket(socket.AF_UNIX) as client, place.socket_name() as name:
             client.settimeout(ANSWER_SECONDS)
-            client.connect(str(place.socket))
+            client.connect(name)
             client.sendall(msgspec.json.encode(question))
             client.shutdown(socket.SHUT_WR)
             answer = b""

@@ -115,8 +115,12 @@ class Console:
 
     async def servers_at(self, addresses: Collection[str]) -> int | None:
         """How many connections to servers there it has; None where it does not say."""
-        found = await self._ask("SHOW SERVERS")
-        return sum(row["addr"] in addresses for row in found) if found is not None else None
+        try:
+            async with asyncio.timeout(PING_SECONDS), self._open() as console:
+                found = await _rows(await console.execute("SHOW SERVERS"))
+        except (psycopg.Error, OSError):
+            return None
+        return sum(row["addr"] in addresses for row in found)
 
     async def waiting(self) -> str:
         """Why clients of the service wait for a server, if it says so; empty where none does."""
@@ -162,17 +166,11 @@ class Console:
 
     async def _pools(self) -> list[dict[str, Any]]:
         """What it says of each pair of name and user; nothing where it does not answer."""
-        return await self._ask("SHOW POOLS") or []
-
-    async def _ask(self, question: str) -> list[dict[str, Any]] | None:
-        """The rows of its answer; None where it does not answer."""
         try:
             async with asyncio.timeout(PING_SECONDS), self._open() as console:
-                cursor = await console.execute(question)
-                columns = [column.name for column in cursor.description or ()]
-                return [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
+                return await _rows(await console.execute("SHOW POOLS"))
         except (psycopg.Error, OSError):
-            return None
+            return []
 
     async def _tell(self, command: str, *names: str) -> None:
         async with self._open() as console:
@@ -186,6 +184,11 @@ class Console:
 
     def _open(self) -> AbstractAsyncContextManager[sessions.Connection]:
         return sessions.console(self._layout, self._manifest, self._operator)
+
+
+async def _rows(cursor: psycopg.AsyncCursor[Any]) -> list[dict[str, Any]]:
+    columns = [column.name for column in cursor.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in await cursor.fetchall()]
 
 
 def _now() -> float:
