@@ -20,6 +20,13 @@ from pgherd.fleet.calendar_values import (
 )
 from pgherd.fleet.desired import METRICS
 from pgherd.fleet.document import in_one_line
+from pgherd.fleet.receiver_values import (
+    Argument,
+    ReceiverName,
+    ReceiverUrl,
+    WholePath,
+    one_or_several_receivers,
+)
 from pgherd.fleet.values import (
     OFF,
     CommitDurability,
@@ -281,6 +288,47 @@ Monitoring = Annotated[
 ]
 
 
+class ReceiverProfile(Section):
+    """One that is told of alerts, in one of three ways."""
+
+    name: ReceiverName | None = Field(
+        None,
+        description="What events and `pgherd alerts` call it. Without it: the URL's scheme, or the "
+        "name of the file or program.",
+        examples=["on-call"],
+    )
+    url: ReceiverUrl | None = Field(
+        None,
+        description="A URL of [Apprise](https://github.com/caronc/apprise), for a webhook, e-mail "
+        "or any other service that it knows. A secret in it is in this file.",
+        examples=["jsons://example.com/hook"],
+    )
+    url_file: WholePath | None = Field(
+        None,
+        description="A file with such a URL on its only line, which only whoever runs pgherd may "
+        "read. It is read at each message.",
+        examples=["/etc/pgherd/pager"],
+    )
+    command: tuple[Argument | None, ...] | None = Field(
+        None,
+        description="A program, by its whole path, and its arguments. It gets the message as JSON "
+        "on standard input, and runs as `nobody` where root runs pgherd.",
+        examples=[["/usr/local/bin/page", "--quiet"]],
+    )
+    environments: tuple[Name | None, ...] | None = Field(
+        None,
+        description="The environments that it hears of. Without it: all.",
+        examples=[["production"]],
+    )
+
+
+NOTIFICATIONS_EXAMPLE = [{"url_file": "/etc/pgherd/pager", "environments": ["production"]}]
+Notifications = Annotated[
+    tuple[ReceiverProfile | None, ...],
+    one_or_several_receivers(ReceiverProfile | tuple[ReceiverProfile, ...]),
+]
+
+
 def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
@@ -312,6 +360,11 @@ class FleetFile(Section):
         None,
         description="Where the autopilot serves metrics to others; false for nowhere.",
         examples=[MONITORING_EXAMPLE, False],
+    )
+    notifications: Notifications | None = Field(
+        None,
+        description="Who is told of alerts, in a list. Without it: nobody.",
+        examples=[NOTIFICATIONS_EXAMPLE],
     )
     defaults: Profile | None = Field(
         None, description="What holds in every environment that does not state it itself."

@@ -19,6 +19,7 @@ from pgherd.fleet.models import (
     Override,
     PeakProfile,
     Profile,
+    ReceiverProfile,
     Section,
     Service,
     WindowProfile,
@@ -60,6 +61,7 @@ def reference(sections: Sections) -> str:
         *((f"`{section.engine}`", section.keys, section.defaults) for section in sections),
         ("A service that is a mapping", Service, {}),
         ("`monitoring`", MonitoringProfile, MONITORING_EXAMPLE),
+        ("`notifications`: one of them", ReceiverProfile, {}),
     )
     return "\n".join(line for table in tables for line in _table(*table))
 

@@ -22,6 +22,7 @@ from pgherd.fleet.models import (
     MonitoringProfile,
     Override,
     PeakProfile,
+    ReceiverProfile,
     Section,
     Service,
     WindowProfile,
@@ -137,5 +138,6 @@ def _model(path: Path, grammar: Grammar) -> type[Section]:
         "services": Service,
         "overrides": Override,
         "monitoring": MonitoringProfile,
+        "notifications": ReceiverProfile,
     }
     return sections.get(path[0], grammar.profile)
