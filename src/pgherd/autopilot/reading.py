@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from pgherd.autopilot import resizes
+from pgherd.autopilot import notices, resizes
 from pgherd.autopilot.now import Now
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.resizes import Count
@@ -65,6 +65,14 @@ class ReadAlert(Struct, frozen=True):
     remedy: str
 
 
+class ReadReceiver(Struct, frozen=True):
+    """Who is told of alerts: when last, and why not since then."""
+
+    name: str
+    told_at: float | None = None
+    trouble: str = ""
+
+
 class History(Struct, frozen=True):
     """What was read. `now` is None where no controller has ended a round.
 
@@ -75,6 +83,7 @@ class History(Struct, frozen=True):
     alerts: list[ReadAlert] = []
     now: Now | None = None
     resizes: dict[str, Count] | None = None
+    receivers: list[ReadReceiver] = []
 
 
 class Told:
@@ -159,6 +168,7 @@ def main(path: str, text: str) -> None:
                 [_alert(a) for a in store.alerts()],
                 msgspec.json.decode(known, type=Now) if known else None,
                 resizes.decode(store.recall(resizes.KEY)),
+                _receivers(store.recall(notices.KEY)),
             )
         )
         return
@@ -191,6 +201,16 @@ def _event(event: Event) -> ReadEvent:
         event.database,
         dict(event.details),
     )
+
+
+def _receivers(content: bytes | None) -> list[ReadReceiver]:
+    found: dict[str, ReadReceiver] = {}
+    for channel in notices.decode(content).channels:
+        before = found.get(channel.receiver, ReadReceiver(channel.receiver))
+        times = [at for at in (before.told_at, channel.sent_at) if at is not None]
+        trouble = channel.trouble or before.trouble
+        found[channel.receiver] = ReadReceiver(channel.receiver, max(times, default=None), trouble)
+    return list(found.values())
 
 
 def _alert(alert: Alert) -> ReadAlert:

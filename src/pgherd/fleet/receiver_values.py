@@ -1,4 +1,4 @@
-"""How the keys of a receiver are read. A text in place of a receiver may be a URL, and is not shown."""
+"""How the keys of a receiver are read. A text in its place may be a URL, and is not shown."""
 
 from __future__ import annotations
 
