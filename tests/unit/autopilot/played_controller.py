@@ -14,7 +14,7 @@ from msgspec import structs
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.now import Now
-from pgherd.autopilot.requests import Applied, Pause, Request
+from pgherd.autopilot.requests import Applied, Notify, Pause, Request
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
@@ -38,6 +38,7 @@ class PlayedHelper:
     pauses: tuple[Pause, ...] = ()
     error: PgherdError | None = None
     asked: list[Request] = field(default_factory=list)
+    notified: list[Notify] = field(default_factory=list)
     beats: list[tuple[float, int]] = field(default_factory=list)
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -55,6 +56,11 @@ class PlayedHelper:
         if self.error:
             raise self.error
         return 1.5
+
+    async def notify(self, request: Notify) -> None:
+        self.notified.append(request)
+        if self.error:
+            raise self.error
 
     def beat(self, at: float, alerts: int) -> None:
         self.beats.append((at, alerts))
