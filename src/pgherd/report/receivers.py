@@ -17,7 +17,7 @@ def receiver_lines(receivers: Sequence[Receiver], read: Sequence[ReadReceiver]) 
         heard = f" of {', '.join(receiver.environments)}" if receiver.environments else ""
         at = _time(found.told_at)
         last = f"last at {at.astimezone():%Y-%m-%d %H:%M:%S}" if at else "not yet"
-        trouble = f"; since then: {found.trouble}" if found.trouble else ""
+        trouble = f"; now: {found.trouble}" if found.trouble else ""
         yield f"told{heard}: {receiver.name} ({receiver.place}), {last}{trouble}"
 
 
