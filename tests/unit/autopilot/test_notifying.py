@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -231,3 +233,12 @@ def test_nobody_is_flooded() -> None:
     refused = ledger.answer(1, Notify("mail", "production", 99))
     assert refused
     assert refused.failure
+
+
+def test_what_stays_does_not_load_apprise() -> None:
+    """It takes tens of megabytes: only the process that sends has it."""
+    program = "import sys, pgherd.autopilot.main; print('apprise' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
