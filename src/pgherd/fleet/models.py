@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from pgherd.fleet.calendar_values import (
     Clock,
@@ -20,13 +20,8 @@ from pgherd.fleet.calendar_values import (
 )
 from pgherd.fleet.desired import METRICS
 from pgherd.fleet.document import in_one_line
-from pgherd.fleet.receiver_values import (
-    Argument,
-    ReceiverName,
-    ReceiverUrl,
-    WholePath,
-    one_or_several_receivers,
-)
+from pgherd.fleet.keys import Section
+from pgherd.fleet.receiver_models import NOTIFICATIONS_EXAMPLE, Notifications
 from pgherd.fleet.values import (
     OFF,
     CommitDurability,
@@ -46,12 +41,6 @@ from pgherd.fleet.values import (
     Word,
     off,
 )
-
-
-class Section(BaseModel):
-    """A mapping of the fleet file: every key is optional, and no other key is allowed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AutoscaleProfile(Section):
@@ -285,47 +274,6 @@ Monitoring = Annotated[
     Annotated[Literal[False], off(in_one_line(MONITORING_EXAMPLE)), Tag("off")]
     | Annotated[MonitoringProfile, Tag("on")],
     Discriminator(_off_or_on),
-]
-
-
-class ReceiverProfile(Section):
-    """One that is told of alerts, in one of three ways."""
-
-    name: ReceiverName | None = Field(
-        None,
-        description="What events and `pgherd alerts` call it. Without it: the URL's scheme, or the "
-        "name of the file or program.",
-        examples=["on-call"],
-    )
-    url: ReceiverUrl | None = Field(
-        None,
-        description="A URL of [Apprise](https://github.com/caronc/apprise), for a webhook, e-mail "
-        "or any other service that it knows. A secret in it is in this file.",
-        examples=["jsons://example.com/hook"],
-    )
-    url_file: WholePath | None = Field(
-        None,
-        description="A file with such a URL on its only line, which only whoever runs pgherd may "
-        "read. It is read at each message.",
-        examples=["/etc/pgherd/pager"],
-    )
-    command: tuple[Argument | None, ...] | None = Field(
-        None,
-        description="A program, by its whole path, and its arguments. It gets the message as JSON "
-        "on standard input, and runs as `nobody` where root runs pgherd.",
-        examples=[["/usr/local/bin/page", "--quiet"]],
-    )
-    environments: tuple[Name | None, ...] | None = Field(
-        None,
-        description="The environments that it hears of. Without it: all.",
-        examples=[["production"]],
-    )
-
-
-NOTIFICATIONS_EXAMPLE = [{"url_file": "/etc/pgherd/pager", "environments": ["production"]}]
-Notifications = Annotated[
-    tuple[ReceiverProfile | None, ...],
-    one_or_several_receivers(ReceiverProfile | tuple[ReceiverProfile, ...]),
 ]
 
 

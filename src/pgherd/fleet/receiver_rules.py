@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pgherd.fleet import apprise_urls
 from pgherd.fleet.document import Path
 from pgherd.fleet.draft import Draft
-from pgherd.fleet.models import ReceiverProfile
 from pgherd.fleet.problem import Problem
+from pgherd.fleet.receiver_models import ReceiverProfile
 from pgherd.fleet.receivers import scheme
 from pgherd.units import quoted
 

@@ -20,13 +20,9 @@ from pgherd.fleet.desired import (
     Listen,
 )
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
-from pgherd.fleet.models import (
-    MonitoringProfile,
-    PeakProfile,
-    ReceiverProfile,
-    WindowProfile,
-)
+from pgherd.fleet.models import MonitoringProfile, PeakProfile, WindowProfile
 from pgherd.fleet.names import resource_name
+from pgherd.fleet.receiver_models import ReceiverProfile
 from pgherd.fleet.receivers import LONGEST_NAME, Receiver, default_name
 from pgherd.fleet.rules import for_service
 from pgherd.fleet.section import EngineSection, Sections
