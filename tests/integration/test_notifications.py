@@ -21,7 +21,7 @@ from pgherd.autopilot.place import place_of
 from pgherd.autopilot.questions import Status, ask
 
 pytestmark = pytest.mark.integration
-CLIENTS = 130
+CLIENTS = 64
 SECRET = "s3cr3t-of-the-pager"
 
 
@@ -41,6 +41,7 @@ def place(hook: Webhook) -> Iterator[Place]:
         yield place
 
 
+@pytest.mark.timeout(600)
 def test_an_alert_is_told_once_and_its_end_too(place: Place, hook: Webhook) -> None:
     assert "pager (json://***) has taken a message" in place.run("alerts", "--test")
     assert hook.got.pop()["title"] == "pgherd tiny: test"
