@@ -448,6 +448,12 @@ DONE = (
     ),
     Try(DATA_PLANE, "read or write what was applied and what is paused", FILE_MODE),
     Try(DATA_PLANE, "end the autopilot's helper", "the kernel: another user's"),
+    Try(DATA_PLANE, "be told how a receiver of alerts is reached", "it is left out"),
+    Try(DATA_PLANE, "read a receiver's secret while it is told", "the kernel: another user's"),
+    Try(DATA_PLANE, "read the file of a receiver's secret", FILE_MODE),
+    Try(DATA_PLANE, "have others told, or of what is not theirs to hear", CHECKED),
+    Try(DATA_PLANE, "flood a receiver with messages", "so many within an hour"),
+    Try(DATA_PLANE, "add a header, a link or a call to a message", "cleaned by the helper"),
 )
 """Each is made by a test that names it (`makes`)."""
 

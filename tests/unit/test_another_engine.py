@@ -22,8 +22,8 @@ from pgherd.engines.opening import open_engine
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Environment, Fleet
 from pgherd.fleet.draft import Draft
+from pgherd.fleet.keys import Section
 from pgherd.fleet.load import load_text
-from pgherd.fleet.models import Section
 from pgherd.fleet.problem import FleetFileError, Problem
 from pgherd.fleet.schema import reference, schema
 from pgherd.fleet.section import EngineSection

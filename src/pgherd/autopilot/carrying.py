@@ -6,10 +6,12 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
-from pgherd.autopilot.checks import checked
+from pgherd.autopilot.checks import checked, receiver_of
+from pgherd.autopilot.notice import notice_of
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
-from pgherd.autopilot.requests import Failure, Request
+from pgherd.autopilot.requests import Failure, Notify, Request
+from pgherd.autopilot.sending import send
 from pgherd.contract.observed import DatabaseState, Observation, Unknown
 from pgherd.control.act import Actor
 from pgherd.control.applied import History
@@ -34,7 +36,7 @@ KINDS = {kind.__name__: kind for kind in (InputError, Busy, TryLater, NeedsHuman
 
 
 def carry_out(
-    request: Request, place: AutopilotPlace, history: History, *, is_dry: bool
+    request: Request | Notify, place: AutopilotPlace, history: History, *, is_dry: bool
 ) -> Failure | None:
     """Carry it out; why not, where it is refused or fails, or where this `is_dry`."""
     try:
@@ -43,9 +45,13 @@ def carry_out(
             raise TryLater("nothing is applied yet")
         fleet = history.fleet(applied)
         now = datetime.now(UTC)
+        if isinstance(request, Notify):
+            receiver = receiver_of(request, fleet)
+            _require_wet(is_dry=is_dry)
+            send(receiver, notice_of(request, fleet.name))
+            return None
         action = checked(request, fleet, read_pauses(place), now)
-        if is_dry:
-            raise InputError("it is told only: this runs with --dry-run")
+        _require_wet(is_dry=is_dry)
         with fleet_lock(
             lock_path(fleet.name),
             "run",
@@ -66,6 +72,11 @@ def failure_of(error: PgherdError) -> Failure:
     """As it is told to the controller."""
     kinds = (name for name, kind in KINDS.items() if isinstance(error, kind))
     return Failure(next(kinds, NeedsHuman.__name__), error.message, error.hint)
+
+
+def _require_wet(*, is_dry: bool) -> None:
+    if is_dry:
+        raise InputError("it is told only: this runs with --dry-run")
 
 
 async def _act(action: DatabaseAction | EnsureEnvironment, fleet: Fleet) -> None:

@@ -13,6 +13,7 @@ from typing import assert_never
 from pgherd.autopilot.requests import (
     HandOver,
     Mend,
+    Notify,
     Pause,
     Renew,
     Replicas,
@@ -33,6 +34,8 @@ from pgherd.decide.actions import (
 from pgherd.errors import InputError
 from pgherd.fleet.calendar import contains
 from pgherd.fleet.desired import Database, Fleet
+from pgherd.fleet.receivers import Receiver
+from pgherd.units import quoted
 
 
 def checked(
@@ -62,6 +65,18 @@ def checked(
             return Switchover(database.id, "", request.instance, request.reason)
         case _:
             assert_never(request)
+
+
+def receiver_of(request: Notify, fleet: Fleet) -> Receiver:
+    """Who is told; InputError where the fleet says that it does not hear of that."""
+    receiver = fleet.receiver(request.receiver)
+    fleet.environment(request.environment)
+    if not receiver.hears_of(request.environment):
+        raise InputError(f"{receiver.name} does not hear of {request.environment}")
+    for alert in (*request.firing, *request.ended):
+        if alert.subject.partition("/")[0] != request.environment:
+            raise InputError(f"{quoted(alert.subject)} is not in {request.environment}")
+    return receiver
 
 
 def is_maintenance(database: Database, at: datetime) -> bool:

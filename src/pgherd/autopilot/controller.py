@@ -23,6 +23,7 @@ from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.happened import Happened
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.lately import Lately
+from pgherd.autopilot.notifying import Notifying, unsure
 from pgherd.autopilot.now import Now, NowOfDatabase
 from pgherd.autopilot.requests import (
     Applied,
@@ -102,12 +103,14 @@ class Controller:
         self._found: dict[str, Request] = {}
         self._asking = Asking(helper)
         self._happened = Happened(telling)
+        self._notifying = Notifying(helper, telling)
         self._due: dict[str, float] = {}
         self._alerts: tuple[Alert, ...] = ()
 
     async def run(self) -> None:
         """Round after round, for ever."""
         self._memories = sizes.decode(await self._telling.recall("sizes"))
+        await self._notifying.recall()
         if self._exporter:
             await self._exporter.begin()
         while True:
@@ -136,6 +139,9 @@ class Controller:
         if self._is_due("tell", TELL_SECONDS):
             self._alerts = tuple(self._all_alerts(fleet))
             await self._tell(at, now_of)
+            metered = {name: e.meter is not None for name, e in self._engines.items()}
+            unknown = unsure(fleet, self._seen, self._usages, metered)
+            await self._notifying.round(fleet, self._alerts, unknown, at)
             if self._exporter:
                 await self._exporter.show(self._picture(fleet, at), at)
 

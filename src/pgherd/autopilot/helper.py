@@ -27,6 +27,7 @@ import msgspec
 from pgherd.autopilot import keeper
 from pgherd.autopilot.carrying import carry_out, failure_of
 from pgherd.autopilot.checks import pause_of
+from pgherd.autopilot.ledger import Ledger
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.questions import Leave, Question, State, Status
@@ -38,6 +39,7 @@ from pgherd.autopilot.requests import (
     Beat,
     Failure,
     LookUp,
+    Notify,
     Request,
 )
 from pgherd.autopilot.version import version
@@ -65,6 +67,7 @@ class Child:
     """A request that is being carried out; its end is read from `reader`."""
 
     number: int
+    request: Request | Notify
     reader: int
     began: float
     text: bytes = b""
@@ -96,6 +99,7 @@ class Helper:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _controller: Controller | None = None
     _children: dict[int, Child] = field(default_factory=dict)
+    _ledger: Ledger = field(default_factory=Ledger)
     _beat: Beat | None = None
     _keeper: Process | None = None
     _is_leaving: bool = False
@@ -171,6 +175,8 @@ class Helper:
         controller.connection.close()
         controller.process.signal(signal.SIGKILL)
         controller.process.close()
+        for child in self._children.values():
+            child.number = 0  # the next one counts anew
         self._not_before = time.monotonic() + self._pause
         self._pause = min(LONGEST_PAUSE, 2 * self._pause)
 
@@ -231,13 +237,20 @@ class Helper:
             if applied is None:
                 raise TryLater("nothing is applied yet")
             is_known = (applied.number, stored.digest()) == (asked.number, asked.digest)
-            resolved = b"null" if is_known else stored.encode(self.history.fleet(applied))
+            resolved = (
+                b"null"
+                if is_known
+                else stored.encode(self.history.fleet(applied).without_secrets())
+            )
         except PgherdError as error:
             return Answered(number, failure=failure_of(error))
         told, pauses = msgspec.Raw(resolved), read_pauses(self.place)
         return Answered(number, Applied(applied.number, stored.digest(), told, pauses))
 
-    def _carry_out(self, number: int, request: Request) -> None:
+    def _carry_out(self, number: int, request: Request | Notify) -> None:
+        if isinstance(request, Notify) and (known := self._ledger.answer(number, request)):
+            self._answer(known)
+            return
         if len(self._children) >= MOST_CHILDREN:
             busy = Failure("Busy", "the helper has enough to do", "")
             self._answer(Answered(number, failure=busy))
@@ -247,10 +260,12 @@ class Helper:
             _become_child(writer, lambda: self._carry(request, writer))
         os.close(writer)
         os.set_blocking(reader, False)
-        self._children[reader] = Child(number, reader, time.monotonic())
+        if isinstance(request, Notify):
+            self._ledger.begin(request)
+        self._children[reader] = Child(number, request, reader, time.monotonic())
         self._selector.register(reader, selectors.EVENT_READ, self._child_said)
 
-    def _carry(self, request: Request, writer: int) -> None:
+    def _carry(self, request: Request | Notify, writer: int) -> None:
         failure = carry_out(request, self.place, self.history, is_dry=self.is_dry)
         os.write(writer, msgspec.json.encode(failure))
 
@@ -269,6 +284,8 @@ class Helper:
                 failure = msgspec.json.decode(child.text, type=Failure | None)
             except (msgspec.MsgspecError, ValueError):
                 failure = lost
+            if isinstance(child.request, Notify):
+                self._ledger.end(child.request, is_taken=failure is None)
             seconds = time.monotonic() - child.began
             self._answer(Answered(child.number, failure=failure, seconds=seconds))
 

@@ -9,12 +9,13 @@ import socket
 import msgspec
 
 from pgherd.autopilot.carrying import KINDS
-from pgherd.autopilot.requests import Answered, Applied, Asked, Beat, LookUp, Request
+from pgherd.autopilot.requests import Answered, Applied, Asked, Beat, LookUp, Notify, Request
 from pgherd.errors import TryLater
 
 ANSWER_SECONDS = 900.0
 """For what is carried out: an instance is copied in that time, as a rule."""
 LOOK_SECONDS = 10.0
+SEND_SECONDS = 60.0
 LONGEST_ANSWER = 16 * 1024 * 1024
 
 
@@ -55,11 +56,15 @@ class HelperLink:
         """Have it carried out; how many seconds it took. The error of whoever refuses it."""
         return (await self._ask(request, ANSWER_SECONDS)).seconds
 
+    async def notify(self, request: Notify) -> None:
+        """Have a receiver told. The error of whoever refuses it, or does not take it."""
+        await self._ask(request, SEND_SECONDS)
+
     def beat(self, at: float, alerts: int, cpu: dict[str, list[int | None]]) -> None:
         """A round is over."""
         self._send(0, Beat(at, alerts, cpu))
 
-    async def _ask(self, what: Request | LookUp, seconds: float) -> Answered:
+    async def _ask(self, what: Request | Notify | LookUp, seconds: float) -> Answered:
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._send(number, what)
@@ -74,5 +79,5 @@ class HelperLink:
             raise KINDS.get(failure.kind, TryLater)(failure.message, failure.hint)
         return answer
 
-    def _send(self, number: int, what: Request | LookUp | Beat) -> None:
+    def _send(self, number: int, what: Request | Notify | LookUp | Beat) -> None:
         self._writer.write(msgspec.json.encode(Asked(number, what)) + b"\n")

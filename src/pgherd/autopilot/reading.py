@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from pgherd.autopilot import resizes
+from pgherd.autopilot import notices, resizes
 from pgherd.autopilot.now import Now
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.resizes import Count
@@ -86,6 +86,14 @@ class Load(Struct, frozen=True):
     clients: float | None = None
 
 
+class ReadReceiver(Struct, frozen=True):
+    """Who is told of alerts: when last, and why not since then."""
+
+    name: str
+    told_at: float | None = None
+    trouble: str = ""
+
+
 class History(Struct, frozen=True):
     """What was read. `now` is None where no controller has ended a round.
 
@@ -98,6 +106,7 @@ class History(Struct, frozen=True):
     now: Now | None = None
     resizes: dict[str, Count] | None = None
     loads: dict[str, list[Load]] = {}
+    receivers: list[ReadReceiver] = []
 
 
 class Told:
@@ -239,6 +248,7 @@ def _history(store: Reader, wanted: Wanted) -> History:
         now,
         resizes.decode(store.recall(resizes.KEY)),
         _loads(store, wanted.load_seconds),
+        _receivers(store.recall(notices.KEY)),
     )
 
 
@@ -271,6 +281,16 @@ def _event(event: Event) -> ReadEvent:
         event.database,
         dict(event.details),
     )
+
+
+def _receivers(content: bytes | None) -> list[ReadReceiver]:
+    found: dict[str, ReadReceiver] = {}
+    for channel in notices.decode(content).channels:
+        before = found.get(channel.receiver, ReadReceiver(channel.receiver))
+        times = [at for at in (before.told_at, channel.sent_at) if at is not None]
+        trouble = channel.trouble or before.trouble
+        found[channel.receiver] = ReadReceiver(channel.receiver, max(times, default=None), trouble)
+    return list(found.values())
 
 
 def _alert(alert: Alert) -> ReadAlert:

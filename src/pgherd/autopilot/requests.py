@@ -21,6 +21,8 @@ Number = Annotated[int, Meta(ge=0, le=2**53)]
 """It only ever grows: one more with every round, for years."""
 Time = Annotated[float, Meta(ge=0, le=2**32)]
 """Seconds since 1970: a time that a clock can show."""
+LONGEST_SENTENCE = 300
+"""Characters of what is told of an alert."""
 
 
 class Resize(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -69,6 +71,36 @@ class Renew(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     reason: Reason
 
 
+class ToldAlert(Struct, frozen=True, forbid_unknown_fields=True):
+    """An alert of which a receiver is told, and since when (seconds since 1970) it is open."""
+
+    name: Name
+    subject: Annotated[str, Meta(max_length=200)]
+    since: Time
+    summary: Annotated[str, Meta(max_length=LONGEST_SENTENCE)]
+    remedy: Annotated[str, Meta(max_length=LONGEST_SENTENCE)]
+
+
+ToldAlerts = Annotated[tuple[ToldAlert, ...], Meta(max_length=10)]
+
+
+class Notify(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A receiver is told of alerts of an environment: those that are open, those that ended.
+
+    `number` is that of the message; there are more of each kind than are named.
+    """
+
+    receiver: Name
+    environment: Name
+    number: Number
+    firing: ToldAlerts = ()
+    ended: ToldAlerts = ()
+    more_firing: Count = 0
+    more_ended: Count = 0
+    is_repeat: bool = False
+    is_last: bool = False
+
+
 Request: TypeAlias = Resize | Replicas | Mend | Restart | HandOver | Renew
 
 
@@ -105,7 +137,7 @@ class Asked(Struct, frozen=True):
     """On its way to the helper; answers name the `number`."""
 
     number: Number
-    what: Request | LookUp | Beat
+    what: Request | Notify | LookUp | Beat
 
 
 class Pause(Struct, frozen=True):

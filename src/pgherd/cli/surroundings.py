@@ -23,10 +23,12 @@ from pgherd.engines import known
 from pgherd.engines.opening import open_engine, open_engines, read_text
 from pgherd.files import name_of_user
 from pgherd.fleet.desired import Environment, Fleet
+from pgherd.fleet.receivers import Receiver
 from pgherd.state import applied_folder, lock_path
 
 if TYPE_CHECKING:  # each takes a while to import
     from pgherd.autopilot.client import Autopilot
+    from pgherd.autopilot.notice import Notice
     from pgherd.autopilot.reading import Told
     from pgherd.autopilot.service import Service
     from pgherd.control.act import Migrations
@@ -66,6 +68,12 @@ def _service(fleet: str) -> Service:
     from pgherd.autopilot.service import service_of
 
     return service_of(autopilot_place(fleet))
+
+
+def _send(receiver: Receiver, notice: Notice) -> None:
+    from pgherd.autopilot.sending import send
+
+    send(receiver, notice)
 
 
 def _clock() -> Clock:
@@ -112,6 +120,7 @@ class Surroundings:
     told: Callable[[str], Told] = _told
     run_autopilot: Callable[[str, bool], None] = _run_autopilot
     service: Callable[[str], Service] = _service
+    send: Callable[[Receiver, Notice], None] = _send
     user: Callable[[], str] = _user
     replace_process: Callable[[str, Sequence[str], Mapping[str, str]], None] = _replace_process
 

@@ -17,6 +17,7 @@ from pgherd.errors import InputError, NeedsHuman
 from pgherd.files import ensure_directory, require_trusted, write
 from pgherd.fleet import stored
 from pgherd.fleet.desired import EngineValues, Fleet
+from pgherd.fleet.receivers import hidden
 
 KEPT = 200
 """So many are kept, the newest."""
@@ -43,9 +44,9 @@ class Applied(msgspec.Struct, frozen=True):
         return stored.path_of(self.path)
 
     def difference(self, before: Applied | None) -> tuple[str, ...]:
-        """Lines as `diff -u` has them, against the one before it."""
-        old = before.text.splitlines() if before else []
-        new = self.text.splitlines()
+        """Lines as `diff -u` has them, against the one before it; of URLs the schemes alone."""
+        old = hidden(before.text).splitlines() if before else []
+        new = hidden(self.text).splitlines()
         name = str(before.place) if before else "/dev/null"
         return tuple(difflib.unified_diff(old, new, name, str(self.place), lineterm=""))
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from pgherd.errors import InputError
 from pgherd.fleet.calendar import Peak, Window
+from pgherd.fleet.receivers import Receiver
 
 V = TypeVar("V", bound="EngineValues")
 
@@ -192,7 +193,8 @@ METRICS = Listen("127.0.0.1", 9468)
 class Fleet:
     """Every database of a company. `path` is the fleet file's own place, `text` what is in it.
 
-    `monitoring` is where the autopilot serves metrics, None for nowhere.
+    `monitoring` is where the autopilot serves metrics, None for nowhere. `notifications` are who
+    is told of alerts, each with a name of its own.
     """
 
     name: str
@@ -201,7 +203,20 @@ class Fleet:
     environments: tuple[Environment, ...]
     databases: tuple[Database, ...]
     monitoring: Listen | None = METRICS
+    notifications: tuple[Receiver, ...] = ()
     text: str = field(default="", compare=False, repr=False)
+
+    def receiver(self, name: str) -> Receiver:
+        """The receiver of that name; InputError where there is none."""
+        for receiver in self.notifications:
+            if receiver.name == name:
+                return receiver
+        raise InputError(f"{name!r} is not a receiver of this fleet")
+
+    def without_secrets(self) -> Fleet:
+        """The same for who decides, and must not know how receivers are told."""
+        receivers = tuple(r.without_secret() for r in self.notifications)
+        return replace(self, notifications=receivers, text="")
 
     def environment(self, name: str) -> Environment:
         """The environment of that name; InputError where there is none."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from pgherd.fleet.desired import DatabaseId, Durability, Replicas
 from pgherd.fleet.document import Document, Path, shown
-from pgherd.fleet.models import FleetFile, Override, Profile, Section
+from pgherd.fleet.keys import Section
+from pgherd.fleet.models import FleetFile, Override, Profile
 from pgherd.fleet.problem import Problem
 
 PRODUCTION = "production"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from pgherd.fleet.calendar_values import (
     Clock,
@@ -20,6 +20,8 @@ from pgherd.fleet.calendar_values import (
 )
 from pgherd.fleet.desired import METRICS
 from pgherd.fleet.document import in_one_line
+from pgherd.fleet.keys import Section
+from pgherd.fleet.receiver_models import NOTIFICATIONS_EXAMPLE, Notifications
 from pgherd.fleet.values import (
     OFF,
     CommitDurability,
@@ -39,12 +41,6 @@ from pgherd.fleet.values import (
     Word,
     off,
 )
-
-
-class Section(BaseModel):
-    """A mapping of the fleet file: every key is optional, and no other key is allowed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class AutoscaleProfile(Section):
@@ -312,6 +308,11 @@ class FleetFile(Section):
         None,
         description="Where the autopilot serves metrics to others; false for nowhere.",
         examples=[MONITORING_EXAMPLE, False],
+    )
+    notifications: Notifications | None = Field(
+        None,
+        description="Who is told of alerts, in a list. Without it: nobody.",
+        examples=[NOTIFICATIONS_EXAMPLE],
     )
     defaults: Profile | None = Field(
         None, description="What holds in every environment that does not state it itself."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, time
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,8 @@ from pgherd.fleet.desired import (
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
 from pgherd.fleet.models import MonitoringProfile, PeakProfile, WindowProfile
 from pgherd.fleet.names import resource_name
+from pgherd.fleet.receiver_models import ReceiverProfile
+from pgherd.fleet.receivers import LONGEST_NAME, Receiver, default_name
 from pgherd.fleet.rules import for_service
 from pgherd.fleet.section import EngineSection, Sections
 
@@ -66,6 +68,7 @@ def resolve(draft: Draft, path: Path, sections: Sections) -> Fleet:
         environments=tuple(environments.values()),
         databases=databases,
         monitoring=_monitoring(draft.content.monitoring),
+        notifications=_receivers(draft.content.notifications or ()),
     )
 
 
@@ -73,6 +76,30 @@ def _monitoring(stated: MonitoringProfile | Literal[False] | None) -> Listen | N
     if stated is False:
         return None
     return stated.listen if stated and stated.listen else METRICS
+
+
+def _receivers(stated: Iterable[ReceiverProfile | None]) -> tuple[Receiver, ...]:
+    """Each with a name of its own, also where the file gives it none."""
+    receivers = [profile for profile in stated if profile]
+    taken = {profile.name for profile in receivers if profile.name}
+    found: list[Receiver] = []
+    for profile in receivers:
+        command = tuple(word or "" for word in profile.command or ())
+        url, url_file = profile.url or "", profile.url_file or ""
+        name = profile.name or _free(default_name(url, url_file, command), taken)
+        taken.add(name)
+        heard = tuple(name for name in profile.environments or () if name)
+        found.append(Receiver(name, url, url_file, command, heard))
+    return tuple(found)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    number = 1
+    free = name
+    while free in taken:
+        number += 1
+        free = f"{name[: LONGEST_NAME - 4]}-{number}"
+    return free
 
 
 def _environment_settings(draft: Draft, environment: str, sections: Sections) -> dict[str, Setting]:

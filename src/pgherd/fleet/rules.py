@@ -19,6 +19,7 @@ from pgherd.fleet.document import Path, shown
 from pgherd.fleet.draft import Draft, Setting, subject
 from pgherd.fleet.names import MAX_RESOURCE_NAME, check_name, resource_name
 from pgherd.fleet.problem import Problem
+from pgherd.fleet.receiver_rules import RECEIVER_RULES
 from pgherd.units import format_range, quoted
 
 Rule = Callable[[Draft], Iterator[Problem]]
@@ -188,6 +189,7 @@ RULES: tuple[Rule, ...] = (
     overrides_have_a_database,
     files_exist,
     *CALENDAR_RULES,
+    *RECEIVER_RULES,
 )
 
 

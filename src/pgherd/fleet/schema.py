@@ -11,6 +11,7 @@ from typing import Any
 
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.grammar import grammar
+from pgherd.fleet.keys import Section
 from pgherd.fleet.models import (
     MONITORING_EXAMPLE,
     AutoscaleProfile,
@@ -19,11 +20,11 @@ from pgherd.fleet.models import (
     Override,
     PeakProfile,
     Profile,
-    Section,
     Service,
     WindowProfile,
 )
 from pgherd.fleet.names import NAME_PATTERN
+from pgherd.fleet.receiver_models import ReceiverProfile
 from pgherd.fleet.section import Sections
 
 _BEGIN = "<!-- keys: made by make docs -->"
@@ -60,6 +61,7 @@ def reference(sections: Sections) -> str:
         *((f"`{section.engine}`", section.keys, section.defaults) for section in sections),
         ("A service that is a mapping", Service, {}),
         ("`monitoring`", MonitoringProfile, MONITORING_EXAMPLE),
+        ("`notifications`: one of them", ReceiverProfile, {}),
     )
     return "\n".join(line for table in tables for line in _table(*table))
 

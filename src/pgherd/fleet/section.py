@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from pgherd.fleet.desired import EngineValues
 from pgherd.fleet.document import in_one_line
-from pgherd.fleet.models import Section
+from pgherd.fleet.keys import Section
 from pgherd.fleet.rules import Rule
 
 V_co = TypeVar("V_co", bound=EngineValues, covariant=True)

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from pgherd.fleet.document import Document, Path, shown
 from pgherd.fleet.grammar import Grammar
+from pgherd.fleet.keys import Section
 from pgherd.fleet.models import (
     AutoscaleProfile,
     BackupProfile,
@@ -22,11 +23,11 @@ from pgherd.fleet.models import (
     MonitoringProfile,
     Override,
     PeakProfile,
-    Section,
     Service,
     WindowProfile,
 )
 from pgherd.fleet.problem import Problem
+from pgherd.fleet.receiver_models import ReceiverProfile
 
 _MAY_BE_EMPTY: dict[str | int, int] = {"defaults": 1, "environments": 2, "overrides": 2}
 """Down to which depth these mean a mapping of nothing when they are empty."""
@@ -137,5 +138,6 @@ def _model(path: Path, grammar: Grammar) -> type[Section]:
         "services": Service,
         "overrides": Override,
         "monitoring": MonitoringProfile,
+        "notifications": ReceiverProfile,
     }
     return sections.get(path[0], grammar.profile)

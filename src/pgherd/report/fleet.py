@@ -17,6 +17,7 @@ def fleet_json(fleet: Fleet, databases: Iterable[Database]) -> dict[str, Any]:
         "fleet": fleet.name,
         "file": str(fleet.path),
         "monitoring": fleet.monitoring and {"listen": str(fleet.monitoring)},
+        "notifications": [receiver.as_json() for receiver in fleet.notifications],
         "databases": [_database_json(database) for database in databases],
     }
 

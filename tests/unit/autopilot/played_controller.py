@@ -14,7 +14,7 @@ from msgspec import structs
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.now import Now
-from pgherd.autopilot.requests import Applied, Pause, Request
+from pgherd.autopilot.requests import Applied, Notify, Pause, Request
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
@@ -39,6 +39,7 @@ class PlayedHelper:
     error: PgherdError | None = None
     asked: list[Request] = field(default_factory=list)
     cpu: dict[str, list[int | None]] = field(default_factory=dict)
+    notified: list[Notify] = field(default_factory=list)
     beats: list[tuple[float, int]] = field(default_factory=list)
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,6 +57,11 @@ class PlayedHelper:
         if self.error:
             raise self.error
         return 1.5
+
+    async def notify(self, request: Notify) -> None:
+        self.notified.append(request)
+        if self.error:
+            raise self.error
 
     def beat(self, at: float, alerts: int, cpu: dict[str, list[int | None]]) -> None:
         self.cpu = cpu

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 from hostile import HOSTILE, HostileShop, tainted
 from msgspec import structs
-from shop import AUTH
+from shop import AUTH, FLEET
 
 from pgherd.autopilot.now import Now, NowOfDatabase
 from pgherd.autopilot.questions import State
-from pgherd.autopilot.reading import History, ReadAlert, ReadEvent
-from pgherd.errors import NeedsHuman
+from pgherd.autopilot.reading import History, ReadAlert, ReadEvent, ReadReceiver
+from pgherd.errors import NeedsHuman, TryLater
 
 
 def told(shop: HostileShop) -> None:
@@ -40,6 +42,17 @@ def left_alone(shop: HostileShop) -> None:
     one = structs.replace(known.databases[str(AUTH)], paused=f"holidays{HOSTILE}")
     now = structs.replace(known, databases={str(AUTH): one})
     shop.autopilot.told = structs.replace(shop.autopilot.told, now=now)
+
+
+def not_told(shop: HostileShop) -> None:
+    """Receivers that do not take anything, and a program whose name is hostile."""
+    lie = json.dumps(f"/bin/page{HOSTILE}")
+    hook = f"{{name: hook, command: [{lie}]}}"
+    shop.write(f"{FLEET}notifications: [{hook}, {{name: mail, command: [/bin/mail]}}]\n")
+    told(shop)
+    found = [ReadReceiver("hook", 1e300, HOSTILE), ReadReceiver(HOSTILE, -1.0)]
+    shop.autopilot.told = structs.replace(shop.autopilot.told, receivers=found)
+    shop.autopilot.refusals = {"mail": TryLater(f"no: {HOSTILE}", f"see {HOSTILE}")}
 
 
 def does_not_leave(shop: HostileShop) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from click.testing import CliRunner, Result
 
 from pgherd.autopilot.client import Autopilot
+from pgherd.autopilot.notice import Notice
 from pgherd.autopilot.questions import State
 from pgherd.autopilot.reading import History, ReadEvent, Told, Wanted
 from pgherd.autopilot.requests import Pause
@@ -20,6 +21,7 @@ from pgherd.contract.engine import Engine
 from pgherd.control.act import Migrations
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.receivers import Receiver
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.memory.engine import MemoryEngine
 from pgherd.testing.memory.migrations import MemoryMigrations
@@ -52,6 +54,8 @@ class RememberedAutopilot:
         self.told = History()
         self.asked: list[Wanted] = []
         self.trouble: PgherdError | None = None
+        self.sent: list[tuple[str, str]] = []
+        self.refusals: dict[str, PgherdError] = {}
 
     def state(self) -> State | None:
         return self.running
@@ -81,6 +85,11 @@ class RememberedAutopilot:
         left = [p for p in self.paused if subject and not f"{p.subject}/".startswith(f"{subject}/")]
         was_paused, self.paused = len(left) != len(self.paused), left
         return was_paused
+
+    def send(self, receiver: Receiver, notice: Notice) -> None:
+        self.sent.append((receiver.name, notice.subject))
+        if refusal := self.refusals.get(receiver.name):
+            raise refusal
 
     def read(self, wanted: Wanted) -> History:
         self.asked.append(wanted)
@@ -129,6 +138,7 @@ class Shop:
             autopilot=lambda fleet: cast("Autopilot", self.autopilot),
             told=lambda fleet: cast("Told", self.autopilot),
             run_autopilot=self.autopilot.run,
+            send=self.autopilot.send,
             user=lambda: "alice",
             replace_process=lambda *call: self.started.append(call),
             is_interactive=lambda: self.is_interactive,

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from hostile import HOSTILE, SHOWN, HostileShop, Screen, ensure_harmless
-from hostile_history import does_not_leave, left_alone, told
+from hostile_history import does_not_leave, left_alone, not_told, told
 from rich.console import Console
 from shop import AUTH, FLEET
 
@@ -153,6 +153,8 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("why production/auth", left_alone),
     ("why production/{}", as_it_is),
     ("alerts", told),
+    ("alerts", not_told),
+    ("alerts --test", not_told),
     ("pause {} --reason x", as_it_is),
     ("pause lost{} --reason {}", as_it_is),
     ("resume {}", as_it_is),

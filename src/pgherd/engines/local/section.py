@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pgherd.engines.local.values import Ability, LocalValues
 from pgherd.errors import InputError
-from pgherd.fleet.models import Section
+from pgherd.fleet.keys import Section
 from pgherd.fleet.section import EngineSection
 from pgherd.fleet.values import Reads, Size, one_of
 from pgherd.units import quoted

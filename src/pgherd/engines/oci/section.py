@@ -14,7 +14,7 @@ from pydantic import Field
 from pgherd.engines.oci.values import Concession, OciValues, PoolerTier
 from pgherd.errors import InputError
 from pgherd.fleet.draft import Draft
-from pgherd.fleet.models import Section
+from pgherd.fleet.keys import Section
 from pgherd.fleet.problem import Problem
 from pgherd.fleet.section import EngineSection
 from pgherd.fleet.values import TEXT, Reads, Word, one_of

@@ -1,0 +1,131 @@
+"""Telling one receiver, as whoever runs pgherd: a process without rights does the sending.
+
+Who sends takes answers from the network and texts from anybody, so it is not root, and not the user
+that the databases run as, who must not learn the secret. See `sender` for what it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import selectors
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+from pgherd.autopilot.notice import Notice
+from pgherd.engines.local import lowered
+from pgherd.errors import InputError, TryLater
+from pgherd.files import name_of_user, require_trusted
+from pgherd.fleet.receivers import LONGEST_URL, Receiver, is_url
+
+SEND_SECONDS = 15.0
+"""For all of it, from the start of the process that sends."""
+LONGEST_ANSWER = 4096
+LONGEST_REASON = 200
+NOBODY = "nobody"
+_NOBODY_UID = 65534
+
+
+def send(receiver: Receiver, notice: Notice) -> None:
+    """It has taken the message. InputError where that needs a person, else TryLater."""
+    job = {
+        "url": read_url(Path(receiver.url_file)) if receiver.url_file else receiver.url,
+        "command": receiver.command,
+        "subject": notice.subject,
+        "body": notice.body,
+        "is_good": notice.is_good,
+        "document": notice.document,
+        "seconds": SEND_SECONDS - 1,
+    }
+    why = _ask(json.dumps(job).encode())
+    if why is not None:
+        raise TryLater(f"{receiver.name} ({receiver.place}) has not taken a message: {why}")
+
+
+def read_url(path: Path) -> str:
+    """The URL in a private file; InputError where others may read or change it."""
+    require_trusted(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be opened").lower()
+        raise InputError(f"{path} cannot be read: {reason}", "write the URL into it") from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path} is not a file", "write the URL into one")
+        if found.st_uid not in (0, os.geteuid()):
+            owner = name_of_user(found.st_uid)
+            raise InputError(f"{path} belongs to {owner}", f"run: chown {os.geteuid()} {path}")
+        if found.st_mode & 0o077:
+            raise InputError(f"{path} may be read by others", f"run: chmod 600 {path}")
+        lines = file.read(4 * LONGEST_URL).decode(errors="replace").split()
+    if len(lines) != 1 or not is_url(lines[0]):
+        raise InputError(f"{path} does not hold one URL of Apprise", "write one, and nothing else")
+    return lines[0]
+
+
+def _ask(job: bytes) -> str | None:
+    """Why it was not taken; None where it was."""
+    deadline = time.monotonic() + SEND_SECONDS
+    # What does not read, or does not end, keeps nobody waiting: nothing is written to a pipe.
+    with os.fdopen(os.memfd_create("message", os.MFD_CLOEXEC), "w+b") as message:
+        message.write(job)
+        message.seek(0)
+        process = subprocess.Popen(
+            lowered.python("pgherd.autopilot.sender", *_rights()),
+            stdin=message,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            umask=0o077,
+            env=lowered.environment(Path("/")),
+        )
+    try:
+        said = _read(process, deadline)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with what a command has left behind
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+    if said is None:
+        return f"it has not ended in {SEND_SECONDS:.0f} s"
+    try:
+        answer = json.loads(said)
+        why = None if answer["why"] is None else str(answer["why"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return "what sends it has failed"
+    return why if why is None else "".join(c for c in why if c.isprintable())[:LONGEST_REASON]
+
+
+def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
+    """What it says until it ends, up to a length; None where it does not end in time."""
+    said = b""
+    assert process.stdout  # noqa: S101 - it was asked for
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while len(said) < LONGEST_ANSWER:
+            if not selector.select(max(0.0, deadline - time.monotonic())):
+                return None
+            if not (more := os.read(process.stdout.fileno(), LONGEST_ANSWER)):
+                break
+            said += more
+    return said
+
+
+def _rights() -> tuple[str, ...]:
+    """Whose rights it takes: nobody's, where this is root. Else it has no others to take."""
+    if os.geteuid() != 0:
+        return ()
+    try:
+        entry = pwd.getpwnam(NOBODY)
+    except KeyError:
+        return (str(_NOBODY_UID), str(_NOBODY_UID))
+    return (str(entry.pw_uid), str(entry.pw_gid))
