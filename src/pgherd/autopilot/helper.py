@@ -19,14 +19,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
 from pgherd.autopilot import keeper
 from pgherd.autopilot.carrying import carry_out, failure_of
 from pgherd.autopilot.checks import pause_of
+from pgherd.autopilot.forked import ENDING, become_child
 from pgherd.autopilot.ledger import Ledger
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
@@ -59,7 +58,6 @@ PAUSE_SECONDS = 1.0
 """Between a controller that ended and the next; twice as long each time, up to a minute."""
 LONGEST_PAUSE = 60.0
 MOST_CHILDREN = 8
-ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -159,7 +157,7 @@ class Helper:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         if (pid := os.fork()) == 0:
-            _become_child(theirs.fileno(), lambda: self.begin(theirs))
+            become_child(theirs.fileno(), lambda: self.begin(theirs))
         theirs.close()
         ours.setblocking(False)
         if process := Process.of(pid):
@@ -257,7 +255,7 @@ class Helper:
             return
         reader, writer = os.pipe()
         if os.fork() == 0:
-            _become_child(writer, lambda: self._carry(request, writer))
+            become_child(writer, lambda: self._carry(request, writer))
         os.close(writer)
         os.set_blocking(reader, False)
         if isinstance(request, Notify):
@@ -331,21 +329,3 @@ class Helper:
             alerts=beat.alerts if beat else 0,
             cpu=beat.cpu if beat else {},
         )
-
-
-def _become_child(kept: int, work: Callable[[], None]) -> NoReturn:
-    """Do the work in this forked process, with nothing open of its parent's but `kept`."""
-    status = 1
-    try:
-        for number in ENDING:
-            signal.signal(number, signal.SIG_DFL)
-        for descriptor in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
-            if descriptor > 2 and descriptor != kept:
-                with contextlib.suppress(OSError):
-                    os.close(descriptor)
-        work()
-        status = 0
-    except BaseException:
-        log.exception("a child of the helper failed")
-    finally:
-        os._exit(status)

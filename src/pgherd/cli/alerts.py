@@ -22,9 +22,9 @@ from pgherd.report.receivers import receiver_lines, receivers_json
 @fleet_option
 @pass_surroundings
 def alerts(surroundings: Surroundings, fleet: Fleet, *, is_test: bool, as_json: bool) -> None:
-    """List what is wrong now, since when, and what to do about it; then who is told of it.
+    """List what is wrong now, and what to do about it.
 
-    As the autopilot saw it in its last round; `pgherd status` says when that was. With --test,
+    With since when it is so, and who is told. As the autopilot saw it in its last round; `pgherd status` says when that was. With --test,
     receivers of the fleet file get a message instead, and it fails where one does not take it.
     """
     if is_test:
