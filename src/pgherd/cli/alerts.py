@@ -24,8 +24,9 @@ from pgherd.report.receivers import receiver_lines, receivers_json
 def alerts(surroundings: Surroundings, fleet: Fleet, *, is_test: bool, as_json: bool) -> None:
     """List what is wrong now, and what to do about it.
 
-    With since when it is so, and who is told. As the autopilot saw it in its last round; `pgherd status` says when that was. With --test,
-    receivers of the fleet file get a message instead, and it fails where one does not take it.
+    With since when it is so, and who is told, as of the autopilot's last round; `pgherd status`
+    says when that was. With --test, receivers of the fleet file get a message instead, and it
+    fails where one does not take it.
     """
     if is_test:
         _try(surroundings, fleet, as_json=as_json)
