@@ -9,6 +9,8 @@ from shop import FLEET, NOW, Shop
 
 from pgherd.autopilot.reading import History, ReadReceiver
 from pgherd.errors import TryLater
+from pgherd.fleet import apprise_urls
+from pgherd.fleet.apprise_urls import Look
 
 SECRET = "s3cr3t"
 RECEIVERS = f"""\
@@ -21,7 +23,9 @@ LOCAL = f"{NOW.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 @pytest.fixture
-def told(shop: Shop) -> Shop:
+def told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """Its receivers are good: asking Apprise takes a second each time."""
+    monkeypatch.setattr(apprise_urls, "looked_at", lambda urls: [Look.GOOD for _ in urls])
     shop.write(FLEET + RECEIVERS)
     read = [ReadReceiver("hook", NOW.timestamp()), ReadReceiver("pager", trouble="it is away")]
     shop.autopilot.told = History(receivers=read)
