@@ -109,6 +109,7 @@ class Place:
                 name = f"{database['environment']}/{database['service']}"
                 with self.start("logs", name) as process:
                     parts.append(f"{database}\n{process.communicate(timeout=60)[0]}")
+        parts += (self.root / "log/agent.log").read_text().splitlines()[-100:]
         return "\n".join(parts)
 
     def up(self) -> str:
