@@ -157,6 +157,19 @@ def test_a_damaged_manifest_is_one_row_and_is_made_again(tiny: Place, damage: st
     assert answers(tiny, "order")
 
 
+def test_what_served_before_its_making_was_cut_off_is_noted_as_made(tiny: Place) -> None:
+    """Else its data, once lost, would be made anew, empty, as if there had never been any."""
+    path = tiny.path("order", "database.json")
+    content = json.loads(path.read_text())
+    with tiny.connect("order") as client:
+        path.write_text(json.dumps(content | {"made": False}))
+        assert "its making was not ended" in tiny.run("plan")
+        assert "order" in tiny.up()
+        assert json.loads(path.read_text()) == content | {"made": True}
+        assert client.execute("SELECT 1").fetchone() == (1,)
+    assert "nothing to do" in tiny.up()
+
+
 def test_an_agent_begins_beside_a_damaged_manifest(tiny: Place) -> None:
     path = tiny.path("order", "database.json")
     content = json.loads(path.read_text())

@@ -105,7 +105,7 @@ def _serving(database: Database, seen: ObservedDatabase) -> Iterator[DatabaseAct
         case DatabaseState.STOPPED:
             yield StartDatabase(database.id, "it is stopped")
         case DatabaseState.STARTING:
-            yield StartDatabase(database.id, "it does not serve yet")
+            yield StartDatabase(database.id, seen.detail or "it does not serve yet")
         case DatabaseState.DEGRADED | DatabaseState.UNAVAILABLE:
             yield RepairDatabase(database.id, _damage(seen))
         case _:

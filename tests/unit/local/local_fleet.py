@@ -44,6 +44,7 @@ AUTH = DatabaseManifest(
     cores=0.2,
     storage_bytes=256 * 2**30,
     durability="synchronous",
+    made=True,
     can_count_statements=True,
     instances=(
         InstanceManifest(1, 1, "127.7.0.3"),

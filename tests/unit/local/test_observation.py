@@ -220,3 +220,11 @@ def test_what_clients_find_is_the_state() -> None:
     found = database(healthy(client=ClientStatus(40.0, "")))
     assert found.state is DatabaseState.UNAVAILABLE
     assert found.detail == "clients were last served 40 s ago"
+
+
+def test_one_whose_making_was_cut_off_after_it_served_is_not_done() -> None:
+    found = database(healthy(), replace(AUTH, made=False))
+    assert found.state is DatabaseState.STARTING
+    assert found.detail == "it serves; its making was not ended"
+    ill = healthy(client=ClientStatus(0.0, "no password"))
+    assert database(ill, replace(AUTH, made=False)).detail == "clients are not served: no password"

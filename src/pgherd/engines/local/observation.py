@@ -84,16 +84,19 @@ def _seen(
     if manifest.environment in unseen:
         return Unknown(f"etcd of {manifest.environment} does not answer")
     instances = tuple(_instance(manifest, i, seen) for i in manifest.instances)
-    trouble = _trouble(seen)
+    state, detail = _state(instances, seen), _trouble(seen)
+    if not manifest.made and seen.serving is not None:
+        # What loses its data then would be taken for one that never had any.
+        state, detail = DatabaseState.STARTING, detail or "it serves; its making was not ended"
     pending = (name for name, said in seen.instances.items() if said.waits_for_restart)
     return _observed(
         manifest,
-        _state(instances, seen),
+        state,
         instances,
         durability=Durability.SYNCHRONOUS if seen.synchronous else Durability.ASYNCHRONOUS,
         schema_revision=seen.schema_revision,
         restart_pending=tuple(pending),
-        detail=trouble,
+        detail=detail,
         answered_at=_answered_at(seen, now),
     )
 
