@@ -7,8 +7,6 @@ module as that user, and takes what it prints for data: one JSON document, or on
 from __future__ import annotations
 
 import asyncio
-import os
-import selectors
 import subprocess
 import sys
 import time
@@ -26,6 +24,7 @@ from pgherd.autopilot import notices, resizes
 from pgherd.autopilot.now import Now
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.resizes import Count
+from pgherd.autopilot.said import said_by
 from pgherd.engines.local import lowered
 from pgherd.engines.local.layout import data_plane_owner
 from pgherd.errors import PgherdError, TryLater
@@ -171,21 +170,11 @@ def _decoded(place: AutopilotPlace, output: bytes) -> History:
 
 def _output(process: subprocess.Popen[bytes]) -> bytes | None:
     """What it prints, up to a length; None where it has not ended in time."""
-    deadline = time.monotonic() + READ_SECONDS
-    found = b""
-    with process, selectors.DefaultSelector() as selector:
-        assert process.stdout  # noqa: S101 - it was asked for
-        selector.register(process.stdout, selectors.EVENT_READ)
+    with process:
         try:
-            while len(found) < LONGEST:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    return None
-                if not (more := os.read(process.stdout.fileno(), 65536)):
-                    break
-                found += more
+            return said_by(process, time.monotonic() + READ_SECONDS, LONGEST)
         finally:
             process.kill()
-    return found
 
 
 def _command(place: AutopilotPlace, wanted: Wanted) -> list[str]:

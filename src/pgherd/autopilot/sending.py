@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import pwd
-import selectors
 import signal
 import stat
 import subprocess
@@ -18,6 +17,7 @@ import time
 from pathlib import Path
 
 from pgherd.autopilot.notice import Notice
+from pgherd.autopilot.said import said_by
 from pgherd.engines.local import lowered
 from pgherd.errors import InputError, TryLater
 from pgherd.files import name_of_user, require_trusted
@@ -88,7 +88,7 @@ def _ask(job: bytes) -> str | None:
             env=lowered.environment(Path("/")),
         )
     try:
-        said = _read(process, deadline)
+        said = said_by(process, deadline, LONGEST_ANSWER)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # with what a command has left behind
@@ -103,21 +103,6 @@ def _ask(job: bytes) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return "what sends it has failed"
     return why if why is None else "".join(c for c in why if c.isprintable())[:LONGEST_REASON]
-
-
-def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes | None:
-    """What it says until it ends, up to a length; None where it does not end in time."""
-    said = b""
-    assert process.stdout  # noqa: S101 - it was asked for
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stdout, selectors.EVENT_READ)
-        while len(said) < LONGEST_ANSWER:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
-                return None
-            if not (more := os.read(process.stdout.fileno(), LONGEST_ANSWER)):
-                break
-            said += more
-    return said
 
 
 def _rights() -> tuple[str, ...]:

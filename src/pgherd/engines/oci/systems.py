@@ -121,12 +121,22 @@ class Systems:
                 id, found, "start_db_system", body("psql", "StartDbSystemDetails", {})
             )
             found = await self.settled(id, system)
+        return self._serving(id, found)
+
+    async def _running(self, id: DatabaseId, system: str) -> Answer:
+        """The system, serving; InputError where it is stopped, as nothing here starts it."""
+        found = await self.settled(id, system)
+        require_running(id, found.data)
+        return self._serving(id, found)
+
+    @staticmethod
+    def _serving(id: DatabaseId, found: Answer) -> Answer:
         if found.data.lifecycle_state == "ACTIVE":
             return found
         details = found.data.lifecycle_details or "oci gives no reason"
         raise NeedsHuman(
             f"{id} is {found.data.lifecycle_state}: {details}",
-            f"see system {system} in the console; `pgherd destroy {id}` deletes it",
+            f"see system {found.data.id} in the console; `pgherd destroy {id}` deletes it",
         )
 
     async def stop(self, id: DatabaseId, system: str) -> None:
@@ -165,12 +175,6 @@ class Systems:
             id, found, "update_db_system", body("psql", "UpdateDbSystemDetails", values)
         )
         await self.active(id, system)
-
-    async def _running(self, id: DatabaseId, system: str) -> Answer:
-        """The same, but that nothing starts what is stopped."""
-        found = await self.settled(id, system)
-        require_running(id, found.data)
-        return await self.active(id, system)
 
     async def resize(self, id: DatabaseId, system: str, ocpus: int, shape: Shape) -> None:
         """Give every instance so many OCPUs. InputError for a database that is stopped."""
