@@ -69,6 +69,16 @@ def test_a_request_about_something_else_is_refused(place: Place) -> None:
     assert not (place.root / "databases/lab/nobody").exists()
 
 
+@pytest.mark.makes(
+    DATA_PLANE, "have the autopilot's helper sign in elsewhere, or tell what signs in"
+)
+def test_the_helper_looks_only_where_the_fleet_signs_in(place: Place) -> None:
+    names = ("oci", "local", "../oci", "x" * 100)
+    found = answers(place, *({"type": "Look", "engine": name} for name in names))
+    assert ["is none to ask for" in failure(answer) for answer in found] == [True] * 4
+    assert all(answer["looked"] is None for answer in found)
+
+
 @pytest.mark.makes(DATA_PLANE, "have the autopilot's helper start what was stopped")
 def test_what_was_stopped_stays_stopped(place: Place) -> None:
     place.run("down", "lab/order")

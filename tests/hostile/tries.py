@@ -447,6 +447,9 @@ DONE = (
         "requests are names and numbers",
     ),
     Try(DATA_PLANE, "read or write what was applied and what is paused", FILE_MODE),
+    Try(
+        DATA_PLANE, "have the autopilot's helper sign in elsewhere, or tell what signs in", CHECKED
+    ),
     Try(DATA_PLANE, "end the autopilot's helper", "the kernel: another user's"),
     Try(DATA_PLANE, "be told how a receiver of alerts is reached", "it is left out"),
     Try(DATA_PLANE, "read a receiver's secret while it is told", "the kernel: another user's"),

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pgherd.autopilot import logs, main
+from pgherd.autopilot import logs, main, variables
 from pgherd.autopilot.client import Autopilot
 from pgherd.autopilot.place import AutopilotPlace, place_of
 from pgherd.autopilot.readiness import say_ready
@@ -42,7 +42,9 @@ def bring_back(place: AutopilotPlace, say: Callable[[str], None]) -> bool:
         say(f"nothing was applied to {place.fleet}: nothing is done")
         return False
     try:
-        outcome = _resumed(history.fleet(applied), say)
+        fleet = history.fleet(applied)
+        variables.take(place, fleet)
+        outcome = _resumed(fleet, say)
     except PgherdError as error:
         say(_line(error))
         return True

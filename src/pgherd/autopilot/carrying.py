@@ -1,4 +1,4 @@
-"""Carrying out one request of the controller's, as whoever runs pgherd, in a process of its own."""
+"""One piece of the controller's work, as whoever runs pgherd, in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
-from pgherd.autopilot.checks import checked, receiver_of
+import msgspec
+
+from pgherd.autopilot import variables
+from pgherd.autopilot.checks import checked, receiver_of, require_gentle
+from pgherd.autopilot.looked import Looked, look
 from pgherd.autopilot.notice import notice_of
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
-from pgherd.autopilot.requests import Failure, Notify, Request
+from pgherd.autopilot.requests import Done, Failure, Look, Notify, Request, Work
 from pgherd.autopilot.sending import send
+from pgherd.autopilot.variables import signed_in
 from pgherd.contract.observed import DatabaseState, Observation, Unknown
 from pgherd.control.act import Actor
 from pgherd.control.applied import History
@@ -35,37 +40,63 @@ log = logging.getLogger(__name__)
 KINDS = {kind.__name__: kind for kind in (InputError, Busy, TryLater, NeedsHuman)}
 
 
-def carry_out(
-    request: Request | Notify, place: AutopilotPlace, history: History, *, is_dry: bool
-) -> Failure | None:
-    """Carry it out; why not, where it is refused or fails, or where this `is_dry`."""
+def done(work: Work, place: AutopilotPlace, history: History, is_dry: bool) -> Done:
+    """Do it; why not, where it is refused or fails, or would change something and this `is_dry`."""
     try:
         applied = history.newest()
         if applied is None:
             raise TryLater("nothing is applied yet")
         fleet = history.fleet(applied)
-        now = datetime.now(UTC)
-        if isinstance(request, Notify):
-            receiver = receiver_of(request, fleet)
-            _require_wet(is_dry=is_dry)
-            send(receiver, notice_of(request, fleet.name))
-            return None
-        action = checked(request, fleet, read_pauses(place), now)
-        _require_wet(is_dry=is_dry)
-        with fleet_lock(
-            lock_path(fleet.name),
-            "run",
-            wait=False,
-            on_wait=lambda _: None,
-            now=now.astimezone(),
-        ):
-            asyncio.run(_act(action, fleet))
+        variables.take(place, fleet)
+        match work:
+            case Look():
+                return Done(looked=msgspec.Raw(msgspec.json.encode(_look(work, fleet))))
+            case Notify():
+                _notify(work, fleet, is_dry=is_dry)
+            case _:
+                _carry_out(work, fleet, place, is_dry=is_dry)
     except PgherdError as error:
-        return failure_of(error)
+        return Done(failure_of(error))
     except Exception as error:
-        log.exception("%s failed", request)
-        return Failure("NeedsHuman", f"unexpected: {error!r}", f"see {place.log}")
-    return None
+        log.exception("%s failed", work)
+        return Done(Failure("NeedsHuman", f"unexpected: {error!r}", f"see {place.log}"))
+    return Done()
+
+
+def _look(work: Look, fleet: Fleet) -> Looked:
+    """InputError where the controller can look at that engine itself, or the fleet has none."""
+    if work.engine not in signed_in(fleet):
+        raise InputError(f"engine {quoted(work.engine)} is none to ask for")
+    return asyncio.run(look(open_engine(work.engine, fleet.name, fleet.environments)))
+
+
+def _notify(work: Notify, fleet: Fleet, *, is_dry: bool) -> None:
+    receiver = receiver_of(work, fleet)
+    _require_wet(is_dry=is_dry)
+    send(receiver, notice_of(work, fleet.name))
+
+
+def _carry_out(work: Request, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:
+    now = datetime.now(UTC)
+    action = checked(work, fleet, read_pauses(place), now)
+    _require_wet(is_dry=is_dry)
+    if isinstance(action, EnsureEnvironment):
+        environment = fleet.environment(action.environment)
+    else:
+        environment = fleet.database(action.id).environment
+    is_far = environment.engine in signed_in(fleet)
+    with fleet_lock(
+        lock_path(fleet.name),
+        "run",
+        wait=False,
+        on_wait=lambda _: None,
+        now=now.astimezone(),
+    ):
+        if not is_far:
+            asyncio.run(_act(action, fleet, environment.engine, now))
+    # A place of its own may take half an hour, and keeps two changes of one thing apart itself.
+    if is_far:
+        asyncio.run(_act(action, fleet, environment.engine, now))
 
 
 def failure_of(error: PgherdError) -> Failure:
@@ -79,15 +110,16 @@ def _require_wet(*, is_dry: bool) -> None:
         raise InputError("it is told only: this runs with --dry-run")
 
 
-async def _act(action: DatabaseAction | EnsureEnvironment, fleet: Fleet) -> None:
-    if isinstance(action, EnsureEnvironment):
-        environment = fleet.environment(action.environment)
-    else:
-        environment = fleet.database(action.id).environment
-    engine = open_engine(environment.engine, fleet.name, fleet.environments)
-    # A size starts nothing, and somebody waits for it.
-    if not isinstance(action, SetOcpus):
-        require_there(action, await engine.observe(roles=False))
+async def _act(
+    action: DatabaseAction | EnsureEnvironment, fleet: Fleet, name: str, now: datetime
+) -> None:
+    engine = open_engine(name, fleet.name, fleet.environments)
+    # Here a size starts nothing and ends nothing, and somebody waits for it.
+    if not isinstance(action, SetOcpus) or name in signed_in(fleet):
+        seen = await engine.observe(roles=False)
+        require_there(action, seen)
+        if isinstance(action, SetOcpus):
+            require_gentle(action, fleet.database(action.id), seen, now)
     wishes = Wishes(fleet.environments, tuple(Wish(d) for d in fleet.databases))
     await Actor(wishes, None).act(action, engine)
 

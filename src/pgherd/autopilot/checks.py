@@ -21,6 +21,7 @@ from pgherd.autopilot.requests import (
     Resize,
     Restart,
 )
+from pgherd.contract.observed import Observation, ObservedDatabase
 from pgherd.decide.actions import (
     DatabaseAction,
     EnsureEnvironment,
@@ -65,6 +66,16 @@ def checked(
             return Switchover(database.id, "", request.instance, request.reason)
         case _:
             assert_never(request)
+
+
+def require_gentle(action: SetOcpus, database: Database, seen: Observation, now: datetime) -> None:
+    """InputError for a smaller size outside of maintenance, where another size ends connections."""
+    found = seen.databases.get(action.id)
+    if not isinstance(found, ObservedDatabase) or not found.resize_ends_connections:
+        return
+    is_larger = found.ocpus is not None and action.target > found.ocpus
+    if not is_larger and not is_maintenance(database, now):
+        raise InputError(f"{action.id} gets smaller within its maintenance only")
 
 
 def receiver_of(request: Notify, fleet: Fleet) -> Receiver:

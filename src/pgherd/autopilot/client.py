@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Mapping
 
+from pgherd.autopilot import variables
 from pgherd.autopilot.pauses import read_pauses, write_pauses
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.questions import Leave, State, Status, ask
@@ -13,6 +15,7 @@ from pgherd.autopilot.version import version
 from pgherd.engines.local import lowered
 from pgherd.errors import NeedsHuman
 from pgherd.files import ensure_directory, require_trusted
+from pgherd.fleet.desired import Fleet
 
 DETACHED = ("/usr/bin/setsid", "--fork")
 """Starts a program in a session of its own, and does not wait for it (util-linux)."""
@@ -29,6 +32,10 @@ class Autopilot:
     def state(self) -> State | None:
         """How it is; None where none runs."""
         return ask(self.place, Status())
+
+    def keep_variables(self, fleet: Fleet, found: Mapping[str, str]) -> None:
+        """From now on it signs in to engines with the variables of `found`."""
+        variables.keep(self.place, fleet, found)
 
     def begin(self) -> None:
         """One of this version runs soon, if none does; `ensure_running` waits for it."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -19,10 +19,10 @@ import msgspec
 from pgherd.autopilot import keeping, read_load, sizes
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
+from pgherd.autopilot.distant import Watched
 from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.happened import Happened
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.lately import Lately
 from pgherd.autopilot.notifying import Notifying, unsure
 from pgherd.autopilot.now import Now, NowOfDatabase
 from pgherd.autopilot.requests import (
@@ -37,9 +37,9 @@ from pgherd.autopilot.requests import (
 )
 from pgherd.autopilot.sizes import Memory
 from pgherd.autopilot.telling import Telling, sample_of
-from pgherd.contract.engine import Engine
+from pgherd.autopilot.watching import Watching
 from pgherd.contract.meter import Usage
-from pgherd.contract.observed import Observation, Observations, Unknown
+from pgherd.contract.observed import ObservedDatabase
 from pgherd.decide.alerts import Alert, of_database
 from pgherd.decide.replicas import Count
 from pgherd.decide.sizing import Verdict
@@ -51,12 +51,9 @@ from pgherd.store.values import Event
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 2.0
-MEASURE_SECONDS = 4.0
 TELL_SECONDS = 10.0
 """So often samples go to the store, whose finest are of as long."""
 OBSERVE_SECONDS = 30.0
-LOOK_SECONDS = 10.0
-"""An engine that does not say how all is in that time is not seen."""
 SAVE_SECONDS = 60.0
 EFFECT_SECONDS = 30.0
 """So long after a change of size its effect is measured."""
@@ -74,7 +71,7 @@ KINDS: Mapping[type[Request], str] = {
 """What the history calls them."""
 
 Read = Callable[[Applied], Fleet]
-OpenEngines = Callable[[Fleet], Mapping[str, Engine]]
+OpenEngines = Callable[[Fleet], Mapping[str, Watched]]
 
 
 class Controller:
@@ -95,14 +92,11 @@ class Controller:
         self._exporter = exporter
         self._applied: Applied | None = None
         self._fleet: Fleet | None = None
-        self._engines: Mapping[str, Engine] = {}
         self._memories: dict[str, Memory] = {}
-        self._usages: dict[str, Usage] = {}
-        self._lately = Lately()
-        self._seen: Observations = {}
         self._found: dict[str, Request] = {}
         self._asking = Asking(helper)
         self._happened = Happened(telling)
+        self._watching = Watching(self._happened.hear)
         self._notifying = Notifying(helper, telling)
         self._due: dict[str, float] = {}
         self._alerts: tuple[Alert, ...] = ()
@@ -123,24 +117,24 @@ class Controller:
                 log.exception("a round failed")
             else:
                 at = time.time()
-                self._helper.beat(at, len(self._alerts), self._lately.told(at))
+                self._helper.beat(at, len(self._alerts), self._watching.lately.told(at))
             await asyncio.sleep(max(0.5, ROUND_SECONDS - (time.monotonic() - began)))
 
     async def round(self) -> None:
         """Look, decide, and begin what follows."""
         fleet = await self._look_up()
-        await self._measure(fleet)
+        await self._watching.measure(fleet)
         at = datetime.now(UTC)
         await self._happened.tell(fleet, at, time.monotonic())
         now_of = {str(d.id): self._size(d, at) for d in fleet.databases}
         if self._is_due("observe", OBSERVE_SECONDS):
-            await self._observe()
+            await self._watching.observe()
             self._keep(fleet, at)
         if self._is_due("tell", TELL_SECONDS):
             self._alerts = tuple(self._all_alerts(fleet))
             await self._tell(at, now_of)
-            metered = {name: e.meter is not None for name, e in self._engines.items()}
-            unknown = unsure(fleet, self._seen, self._usages, metered)
+            watching = self._watching
+            unknown = unsure(fleet, watching.seen, watching.usages, watching.metered())
             await self._notifying.round(fleet, self._alerts, unknown, at)
             if self._exporter:
                 await self._exporter.show(self._picture(fleet, at), at)
@@ -155,7 +149,7 @@ class Controller:
         is_known = bytes(applied.resolved) == b"null"
         if self._fleet is None or not is_known:
             self._fleet = self._read(applied)
-            self._engines = self._open_engines(self._fleet)
+            self._watching.watch(self._open_engines(self._fleet))
         self._applied = applied
         self._forget_others(self._fleet)
         return self._fleet
@@ -164,69 +158,24 @@ class Controller:
         """What has left the fleet is not remembered."""
         databases = {str(d.id) for d in fleet.databases}
         self._memories = {id: m for id, m in self._memories.items() if id in databases}
-        self._lately.keep(databases)
+        self._watching.keep(databases)
         self._asking.forget_all_but(databases | {e.name for e in fleet.environments})
-
-    async def _measure(self, fleet: Fleet) -> None:
-        """All engines at once; one that does not answer in time leaves its databases unknown."""
-        ids = {d.id for d in fleet.databases}
-        usages: dict[str, Usage] = {}
-
-        async def ask(engine: Engine) -> None:
-            if engine.meter is None:
-                return
-            try:
-                async with asyncio.timeout(MEASURE_SECONDS):
-                    found = await engine.meter.usage(timedelta(minutes=5))
-            except (PgherdError, TimeoutError) as error:
-                log.info("%s is not measured: %r", engine.name, error)
-            except Exception:
-                log.exception("%s is not measured", engine.name)
-            else:
-                usages.update({str(id): of[-1] for id, of in found.items() if of and id in ids})
-                self._happened.hear(engine.name, engine.meter.happenings())
-
-        await asyncio.gather(*(ask(engine) for engine in self._engines.values()))
-        self._usages = usages
-        self._lately.add(time.time(), {id: usage.cpu_percent for id, usage in usages.items()})
-
-    async def _observe(self) -> None:
-        """All engines at once; nothing is decided about one that does not answer in time."""
-
-        async def look(engine: Engine) -> Observation | Unknown:
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    return await engine.observe(roles=False)
-            except PgherdError as error:
-                return Unknown(error.message)
-            except TimeoutError:
-                return Unknown("it does not answer")
-            except Exception as error:
-                log.exception("%s is not seen", engine.name)
-                return Unknown(f"unexpected: {error!r}")
-
-        seen = await asyncio.gather(*(look(engine) for engine in self._engines.values()))
-        self._seen = dict(zip(self._engines, seen, strict=True))
-
-    def _seen_of(self, database: Database) -> Any:
-        observation = self._seen.get(database.environment.engine)
-        if isinstance(observation, Observation):
-            return observation.databases.get(database.id)
-        return observation
 
     # What follows
 
     def _size(self, database: Database, at: datetime) -> NowOfDatabase:
         """Judge one database, and begin to change its size where that follows."""
         id, now = str(database.id), time.clock_gettime(time.CLOCK_BOOTTIME)
-        usage = self._usages.get(id)
+        usage = self._watching.usages.get(id)
         ocpus = usage.ocpus if usage else None
         verdict: Verdict | None = None
         count: Count | None = None
         if usage is not None and ocpus is not None:
             before = self._memories.get(id, Memory())
-            memory = self._memories[id] = sizes.remembered(before, database, usage, ocpus, now)
-            verdict = sizes.verdict(memory, database, at, now)
+            memory = self._memories[id] = sizes.remembered(before, database, usage, ocpus, at, now)
+            seen = self._watching.seen_of(database)
+            ends = isinstance(seen, ObservedDatabase) and seen.resize_ends_connections
+            verdict = sizes.verdict(memory, database, at, now, ends_connections=ends)
             count = read_load.verdict(memory.readers, database, now)
         pause = pause_of(id, self._applied.pauses if self._applied else (), at)
         if pause:
@@ -275,13 +224,13 @@ class Controller:
 
     async def _effect(self, id: str, event: Event | None, before: float | None) -> None:
         await asyncio.sleep(EFFECT_SECONDS)
-        if usage := self._usages.get(id):
+        if usage := self._watching.usages.get(id):
             after = usage.transactions_per_second
             await self._telling.amend(event, {"throughput": {"before": before, "after": after}})
 
     def _keep(self, fleet: Fleet, at: datetime) -> None:
         """Ask for what is to be mended and renewed."""
-        found = keeping.requests(fleet, self._seen, at)
+        found = keeping.requests(fleet, self._watching.seen, at)
         sure = keeping.sure(self._found, found)
         self._found = found
         pauses = self._applied.pauses if self._applied else ()
@@ -315,17 +264,18 @@ class Controller:
     # What is told
 
     def _all_alerts(self, fleet: Fleet) -> list[Alert]:
+        seen_of, usages = self._watching.seen_of, self._watching.usages
         return [
             alert
             for database in fleet.databases
             for alert in of_database(
-                str(database.id), self._seen_of(database), self._usages.get(str(database.id))
+                str(database.id), seen_of(database), usages.get(str(database.id))
             )
         ]
 
     async def _tell(self, at: datetime, now_of: Mapping[str, NowOfDatabase]) -> None:
         now = Now(at.timestamp(), dict(now_of))
-        samples = {id: sample_of(usage) for id, usage in self._usages.items()}
+        samples = {id: sample_of(usage) for id, usage in self._watching.usages.items()}
         await self._telling.samples(at, samples, msgspec.json.encode(now))
         alerts = {(a.name, a.subject): (a.summary, a.remedy) for a in self._alerts}
         await self._telling.alerts(at, alerts)
@@ -334,10 +284,8 @@ class Controller:
             await self._telling.tidy(at)
 
     def _picture(self, fleet: Fleet, at: datetime) -> Picture:
-        meters = (engine.meter for engine in self._engines.values())
-        counters = {id: c for meter in meters if meter for id, c in meter.counters().items()}
         autopilot = OfAutopilot(True, at.timestamp(), len(self._alerts))
-        return Picture(fleet, autopilot, self._seen, counters)
+        return Picture(fleet, autopilot, self._watching.seen, self._watching.counters())
 
     def _is_due(self, what: str, seconds: float) -> bool:
         now = time.monotonic()

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from pgherd.autopilot import keeper
-from pgherd.autopilot.carrying import carry_out, failure_of
+from pgherd.autopilot.carrying import done, failure_of
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.forked import ENDING, become_child
 from pgherd.autopilot.ledger import Ledger
@@ -36,10 +36,12 @@ from pgherd.autopilot.requests import (
     Applied,
     Asked,
     Beat,
+    Done,
     Failure,
+    Look,
     LookUp,
     Notify,
-    Request,
+    Work,
 )
 from pgherd.autopilot.version import version
 from pgherd.control.applied import History
@@ -65,7 +67,7 @@ class Child:
     """A request that is being carried out; its end is read from `reader`."""
 
     number: int
-    request: Request | Notify
+    request: Work
     reader: int
     began: float
     text: bytes = b""
@@ -245,11 +247,14 @@ class Helper:
         told, pauses = msgspec.Raw(resolved), read_pauses(self.place)
         return Answered(number, Applied(applied.number, stored.digest(), told, pauses))
 
-    def _carry_out(self, number: int, request: Request | Notify) -> None:
+    def _carry_out(self, number: int, request: Work) -> None:
         if isinstance(request, Notify) and (known := self._ledger.answer(number, request)):
             self._answer(known)
             return
-        if len(self._children) >= MOST_CHILDREN:
+        is_looking = isinstance(request, Look) and any(
+            child.request == request for child in self._children.values()
+        )
+        if is_looking or len(self._children) >= MOST_CHILDREN:
             busy = Failure("Busy", "the helper has enough to do", "")
             self._answer(Answered(number, failure=busy))
             return
@@ -263,9 +268,9 @@ class Helper:
         self._children[reader] = Child(number, request, reader, time.monotonic())
         self._selector.register(reader, selectors.EVENT_READ, self._child_said)
 
-    def _carry(self, request: Request | Notify, writer: int) -> None:
-        failure = carry_out(request, self.place, self.history, is_dry=self.is_dry)
-        os.write(writer, msgspec.json.encode(failure))
+    def _carry(self, request: Work, writer: int) -> None:
+        with os.fdopen(writer, "wb") as told:
+            told.write(msgspec.json.encode(done(request, self.place, self.history, self.is_dry)))
 
     def _child_said(self, reader: int) -> None:
         child = self._children[reader]
@@ -277,15 +282,14 @@ class Helper:
             os.close(reader)
             del self._children[reader]
             self._reap()
-            lost = Failure("TryLater", "what carried it out has ended", "")
             try:
-                failure = msgspec.json.decode(child.text, type=Failure | None)
+                end = msgspec.json.decode(child.text, type=Done)
             except (msgspec.MsgspecError, ValueError):
-                failure = lost
+                end = Done(Failure("TryLater", "what carried it out has ended", ""))
             if isinstance(child.request, Notify):
-                self._ledger.end(child.request, is_taken=failure is None)
+                self._ledger.end(child.request, is_taken=end.failure is None)
             seconds = time.monotonic() - child.began
-            self._answer(Answered(child.number, failure=failure, seconds=seconds))
+            self._answer(Answered(child.number, None, end.failure, end.looked, seconds))
 
     def _answer(self, answer: Answered) -> None:
         """One that does not read what it asked for has something wrong with it."""

@@ -9,12 +9,24 @@ import socket
 import msgspec
 
 from pgherd.autopilot.carrying import KINDS
-from pgherd.autopilot.requests import Answered, Applied, Asked, Beat, LookUp, Notify, Request
+from pgherd.autopilot.looked import Looked
+from pgherd.autopilot.requests import (
+    Answered,
+    Applied,
+    Asked,
+    Beat,
+    Look,
+    LookUp,
+    Notify,
+    Request,
+    Work,
+)
 from pgherd.errors import TryLater
 
 ANSWER_SECONDS = 900.0
 """For what is carried out: an instance is copied in that time, as a rule."""
 LOOK_SECONDS = 10.0
+FAR_LOOK_SECONDS = 120.0
 SEND_SECONDS = 60.0
 LONGEST_ANSWER = 16 * 1024 * 1024
 
@@ -60,11 +72,16 @@ class HelperLink:
         """Have a receiver told. The error of whoever refuses it, or does not take it."""
         await self._ask(request, SEND_SECONDS)
 
+    async def look(self, engine: str) -> Looked:
+        """How all is on an engine to which only the helper can sign in. Its error, or TryLater."""
+        answer = await self._ask(Look(engine), FAR_LOOK_SECONDS)
+        return msgspec.json.decode(answer.looked, type=Looked)
+
     def beat(self, at: float, alerts: int, cpu: dict[str, list[int | None]]) -> None:
         """A round is over."""
         self._send(0, Beat(at, alerts, cpu))
 
-    async def _ask(self, what: Request | Notify | LookUp, seconds: float) -> Answered:
+    async def _ask(self, what: Work | LookUp, seconds: float) -> Answered:
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._send(number, what)
@@ -79,5 +96,5 @@ class HelperLink:
             raise KINDS.get(failure.kind, TryLater)(failure.message, failure.hint)
         return answer
 
-    def _send(self, number: int, what: Request | Notify | LookUp | Beat) -> None:
+    def _send(self, number: int, what: Work | LookUp | Beat) -> None:
         self._writer.write(msgspec.json.encode(Asked(number, what)) + b"\n")

@@ -8,11 +8,13 @@ import gc
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from pgherd.autopilot import logs
 from pgherd.autopilot.controller import Controller
+from pgherd.autopilot.distant import DistantEngine, Watched
 from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.helper import Helper
 from pgherd.autopilot.helper_link import HelperGone, HelperLink
@@ -20,11 +22,12 @@ from pgherd.autopilot.lock import take_lock
 from pgherd.autopilot.place import AutopilotPlace, place_of
 from pgherd.autopilot.requests import Applied
 from pgherd.autopilot.telling import Telling
+from pgherd.autopilot.variables import signed_in
 from pgherd.control.applied import History
 from pgherd.engines import known
 from pgherd.engines.local import lowered
 from pgherd.engines.local.layout import data_plane_owner
-from pgherd.engines.opening import open_engines, read_text
+from pgherd.engines.opening import open_engine, read_text
 from pgherd.errors import PgherdError, TryLater
 from pgherd.files import Owner, ensure_directory, require_trusted
 from pgherd.fleet import stored
@@ -88,11 +91,24 @@ async def _control(place: AutopilotPlace, connection: socket.socket) -> None:
     if lost:
         logs.say(f"history: {lost}")
     telling = Telling(store)
-    controller = Controller(link, telling, read, open_engines, Exporter(telling))
+    watched = partial(watch, link)
+    controller = Controller(link, telling, read, watched, Exporter(telling))
     answers, rounds = asyncio.create_task(link.run()), asyncio.create_task(controller.run())
     ended, _ = await asyncio.wait([answers, rounds], return_when=asyncio.FIRST_COMPLETED)
     for task in ended:
         await task
+
+
+def watch(link: HelperLink, fleet: Fleet) -> Mapping[str, Watched]:
+    """The engines of a fleet, those that only the helper may sign in to as it tells of them."""
+    names = dict.fromkeys(environment.engine for environment in fleet.environments)
+    far = signed_in(fleet)
+    return {
+        name: DistantEngine(name, link)
+        if name in far
+        else open_engine(name, fleet.name, fleet.environments)
+        for name in names
+    }
 
 
 def read(applied: Applied) -> Fleet:

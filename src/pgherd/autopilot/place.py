@@ -53,6 +53,11 @@ class AutopilotPlace:
         return self.applied / "pauses.json"
 
     @property
+    def variables(self) -> Path:
+        """The environment variables by which engines sign in."""
+        return self.applied / "variables.json"
+
+    @property
     def store(self) -> Path:
         """The history."""
         return self.history / "history.db"

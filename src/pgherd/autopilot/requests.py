@@ -104,6 +104,16 @@ class Notify(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 Request: TypeAlias = Resize | Replicas | Mend | Restart | HandOver | Renew
 
 
+class Look(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """How is all on that engine, to which only the helper can sign in?"""
+
+    engine: Name
+
+
+Work: TypeAlias = Request | Notify | Look
+"""What takes a while: it goes on in a process of its own."""
+
+
 class LookUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """What is applied? `number` and `digest` are those of what is known already."""
 
@@ -137,7 +147,7 @@ class Asked(Struct, frozen=True):
     """On its way to the helper; answers name the `number`."""
 
     number: Number
-    what: Request | Notify | LookUp | Beat
+    what: Work | LookUp | Beat
 
 
 class Pause(Struct, frozen=True):
@@ -171,9 +181,17 @@ class Failure(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """On its way back: an answer to `LookUp`, or how a request ended."""
+    """On its way back: an answer to `LookUp`, or how work ended. `looked` is a `Looked`."""
 
     number: int
     applied: Applied | None = None
     failure: Failure | None = None
+    looked: msgspec.Raw = msgspec.Raw(b"null")
     seconds: float = 0.0
+
+
+class Done(Struct, frozen=True):
+    """How work ended, from the process in which it went on; `looked` as above."""
+
+    failure: Failure | None = None
+    looked: msgspec.Raw = msgspec.Raw(b"null")

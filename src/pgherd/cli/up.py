@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 
 import click
@@ -60,6 +61,7 @@ def up(
     with surroundings.lock(fleet, "up", wait=wait):
         surroundings.history(fleet.name).record(fleet, surroundings.now(), surroundings.user())
         pilot = surroundings.autopilot(fleet.name)
+        pilot.keep_variables(fleet, os.environ)
         if autopilot:
             pilot.begin()
         else:

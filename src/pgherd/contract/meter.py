@@ -44,13 +44,17 @@ class Usage:
 
     Percents are of what an instance has, those of the busiest one; without `instances`, those of
     the primary. They are means of the last `seconds`, where those are known. `ocpus` is the size
-    that it had. `readers` are clients that have a session of the read-only name, or wait for one;
-    each server that it leads to may have `readers_each`. `at` is aware.
+    that it had. With `memory_is_cache`, memory counts a cache that could be smaller, so that only
+    `cache_hit_percent` tells whether there is enough. `readers` are clients that have a session of
+    the read-only name, or wait for one; each server that it leads to may have `readers_each`. `at`
+    is aware.
     """
 
     at: datetime
     cpu_percent: float | None = None
     memory_percent: float | None = None
+    memory_is_cache: bool = False
+    cache_hit_percent: float | None = None
     storage_bytes: int | None = None
     ocpus: int | None = None
     seconds: float | None = None

@@ -41,7 +41,9 @@ REGRET_SECONDS = 7200.0
 MOST_PATIENCE = 16.0
 """... and no longer than so many times as long; half as long after one that was right."""
 GAP_SECONDS = 30.0
-"""After so long without a sample nothing is known about the time in between."""
+"""After so long without a sample nothing is known about the time in between ..."""
+GAP_SAMPLES = 6
+"""... or after as long as so many samples last."""
 HOT_SHARE = 0.9
 """Of memory that unreclaimable pages and hot cache together may fill."""
 
@@ -93,6 +95,8 @@ class Trend(Struct, frozen=True):
     saturated_since: float | None = None
     short_since: float | None = None
     roomy_since: float | None = None
+    seconds: float = 0.0
+    """How long its last sample lasted."""
 
     @property
     def cpu(self) -> float | None:
@@ -116,6 +120,8 @@ class Rule(StrEnum):
     BOUNDS = "bounds"
     """The fleet file's."""
     ROOMY = "roomy"
+    WAITS = "waits"
+    """Another size ends connections, and waits for a maintenance window."""
     STAYS = "stays"
     UNKNOWN = "unknown"
 
@@ -135,7 +141,7 @@ def follow(trend: Trend | None, use: Use, ocpus: int, limits: Limits) -> Trend:
         trend = Trend(began, ocpus, use.at - COOLDOWN_SECONDS)
     is_known = use.cpu is not None or use.memory is not None
     # A new size begins its own time, and so does the end of one of which nothing is known.
-    is_anew = ocpus != trend.ocpus or (is_known and began - trend.at > GAP_SECONDS)
+    is_anew = ocpus != trend.ocpus or (is_known and began - trend.at > _gap(use.seconds))
     changed = Trend(
         at=use.at if is_known else trend.at,
         ocpus=ocpus,
@@ -148,6 +154,7 @@ def follow(trend: Trend | None, use: Use, ocpus: int, limits: Limits) -> Trend:
         saturated_since=None if is_anew else trend.saturated_since,
         short_since=None if is_anew else trend.short_since,
         roomy_since=None if is_anew else trend.roomy_since,
+        seconds=use.seconds,
     )
     if not is_known:
         return replace(changed, roomy_since=None)
@@ -178,11 +185,15 @@ def judge(trend: Trend | None, limits: Limits, now: float, floor: int = 0) -> Ve
         return grown if grown.ocpus >= floor else _raised(floor)
     if floor > ocpus:
         return _raised(floor)
-    if trend.cpu is None or now - trend.at > GAP_SECONDS:
+    if trend.cpu is None or now - trend.at > _gap(trend.seconds):
         return Verdict(ocpus, Rule.UNKNOWN, "nothing is known of its load")
     if smaller := _shrinkage(trend, limits, now, floor):
         return smaller
     return Verdict(ocpus, Rule.STAYS, f"{need:.2g} of {_counted(ocpus)} are needed")
+
+
+def _gap(seconds: float) -> float:
+    return max(GAP_SECONDS, GAP_SAMPLES * seconds)
 
 
 def _raised(floor: int) -> Verdict:

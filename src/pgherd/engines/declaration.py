@@ -70,6 +70,8 @@ class Declaration:
     `values` is the type of what the section means: `EngineSection.resolve` makes one. `open` gets
     the fleet's name, its environments on the engine, and a folder for what the engine keeps on
     this machine. `doctor` says what `pgherd doctor` looks at where that is not this machine.
+    `variables` are those of the environment by which it finds what it signs in with: an engine that
+    has some is opened only with the rights of whoever applies the fleet.
     """
 
     name: str
@@ -78,3 +80,4 @@ class Declaration:
     open: Callable[[str, Sequence[Environment], Path], Engine]
     documents: tuple[Document, ...] = ()
     doctor: str = ""
+    variables: tuple[str, ...] = ()

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import asyncio
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from pgherd.autopilot.carrying import carry_out, failure_of, require_there
+from pgherd.autopilot import variables
+from pgherd.autopilot.carrying import done, failure_of, require_there
+from pgherd.autopilot.checks import require_gentle
+from pgherd.autopilot.looked import Looked
 from pgherd.autopilot.place import AutopilotPlace
-from pgherd.autopilot.requests import Failure, Mend, Request, Resize
+from pgherd.autopilot.requests import Failure, Look, Mend, Resize, Work
+from pgherd.contract.meter import Usage
 from pgherd.contract.observed import (
     DatabaseState,
     InstanceState,
@@ -20,6 +28,7 @@ from pgherd.contract.observed import (
     Unknown,
 )
 from pgherd.control.applied import History
+from pgherd.control.up import converge
 from pgherd.decide.actions import (
     DatabaseAction,
     EnsureEnvironment,
@@ -31,9 +40,13 @@ from pgherd.decide.actions import (
 )
 from pgherd.engines import known
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
-from pgherd.fleet.desired import DatabaseId, Fleet
+from pgherd.fleet.calendar import Weekday, Window
+from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.store.values import StoreDamaged
-from pgherd.testing.fleets import database, fleet
+from pgherd.testing.clock import FakeClock
+from pgherd.testing.fleets import database, environment, fleet
+from pgherd.testing.memory.engine import MemoryEngine
+from pgherd.testing.world import World
 
 ID = DatabaseId("production", "auth")
 INSTANCES = (ObservedInstance("auth-1", Role.PRIMARY, InstanceState.RUNNING),)
@@ -124,9 +137,9 @@ def history(place: AutopilotPlace, applied: Fleet | None) -> History:
 
 
 def carried_out(
-    place: AutopilotPlace, request: Request, applied: Fleet | None = None
+    place: AutopilotPlace, request: Work, applied: Fleet | None = None
 ) -> Failure | None:
-    return carry_out(request, place, history(place, applied), is_dry=True)
+    return done(request, place, history(place, applied), is_dry=True).failure
 
 
 def test_before_anything_is_applied_it_is_for_later(place: AutopilotPlace) -> None:
@@ -148,7 +161,7 @@ def test_a_dry_run_refuses_what_any_other_does(place: AutopilotPlace) -> None:
 def test_a_file_of_pauses_that_is_damaged_lets_nothing_be_done(place: AutopilotPlace) -> None:
     past = history(place, fleet(database()))
     place.pauses.write_bytes(b"[[[")
-    failure = carry_out(Mend(str(ID), ""), place, past, is_dry=True)
+    failure = done(Mend(str(ID), ""), place, past, is_dry=True).failure
     assert failure
     assert "is paused" in failure.message
     assert "is damaged" in failure.message
@@ -163,6 +176,85 @@ def test_what_nobody_expected_is_for_a_person(
         raise ValueError("odd")
 
     monkeypatch.setattr("pgherd.autopilot.carrying.read_pauses", broken)
-    failure = carry_out(Mend(str(ID), ""), place, past, is_dry=True)
+    failure = done(Mend(str(ID), ""), place, past, is_dry=True).failure
     assert failure == Failure("NeedsHuman", "unexpected: ValueError('odd')", f"see {place.log}")
     assert "odd" in caplog.text
+
+
+@pytest.mark.parametrize("engine", ["memory", "local", "oci", "", "../oci", "x" * 100])
+def test_no_engine_is_looked_at_that_the_fleet_does_not_sign_in_to(
+    place: AutopilotPlace, engine: str
+) -> None:
+    failure = carried_out(place, Look(engine), fleet(database()))
+    assert failure
+    assert (failure.kind, "is none to ask for" in failure.message) == ("InputError", True)
+
+
+def test_an_engine_is_looked_at_where_nothing_is_changed_too(
+    place: AutopilotPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    auth = database(environment=environment(engine="oci"))
+    opened = MemoryEngine(world, name="oci")
+    asyncio.run(converge(fleet(auth), {"oci": opened}, clock=FakeClock()))
+    world.usage[ID] = [Usage(datetime.now(UTC), 50.0, ocpus=2)]
+    monkeypatch.setattr("pgherd.autopilot.carrying.open_engine", lambda *_: opened)
+    end = done(Look("oci"), place, history(place, fleet(auth)), is_dry=True)
+    assert end.failure is None
+    looked = msgspec.json.decode(end.looked, type=Looked)
+    assert looked.observation == asyncio.run(opened.observe(roles=False))
+    assert looked.usages[str(ID)].cpu_percent == 50.0
+    world.blind_next(TryLater("no route"))
+    failure = done(Look("oci"), place, history(place, fleet(auth)), is_dry=True).failure
+    assert failure == Failure("TryLater", "no route", "")
+
+
+def test_who_is_cut_off_by_a_smaller_size_gets_it_in_maintenance_only() -> None:
+    auth = database()
+    found = ObservedDatabase(ID, DatabaseState.RUNNING, INSTANCES, 4, resize_ends_connections=True)
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+
+    def resize(ocpus: int, of: Database = auth, now: ObservedDatabase = found) -> None:
+        require_gentle(SetOcpus(ID, 0, ocpus, "", Interruption.NONE), of, seen(now), noon)
+
+    resize(8)
+    for ocpus in (2, 4):
+        with pytest.raises(InputError, match="within its maintenance only"):
+            resize(ocpus)
+    with pytest.raises(InputError, match="within its maintenance only"):
+        resize(8, now=replace(found, ocpus=None))
+    resize(2, now=replace(found, resize_ends_connections=False))
+    window = Window(frozenset({Weekday.MON}), time(11), time(13), "UTC")
+    resize(2, of=replace(auth, maintenance=(window,)))
+
+
+def test_what_signs_in_is_kept_for_its_engines_alone(
+    place: AutopilotPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = {"HOME": "/home/alice", "OCI_CONFIG_FILE": "/home/alice/oci", "PGPASSWORD": "secret"}
+    on_oci = fleet(database(environment=environment(engine="oci")))
+    place.applied.mkdir()
+    variables.keep(place, on_oci, mine)
+    assert place.variables.stat().st_mode & 0o777 == 0o600
+    assert "secret" not in place.variables.read_text()
+    monkeypatch.setattr(os, "environ", {"HOME": "/"})
+    variables.take(place, fleet(database()))
+    assert os.environ == {"HOME": "/"}
+    variables.take(place, on_oci)
+    assert os.environ == {"HOME": "/home/alice", "OCI_CONFIG_FILE": "/home/alice/oci"}
+    place.variables.write_text('{"LD_PRELOAD": "/tmp/x", "HOME": "/root"}')
+    variables.take(place, on_oci)
+    assert "LD_PRELOAD" not in os.environ
+    for damaged in ("{", "[]", '{"HOME": 1}'):
+        place.variables.write_text(damaged)
+        variables.take(place, on_oci)
+    variables.keep(place, fleet(database()), mine)
+    assert not place.variables.exists()
+
+
+def test_what_others_could_have_written_signs_nobody_in(place: AutopilotPlace) -> None:
+    place.applied.mkdir()
+    place.variables.write_text('{"HOME": "/tmp/evil"}')
+    place.variables.chmod(0o666)
+    with pytest.raises(InputError, match="may be changed by others"):
+        variables.take(place, fleet(database(environment=environment(engine="oci"))))

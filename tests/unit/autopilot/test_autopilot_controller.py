@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from played_controller import Played
 
-from pgherd.autopilot import asking, controller, sizes
+from pgherd.autopilot import asking, sizes, watching
 from pgherd.autopilot.requests import Pause, Renew, Replicas, Resize
 from pgherd.contract.meter import InstanceUsage, Usage
 from pgherd.contract.observed import Observation
@@ -50,12 +50,12 @@ async def test_where_all_is_well_nothing_is_asked() -> None:
 async def test_it_knows_how_busy_databases_were_lately_and_forgets_what_has_left() -> None:
     played = await up(AUTH, ORDER)
     await played.rounds(2)
-    lately = played.controller._lately.told(time.time())
+    lately = played.controller._watching.lately.told(time.time())
     assert lately.keys() == {ID, "production/order"}
     assert 10 in lately[ID][-2:]
     played.helper.apply(AUTH)
     await played.rounds()
-    assert played.controller._lately.told(time.time()).keys() == {ID}
+    assert played.controller._watching.lately.told(time.time()).keys() == {ID}
 
 
 async def test_what_is_saturated_is_resized_once_and_not_again_while_that_goes_on() -> None:
@@ -171,7 +171,7 @@ class TroubledMeter:
 async def test_a_meter_that_hangs_or_fails_hides_only_its_own_databases(
     error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller, "MEASURE_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "MEASURE_SECONDS", 0.01)
     played = await up(AUTH, OTHER)
     played.use(AUTH, 100.0)
     played.memory("other").meter = TroubledMeter(error)
@@ -188,7 +188,7 @@ async def test_a_meter_that_hangs_or_fails_hides_only_its_own_databases(
 async def test_an_engine_that_does_not_see_decides_nothing_and_hides_no_other(
     error: Exception | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controller, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
     played = await up(AUTH, OTHER)
     played.world.break_instance(AUTH.id, "auth-2")
 

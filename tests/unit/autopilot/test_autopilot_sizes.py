@@ -45,7 +45,7 @@ def after(
     found, now = before or Memory(), begin
     while now <= begin + seconds:
         sample = usage(cpu, memory, AT + timedelta(seconds=now - BOOTED), every)
-        found = sizes.remembered(found, of, sample, ocpus, now)
+        found = sizes.remembered(found, of, sample, ocpus, sample.at, now)
         now += every
     return found
 
@@ -63,7 +63,7 @@ def test_of_what_was_never_measured_nothing_is_said() -> None:
 def test_what_is_not_scaled_is_neither_remembered_nor_judged() -> None:
     fixed = replace(AUTH, autoscale=None)
     memory = Memory()
-    assert sizes.remembered(memory, fixed, usage(100.0), 2, BOOTED) is memory
+    assert sizes.remembered(memory, fixed, usage(100.0), 2, AT, BOOTED) is memory
     assert sizes.verdict(after(60, 100.0), fixed, AT, BOOTED + 60) is None
     assert sizes.limits(fixed) is None
     assert sizes.limits(AUTH) is not None
@@ -147,7 +147,7 @@ def test_what_the_season_says_raises_it_too() -> None:
 def test_the_trend_of_another_boot_is_dropped_and_the_season_kept() -> None:
     before = after(3600, 100.0)
     assert before.trend
-    found = sizes.remembered(before, AUTH, usage(10.0), 2, 60.0)
+    found = sizes.remembered(before, AUTH, usage(10.0), 2, AT, 60.0)
     assert found.trend
     assert found.trend.at == 60.0
     assert found.trend.fast == pytest.approx(0.2)
@@ -156,12 +156,13 @@ def test_the_trend_of_another_boot_is_dropped_and_the_season_kept() -> None:
 
 
 def test_a_sample_that_says_no_length_has_a_plain_one() -> None:
-    said = sizes.remembered(Memory(), AUTH, usage(50.0, seconds=sizes.PLAIN_SECONDS), 2, BOOTED)
-    assert sizes.remembered(Memory(), AUTH, usage(50.0, seconds=None), 2, BOOTED) == said
+    plain = usage(50.0, seconds=sizes.PLAIN_SECONDS)
+    said = sizes.remembered(Memory(), AUTH, plain, 2, AT, BOOTED)
+    assert sizes.remembered(Memory(), AUTH, usage(50.0, seconds=None), 2, AT, BOOTED) == said
 
 
 def test_percents_are_of_the_size_that_it_has() -> None:
-    found = sizes.remembered(Memory(), AUTH, usage(50.0), 8, BOOTED)
+    found = sizes.remembered(Memory(), AUTH, usage(50.0), 8, AT, BOOTED)
     assert found.trend
     assert found.trend.fast == 4.0
 
@@ -197,4 +198,103 @@ def test_a_season_of_other_code_is_forgotten_and_no_other() -> None:
     short = Memory(season=Season(day=(None,) * 3))
     found = sizes.decode(sizes.encode({"a": short, "b": Memory()}))
     assert found == {"b": Memory()}
-    assert sizes.remembered(found["b"], AUTH, usage(1.0), 2, BOOTED).trend is not None
+    assert sizes.remembered(found["b"], AUTH, usage(1.0), 2, AT, BOOTED).trend is not None
+
+
+LATE = 120.0
+"""A place that measures by the minute tells so many seconds late."""
+
+
+def late(
+    minutes: int,
+    cpu: float,
+    *,
+    ocpus: int = 2,
+    before: Memory | None = None,
+    begin: float = BOOTED,
+    of: Database = AUTH,
+) -> Memory:
+    """What is remembered where each minute's mean comes late, and is told in every round."""
+    found = before or Memory()
+    for second in range(0, 60 * minutes, 20):
+        now = begin + second
+        at = AT + timedelta(seconds=now - BOOTED)
+        taken = AT + timedelta(seconds=(now - BOOTED - LATE) // 60 * 60)
+        sample = usage(cpu, 10.0, taken, 60.0)
+        found = sizes.remembered(found, of, sample, ocpus, at, now)
+    return found
+
+
+def test_a_sample_that_is_told_again_counts_once() -> None:
+    once = sizes.remembered(Memory(), AUTH, usage(50.0), 2, AT, BOOTED)
+    again = sizes.remembered(once, AUTH, usage(50.0), 2, AT + timedelta(seconds=4), BOOTED + 4)
+    assert again == once
+
+
+def test_what_is_measured_by_the_minute_and_told_late_grows_when_it_is_saturated() -> None:
+    memory = late(4, 99.0)
+    found = judged(memory, BOOTED + 240)
+    assert (found.ocpus, found.rule) == (4, Rule.SATURATED)
+    calm = judged(late(10, 30.0), BOOTED + 600)
+    assert (calm.ocpus, calm.rule) == (2, Rule.STAYS)
+
+
+def test_what_was_measured_at_another_size_says_nothing_of_this_one() -> None:
+    """Else 99 % of 2 OCPUs, told late, would be taken for 99 % of 4, and so on up to the end."""
+    memory = late(4, 99.0)
+    at_4 = late(3, 99.0, ocpus=4, before=memory, begin=BOOTED + 240)
+    found = judged(at_4, BOOTED + 420)
+    assert (found.ocpus, found.rule) == (4, Rule.UNKNOWN)
+    truly = late(7, 99.0, ocpus=4, before=memory, begin=BOOTED + 240)
+    assert judged(truly, BOOTED + 660).ocpus == 8
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_jumps_makes_nothing_smaller(hours: int) -> None:
+    at_8 = after(120, 5.0, ocpus=8)
+    assert judged(at_8, BOOTED + 120).ocpus == 8
+    jumped = AT + timedelta(hours=hours, seconds=125)
+    sample = usage(5.0, 10.0, AT + timedelta(seconds=125))
+    found = sizes.remembered(at_8, AUTH, sample, 8, jumped, BOOTED + 125)
+    assert judged(found, BOOTED + 125, at=jumped).ocpus == 8
+    later = after(60, 5.0, ocpus=8, before=found, begin=BOOTED + 130)
+    assert judged(later, BOOTED + 190, at=jumped).ocpus == 8
+
+
+def ends(memory: Memory, now: float, of: Database, at: datetime = AT) -> Verdict:
+    found = sizes.verdict(memory, of, at, now, ends_connections=True)
+    assert found
+    return found
+
+
+def test_where_another_size_ends_connections_it_waits_for_maintenance_or_need() -> None:
+    busy = after(60, 88.0)  # above the threshold, and not saturated
+    assert judged(busy, BOOTED + 60).ocpus == 4
+    waits = ends(busy, BOOTED + 60, AUTH)
+    assert (waits.ocpus, waits.rule) == (2, Rule.WAITS)
+    assert waits.why.startswith("4 wait for maintenance: cpu 88%")
+    window = Window(frozenset({Weekday.MON}), time(11), time(13), "UTC")
+    with_window = replace(AUTH, maintenance=(window,))
+    assert ends(busy, BOOTED + 60, with_window).ocpus == 4
+    tomorrow = AT + timedelta(days=1)
+    assert ends(busy, BOOTED + 60, with_window, tomorrow).ocpus == 2
+    full = after(60, 99.0)
+    assert ends(full, BOOTED + 60, AUTH).ocpus == 4
+    idle = after(2 * COOLDOWN_SECONDS, 1.0, ocpus=4)
+    end = BOOTED + 2 * COOLDOWN_SECONDS
+    assert judged(idle, end).ocpus == 2
+    assert ends(idle, end, AUTH).ocpus == 4
+    assert ends(idle, end, with_window).ocpus == 2
+
+
+@pytest.mark.parametrize(
+    ("percent", "hits", "known"),
+    [(97.0, 99.0, 0.0), (97.0, 60.0, 97.0), (97.0, None, None), (None, 99.0, None)],
+)
+def test_memory_that_is_cache_counts_where_the_cache_is_too_small(
+    percent: float | None, hits: float | None, known: float | None
+) -> None:
+    sample = replace(usage(10.0, percent), memory_is_cache=True, cache_hit_percent=hits)
+    found = sizes.remembered(Memory(), AUTH, sample, 2, AT, BOOTED).trend
+    plain = sizes.remembered(Memory(), AUTH, usage(10.0, known), 2, AT, BOOTED).trend
+    assert found == plain

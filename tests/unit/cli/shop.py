@@ -20,7 +20,7 @@ from pgherd.cli.surroundings import Surroundings
 from pgherd.contract.engine import Engine
 from pgherd.control.act import Migrations
 from pgherd.errors import PgherdError
-from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.fleet.receivers import Receiver
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.memory.engine import MemoryEngine
@@ -55,10 +55,14 @@ class RememberedAutopilot:
         self.asked: list[Wanted] = []
         self.trouble: PgherdError | None = None
         self.sent: list[tuple[str, str]] = []
+        self.signed_in: set[str] = set()
         self.refusals: dict[str, PgherdError] = {}
 
     def state(self) -> State | None:
         return self.running
+
+    def keep_variables(self, fleet: Fleet, found: Mapping[str, str]) -> None:
+        self.signed_in = {environment.engine for environment in fleet.environments}
 
     def begin(self) -> None:
         self.running = State(7, "1", False, bool(self.paused), 8, NOW.timestamp() - 3, 0)

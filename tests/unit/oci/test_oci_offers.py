@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import time
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from pgherd.engines.oci.offers import MAX_STORAGE_BYTES, Place, offers
 from pgherd.engines.oci.section import MAX_RETENTION_DAYS
 from pgherd.engines.oci.shapes import Shape
 from pgherd.engines.oci.values import Concession, OciValues
+from pgherd.fleet.calendar import Weekday, Window
 from pgherd.fleet.desired import (
     Backup,
     Database,
@@ -33,7 +35,8 @@ from pgherd.fleet.desired import (
     Storage,
 )
 
-(BASE,) = fleet().in_environment("production")
+(SCALED,) = fleet().in_environment("production")
+BASE = replace(SCALED, autoscale=None)
 TB = 10**12
 REGION = "us-ashburn-1"
 E5, E6 = Shape("VM.Standard.E5.Flex", 1, 64), Shape("VM.Standard.E6.Flex", 1, 126)
@@ -570,3 +573,18 @@ def test_copies_go_to_regions_that_are_subscribed_to() -> None:
 def test_migrations_are_said_to_be_left_to_the_user() -> None:
     offer = one(wanted(migrations=Path("migrations")))
     assert "migrations are not applied" in "".join(offer.concessions)
+
+
+def test_that_a_size_ends_connections_is_said_of_all_that_are_scaled() -> None:
+    scaled = wanted(autoscale=SCALED.autoscale)
+    (said,) = (text for text in one(scaled).concessions if "size" in text)
+    assert "of which the fleet file has none" in said
+    window = Window(frozenset({Weekday.SUN}), time(3), time(5), "UTC")
+    (said,) = (c for c in one(replace(scaled, maintenance=(window,))).concessions if "size" in c)
+    assert said == (
+        "another size ends connections: the autopilot gives one within `maintenance`, "
+        "and a larger one where the CPU is used up"
+    )
+    fixed = wanted(autoscale=SCALED.autoscale, ocpus=Ocpus(2, 2))
+    for same in (wanted(), fixed):
+        assert not any("size" in text for text in one(same).concessions)

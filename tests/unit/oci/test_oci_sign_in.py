@@ -18,7 +18,8 @@ from oci_fakes import answer, refusal
 
 from pgherd.engines.oci.bodies import CLIENTS
 from pgherd.engines.oci.sdk import Cloud
-from pgherd.engines.oci.sign_in import CONFIG_VARIABLE, load, sign_in
+from pgherd.engines.oci.sign_in import load, sign_in
+from pgherd.engines.oci.variables import CONFIG_VARIABLE
 from pgherd.errors import InputError, NeedsHuman
 
 FINGERPRINT = ":".join(["ab"] * 16)

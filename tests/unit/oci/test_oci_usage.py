@@ -30,7 +30,9 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def test_each_value_is_told_as_it_was_last_said() -> None:
     """OCI's metrics come one by one, so the newest moment may lack some."""
-    told = newest([Usage(NOW - MINUTE, 40.0, 50.0, 2**30), Usage(NOW, cpu_percent=0.0)])
+    told = newest(
+        [Usage(NOW - MINUTE, 40.0, 50.0, storage_bytes=2**30), Usage(NOW, cpu_percent=0.0)]
+    )
     assert told == DatabaseCounters(cpu_percent=0.0, memory_percent=50.0, storage_bytes=2**30)
     assert newest([Usage(NOW)]) == DatabaseCounters()
 
@@ -57,21 +59,27 @@ async def test_each_metric_is_asked_for_once_a_compartment(threads: ThreadPoolEx
         assert (details["startTime"], details["endTime"]) == (NOW - 5 * MINUTE, NOW)
 
 
+def usage(minutes: int, **values: Any) -> Usage:
+    """A minute's, of a service whose memory is a cache."""
+    return Usage(NOW - minutes * MINUTE, seconds=60.0, memory_is_cache=True, **values)
+
+
 async def test_values_of_one_moment_come_together_the_oldest_first(
     threads: ThreadPoolExecutor,
 ) -> None:
     client = Client(
         answer([stream("auth", (1, 40.5), (2, 30.5)), stream("cart", (1, 5.0))]),
         answer([stream("auth", (2, 80.0))]),
+        answer([stream("auth", (1, 99.0))]),
         answer([stream("auth", (1, 2e9))]),
     )
     found = await samples(cloud(threads, client, "monitoring"), "c1", NOW, 5 * MINUTE)
     assert found == {
         "auth": [
-            Usage(NOW - 2 * MINUTE, cpu_percent=30.5, memory_percent=80.0),
-            Usage(NOW - MINUTE, cpu_percent=40.5, storage_bytes=2_000_000_000),
+            usage(2, cpu_percent=30.5, memory_percent=80.0),
+            usage(1, cpu_percent=40.5, cache_hit_percent=99.0, storage_bytes=2_000_000_000),
         ],
-        "cart": [Usage(NOW - MINUTE, cpu_percent=5.0)],
+        "cart": [usage(1, cpu_percent=5.0)],
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pgherd.contract.engine import Engine
 from pgherd.engines.declaration import Declaration
 from pgherd.engines.oci.documents import DOCUMENTS
+from pgherd.engines.oci.variables import VARIABLES
 from pgherd.fleet.desired import Environment
 
 if TYPE_CHECKING:  # takes a while to import
@@ -41,4 +42,5 @@ DECLARATION = Declaration(
     _open,
     documents=DOCUMENTS,
     doctor="the tenancy, region and rights of its environments",
+    variables=VARIABLES,
 )

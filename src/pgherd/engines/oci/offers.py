@@ -169,6 +169,7 @@ def _offer(
     made = _spread(made, place)
     _copies(made, found, place)
     _migrations(made, found)
+    _sizes(made, found)
     if shape is None:
         made = _domains(made, found, place)
         _version(made, found)
@@ -191,6 +192,17 @@ def _migrations(database: Database, found: Findings) -> None:
         found.concessions.append(
             "migrations are not applied, since databases are private: run them in the network"
         )
+
+
+def _sizes(database: Database, found: Findings) -> None:
+    """A change of shape may restart an instance: nobody is cut off for less than need."""
+    if database.autoscale is None or database.ocpus.initial == database.ocpus.max:
+        return
+    window = "" if database.maintenance else ", of which the fleet file has none"
+    found.concessions.append(
+        "another size ends connections: the autopilot gives one within `maintenance`"
+        f"{window}, and a larger one where the CPU is used up"
+    )
 
 
 def _ocpus(database: Database, found: Findings, place: Place) -> Database:

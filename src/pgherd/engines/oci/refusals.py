@@ -6,10 +6,9 @@ import os
 from importlib import import_module
 from typing import Any
 
+from pgherd.engines.oci.variables import ENDPOINT_VARIABLE
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 
-ENDPOINT_VARIABLE = "PGHERD_OCI_ENDPOINT"
-"""Where a local OCI listens, in place of the services of a region."""
 _PASSING = {"IncorrectState", "LockConflict", "ExternalServerIncorrectState", "Conflict"}
 _USED_UP = {"LimitExceeded", "QuotaExceeded", "OutOfHostCapacity"}
 

@@ -18,9 +18,10 @@ from types import ModuleType
 from typing import Any
 
 from pgherd.engines.oci.bodies import CLIENTS
-from pgherd.engines.oci.refusals import ENDPOINT_VARIABLE, Stale, first_line, translated
+from pgherd.engines.oci.refusals import Stale, first_line, translated
 from pgherd.engines.oci.sign_in import load, new_signer, sign_in
 from pgherd.engines.oci.values import OciValues
+from pgherd.engines.oci.variables import ENDPOINT_VARIABLE
 from pgherd.errors import InputError, PgherdError, TryLater
 from pgherd.fleet.desired import Environment
 

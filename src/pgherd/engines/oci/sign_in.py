@@ -11,9 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from pgherd.engines.oci.refusals import first_line
+from pgherd.engines.oci.variables import CONFIG_VARIABLE
 from pgherd.errors import InputError
-
-CONFIG_VARIABLE = "OCI_CONFIG_FILE"
 
 
 def load() -> ModuleType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ NAMESPACE = "oci_postgresql"
 METRICS: Mapping[str, str] = {
     "cpu_percent": "CpuUtilization",
     "memory_percent": "MemoryUtilization",
+    "cache_hit_percent": "BufferCacheHitRatio",
     "storage_bytes": "UsedStorage",
 }
 """Of the primary; all of a database's instances have one storage."""
@@ -43,7 +45,8 @@ class OciMeter:
                 for system in systems:
                     id = site.systems.owner.database(system)
                     if id is not None and system.id in measured:
-                        found[id] = measured[system.id]
+                        ocpus = system.instance_ocpu_count
+                        found[id] = [replace(usage, ocpus=ocpus) for usage in measured[system.id]]
         self._counters = {id: newest(usages) for id, usages in found.items()}
         return found
 
@@ -84,7 +87,10 @@ async def samples(
                 value = int(point.value) if name == "storage_bytes" else point.value
                 found[system][point.timestamp][name] = value
     return {
-        system: [Usage(at, **values) for at, values in sorted(moments.items())]
+        system: [
+            Usage(at, seconds=60.0, memory_is_cache=True, **values)
+            for at, values in sorted(moments.items())
+        ]
         for system, moments in found.items()
     }
 
