@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -48,12 +48,13 @@ def round_seconds(count: int) -> float:
     memories = [Memory() for _ in wanted]
     took = []
     for number in range(8):
-        usage = Usage(AT, cpu_percent=70.0 + number, memory_percent=40.0, seconds=2.0)
+        at = AT + timedelta(seconds=2 * number)
+        usage = Usage(at, cpu_percent=70.0 + number, memory_percent=40.0, seconds=2.0)
         began = time.perf_counter()
         for place, one in enumerate(wanted):
-            memory = sizes.remembered(memories[place], one, usage, 4, 1000.0 + 2 * number)
+            memory = sizes.remembered(memories[place], one, usage, 4, at, 1000.0 + 2 * number)
             memories[place] = memory
-            sizes.verdict(memory, one, AT, 1000.0 + 2 * number)
+            sizes.verdict(memory, one, at, 1000.0 + 2 * number)
         took.append(time.perf_counter() - began)
     return median(took)
 
