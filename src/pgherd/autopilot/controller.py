@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from pgherd.autopilot import keeping, read_load, sizes
+from pgherd.autopilot.alerting import Alerting
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.distant import Watched
@@ -40,7 +41,7 @@ from pgherd.autopilot.telling import Telling, sample_of
 from pgherd.autopilot.watching import Watching
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import ObservedDatabase
-from pgherd.decide.alerts import Alert, of_database
+from pgherd.decide.alerts import Alert
 from pgherd.decide.replicas import Count
 from pgherd.decide.sizing import Verdict
 from pgherd.errors import PgherdError
@@ -99,6 +100,7 @@ class Controller:
         self._watching = Watching(self._happened.hear)
         self._notifying = Notifying(helper, telling)
         self._due: dict[str, float] = {}
+        self._alerting = Alerting()
         self._alerts: tuple[Alert, ...] = ()
 
     async def run(self) -> None:
@@ -131,9 +133,11 @@ class Controller:
             await self._watching.observe()
             self._keep(fleet, at)
         if self._is_due("tell", TELL_SECONDS):
-            self._alerts = tuple(self._all_alerts(fleet))
-            await self._tell(at, now_of)
             watching = self._watching
+            self._alerts = self._alerting.current(
+                fleet, watching.seen, watching.usages, watching.deadlines(), time.monotonic()
+            )
+            await self._tell(at, now_of)
             unknown = unsure(fleet, watching.seen, watching.usages, watching.metered())
             await self._notifying.round(fleet, self._alerts, unknown, at)
             if self._exporter:
@@ -262,16 +266,6 @@ class Controller:
         )
 
     # What is told
-
-    def _all_alerts(self, fleet: Fleet) -> list[Alert]:
-        seen_of, usages = self._watching.seen_of, self._watching.usages
-        return [
-            alert
-            for database in fleet.databases
-            for alert in of_database(
-                str(database.id), seen_of(database), usages.get(str(database.id))
-            )
-        ]
 
     async def _tell(self, at: datetime, now_of: Mapping[str, NowOfDatabase]) -> None:
         now = Now(at.timestamp(), dict(now_of))

@@ -25,10 +25,15 @@ OLDEST_SECONDS = 300.0
 """What was seen longer ago is not known any more."""
 
 
+DEADLINE_SECONDS = 3600.0
+"""Who signs in to a cloud may wait for so long until a database has come up there."""
+
+
 class Watched(Protocol):
     """What the controller sees of an engine; each of them is one."""
 
     name: str
+    deadline: float | None
 
     @property
     def meter(self) -> Meter | None:
@@ -53,6 +58,7 @@ class DistantEngine:
 
     def __init__(self, name: str, looks: Looks) -> None:
         self.name = name
+        self.deadline: float | None = DEADLINE_SECONDS
         self.meter: Meter = _Meter(self)
         self._looks = looks
         self._looked: Looked | None = None
