@@ -198,6 +198,13 @@ class Seen:
         instance = replace(known, patroni=patroni, patroni_since=since, fenced_since=fenced)
         return self.with_instance(name, instance)
 
+    def heard(self, name: str, now: float, *, is_heard: bool) -> Seen:
+        """Whether etcd has a word of its Patroni. Without etcd that is not known."""
+        known = self.instances[name]
+        is_missed = self.is_current and known.patroni is not None and not is_heard
+        since = (known.unheard_since or now) if is_missed else None
+        return self.with_instance(name, replace(known, unheard_since=since))
+
     def _unwritable(self, name: str) -> Seen:
         if self.leader and self.leader.name == name:
             return replace(self, writable=None)
