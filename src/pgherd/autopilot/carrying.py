@@ -43,10 +43,7 @@ KINDS = {kind.__name__: kind for kind in (InputError, Busy, TryLater, NeedsHuman
 def done(work: Work, place: AutopilotPlace, history: History, is_dry: bool) -> Done:
     """Do it; why not, where it is refused or fails, or would change something and this `is_dry`."""
     try:
-        applied = history.newest()
-        if applied is None:
-            raise TryLater("nothing is applied yet")
-        fleet = history.fleet(applied)
+        fleet = _applied(history)
         variables.take(place, fleet)
         match work:
             case Look():
@@ -54,13 +51,20 @@ def done(work: Work, place: AutopilotPlace, history: History, is_dry: bool) -> D
             case Notify():
                 _notify(work, fleet, is_dry=is_dry)
             case _:
-                _carry_out(work, fleet, place, is_dry=is_dry)
+                _carry_out(work, fleet, place, history, is_dry=is_dry)
     except PgherdError as error:
         return Done(failure_of(error))
     except Exception as error:
         log.exception("%s failed", work)
         return Done(Failure("NeedsHuman", f"unexpected: {error!r}", f"see {place.log}"))
     return Done()
+
+
+def _applied(history: History) -> Fleet:
+    applied = history.newest()
+    if applied is None:
+        raise TryLater("nothing is applied yet")
+    return history.fleet(applied)
 
 
 def _look(work: Look, fleet: Fleet) -> Looked:
@@ -76,15 +80,12 @@ def _notify(work: Notify, fleet: Fleet, *, is_dry: bool) -> None:
     send(receiver, notice_of(work, fleet.name))
 
 
-def _carry_out(work: Request, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:
+def _carry_out(
+    work: Request, fleet: Fleet, place: AutopilotPlace, history: History, *, is_dry: bool
+) -> None:
     now = datetime.now(UTC)
-    action = checked(work, fleet, read_pauses(place), now)
+    checked(work, fleet, read_pauses(place), now)
     _require_wet(is_dry=is_dry)
-    if isinstance(action, EnsureEnvironment):
-        environment = fleet.environment(action.environment)
-    else:
-        environment = fleet.database(action.id).environment
-    is_far = environment.engine in signed_in(fleet)
     with fleet_lock(
         lock_path(fleet.name),
         "run",
@@ -92,6 +93,14 @@ def _carry_out(work: Request, fleet: Fleet, place: AutopilotPlace, *, is_dry: bo
         on_wait=lambda _: None,
         now=now.astimezone(),
     ):
+        # Another file may have been applied in between, and from here on none is.
+        fleet = _applied(history)
+        action = checked(work, fleet, read_pauses(place), now)
+        if isinstance(action, EnsureEnvironment):
+            environment = fleet.environment(action.environment)
+        else:
+            environment = fleet.database(action.id).environment
+        is_far = environment.engine in signed_in(fleet)
         if not is_far:
             asyncio.run(_act(action, fleet, environment.engine, now))
     # A place of its own may take half an hour, and keeps two changes of one thing apart itself.
