@@ -60,10 +60,12 @@ class Databases:
         place = self._place
         manifest = place.database(database.id, database)
         sized = place.placement.sized(manifest, database, ocpus)
-        if sized.cores > manifest.cores:
+        grows = sized.cores > manifest.cores
+        if grows:
             place.quotas.ensure(sized)
         await self._reconfigure(sized)
-        place.quotas.ensure(sized)
+        if not grows:
+            place.quotas.ensure(sized)
 
     async def ensure_sized(self, database: Database) -> None:
         """Its bounds, and what its OCPUs are, are what the fleet file says."""
