@@ -9,7 +9,7 @@ import pytest
 from played_controller import Played
 from shifted_autopilot import shift
 
-from pgherd.autopilot import controller, notifying
+from pgherd.autopilot import controller, notifying, watching
 from pgherd.autopilot.requests import Mend, Renew, Resize
 from pgherd.fleet.receivers import Receiver
 from pgherd.testing.fleets import database, fleet
@@ -25,11 +25,11 @@ def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """By how many seconds the controller's clock is wrong."""
     file = tmp_path / "shift"
     file.write_text("0")
-    for module in (controller, notifying):
+    for module in (controller, notifying, watching):
         for name in ("time", "datetime"):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, getattr(module, name))
-    shift([controller, notifying], file)
+    shift([controller, notifying, watching], file)
     return file
 
 
