@@ -23,12 +23,12 @@ from tiny_place import Place, eventually, new_place
 
 from pgherd.autopilot.place import AutopilotPlace, place_of
 from pgherd.autopilot.questions import State, Status, ask
-from pgherd.engines.local import control_groups, processes
+from pgherd.engines.local import control_trees, processes
 from pgherd.engines.local.layout import data_plane_owner
 
 pytestmark = pytest.mark.integration
 needs_quotas = pytest.mark.skipif(
-    bool(control_groups.lack()), reason=control_groups.lack() or "quotas can be set"
+    bool(control_trees.lack(None)), reason=control_trees.lack(None) or "quotas can be set"
 )
 
 
