@@ -450,6 +450,11 @@ DONE = (
     Try(
         DATA_PLANE, "have the autopilot's helper sign in elsewhere, or tell what signs in", CHECKED
     ),
+    Try(
+        DATA_PLANE,
+        "have the autopilot's helper tell what is in another file",
+        "the helper: only the history's URL, in the file that the fleet file names",
+    ),
     Try(DATA_PLANE, "end the autopilot's helper", "the kernel: another user's"),
     Try(DATA_PLANE, "be told how a receiver of alerts is reached", "it is left out"),
     Try(DATA_PLANE, "read a receiver's secret while it is told", "the kernel: another user's"),

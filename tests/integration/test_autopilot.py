@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,12 @@ from tiny_place import Place, eventually, new_place
 
 from pgherd.autopilot.place import AutopilotPlace, place_of
 from pgherd.autopilot.questions import State, Status, ask
-from pgherd.engines.local import control_groups, processes
+from pgherd.engines.local import control_trees, processes
 from pgherd.engines.local.layout import data_plane_owner
 
 pytestmark = pytest.mark.integration
 needs_quotas = pytest.mark.skipif(
-    bool(control_groups.lack()), reason=control_groups.lack() or "quotas can be set"
+    bool(control_trees.lack(None)), reason=control_trees.lack(None) or "quotas can be set"
 )
 
 
@@ -197,9 +199,9 @@ def test_what_the_history_is_replaced_by_is_not_followed(tiny: Place) -> None:
     secret.write_text("hunter2")
     secret.chmod(0o600)
     store = autopilot_of(tiny).store
-    for replace in (lambda: store.symlink_to(secret), lambda: os.mkfifo(store)):
+    for put_there in (lambda: store.symlink_to(secret), lambda: os.mkfifo(store)):
         store.unlink()
-        replace()
+        put_there()
         code, said = tiny.outcome("events", "--json")
         assert code in (0, 3), said
         assert "hunter2" not in said
@@ -297,3 +299,33 @@ def test_down_ends_all_of_it(tiny: Place) -> None:
     assert json.loads(tiny.outcome("status", "--json")[1])["autopilot"]["state"] == "stopped"
     tiny.up()
     rounds_go_on(tiny)
+
+
+def test_who_reads_gets_another_replica_and_no_session_notices() -> None:
+    with new_place() as place, contextlib.ExitStack() as stack:
+        place.want(services="auth")
+        place.up()
+        replace(place, has_autopilot=True).up()  # which has seen no change of their number
+        url = place.run("url", "lab/auth", "--role", "read-only").strip()
+
+        def session() -> psycopg.Connection[Any]:
+            return stack.enter_context(psycopg.connect(url, autocommit=True))
+
+        # As many as one server takes of a reader are too many for it.
+        sessions = [session() for _ in range(5)]
+        backends = [s.execute("SELECT pg_backend_pid()").fetchone() for s in sessions]
+        eventually(lambda: place.instances("auth") == ["running", "streaming", "streaming"], 150)
+        (event,) = (e for e in events(place, "lab/auth") if e["kind"] == "replicas")
+        assert event["replicas"] == 2
+        assert event["reason"].startswith("clients that read need 2 of 1 servers")
+        assert backends == [s.execute("SELECT pg_backend_pid()").fetchone() for s in sessions]
+
+        # Sessions that are opened now lead to the new one too.
+        def servers() -> set[object]:
+            more = [session() for _ in range(4)]
+            found = {s.execute("SELECT inet_server_addr()").fetchone() for s in (*sessions, *more)}
+            for one in more:
+                one.close()
+            return found
+
+        eventually(lambda: len(servers()) == 2, 30)

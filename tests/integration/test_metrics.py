@@ -16,6 +16,7 @@ from exposition_parser import Parsed, parse
 from running_fleet import ORDER, RunningFleet, connect
 
 from pgherd.autopilot import metrics_server
+from pgherd.autopilot.archive import Archive
 from pgherd.autopilot.exporter import Exporter
 from pgherd.autopilot.metrics_server import MetricsServer
 from pgherd.autopilot.telling import Telling
@@ -104,7 +105,7 @@ async def test_a_second_fleet_goes_on_without_the_port_of_the_first(tmp_path: Pa
     wanted = replace(fleet(database("auth")), monitoring=listen)
     picture = Picture(wanted, OfAutopilot(is_up=True))
     stores = [Store.open(tmp_path / name)[0] for name in ("first.db", "second.db")]
-    first, second = (Exporter(Telling(store)) for store in stores)
+    first, second = (Exporter(Telling(Archive.of(store))) for store in stores)
     for exporter in (first, second, second):
         await exporter.show(picture, datetime.now(UTC))
     assert "pgherd_info" in await scraped(listen)
@@ -139,7 +140,7 @@ def test_counters_of_a_real_database_parse_and_grow(running: RunningFleet, tmp_p
     parameters = running.through_pooler(ORDER)
 
     async def story() -> tuple[dict[str, Parsed], dict[str, Parsed]]:
-        exporter = Exporter(Telling(Store.open(tmp_path / "history.db")[0]))
+        exporter = Exporter(Telling(Archive.of(Store.open(tmp_path / "history.db")[0])))
         engine = running.engine
         before = await until(exporter, engine, 0)
         transactions = of_primary(before, "pgherd_instance_transactions_total") or 0

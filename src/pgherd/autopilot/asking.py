@@ -8,14 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
 
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.requests import Request
+from pgherd.autopilot.requests import (
+    HandOver,
+    Mend,
+    Renew,
+    Replicas,
+    Request,
+    Resize,
+    Restart,
+)
 from pgherd.errors import Busy, PgherdError, TryLater
 
 log = logging.getLogger(__name__)
@@ -28,6 +36,16 @@ AGAIN_SECONDS = 30.0
 """What failed is not asked for again before; twice as long each time ..."""
 LONGEST_AGAIN = 600.0
 """... and no longer than that."""
+
+KINDS: Mapping[type[Request], str] = {
+    Mend: "repair",
+    Renew: "renew",
+    Replicas: "replicas",
+    Restart: "restart",
+    HandOver: "switchover",
+    Resize: "scale",
+}
+"""What the history calls them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import msgspec
 
 from pgherd.autopilot import keeping, read_load, sizes
 from pgherd.autopilot.alerting import Alerting
-from pgherd.autopilot.asking import Asking
+from pgherd.autopilot.asking import KINDS, Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.distant import Watched
 from pgherd.autopilot.exporter import Exporter
@@ -26,16 +26,7 @@ from pgherd.autopilot.happened import Happened
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.notifying import Notifying, unsure
 from pgherd.autopilot.now import Now, NowOfDatabase
-from pgherd.autopilot.requests import (
-    Applied,
-    HandOver,
-    Mend,
-    Renew,
-    Replicas,
-    Request,
-    Resize,
-    Restart,
-)
+from pgherd.autopilot.requests import LONGEST_SENTENCE, Applied, Replicas, Request, Resize
 from pgherd.autopilot.sizes import Memory
 from pgherd.autopilot.telling import Telling, sample_of
 from pgherd.autopilot.watching import Watching
@@ -60,16 +51,6 @@ EFFECT_SECONDS = 30.0
 """So long after a change of size its effect is measured."""
 MOST_AT_ONCE = 4
 """Databases of an environment that are mended at the same time."""
-
-KINDS: Mapping[type[Request], str] = {
-    Mend: "repair",
-    Renew: "renew",
-    Replicas: "replicas",
-    Restart: "restart",
-    HandOver: "switchover",
-    Resize: "scale",
-}
-"""What the history calls them."""
 
 Read = Callable[[Applied], Fleet]
 OpenEngines = Callable[[Fleet], Mapping[str, Watched]]
@@ -102,13 +83,12 @@ class Controller:
         self._due: dict[str, float] = {}
         self._alerting = Alerting()
         self._alerts: tuple[Alert, ...] = ()
+        self._is_recalled = False
 
     async def run(self) -> None:
         """Round after round, for ever."""
-        self._memories = sizes.decode(await self._telling.recall("sizes"))
-        await self._notifying.recall()
-        if self._exporter:
-            await self._exporter.begin()
+        await self._telling.begin()
+        await self._recall()
         while True:
             began = time.monotonic()
             try:
@@ -118,13 +98,14 @@ class Controller:
             except Exception:
                 log.exception("a round failed")
             else:
-                at = time.time()
-                self._helper.beat(at, len(self._alerts), self._watching.lately.told(at))
+                at, history = time.time(), self._telling.trouble[:LONGEST_SENTENCE]
+                self._helper.beat(at, len(self._alerts), self._watching.lately.told(at), history)
             await asyncio.sleep(max(0.5, ROUND_SECONDS - (time.monotonic() - began)))
 
     async def round(self) -> None:
         """Look, decide, and begin what follows."""
         fleet = await self._look_up()
+        await self._recall()
         await self._watching.measure(fleet)
         at = datetime.now(UTC)
         await self._happened.tell(fleet, at, time.monotonic())
@@ -143,6 +124,20 @@ class Controller:
             if self._exporter:
                 await self._exporter.show(self._picture(fleet, at), at)
 
+    async def _recall(self) -> None:
+        """Go on with what was known before, as soon as the history is there; until then, without.
+
+        Nothing of that is written before it was read.
+        """
+        if self._is_recalled or not self._telling.is_there:
+            return
+        known = sizes.decode(await self._telling.recall("sizes"))
+        await self._notifying.recall()
+        if self._exporter:
+            await self._exporter.recall()
+        self._is_recalled = self._telling.is_there
+        self._memories |= known
+
     # What is so
 
     async def _look_up(self) -> Fleet:
@@ -152,7 +147,9 @@ class Controller:
         )
         is_known = bytes(applied.resolved) == b"null"
         if self._fleet is None or not is_known:
-            self._fleet = self._read(applied)
+            before, self._fleet = self._fleet, self._read(applied)
+            if before and before.history != self._fleet.history:
+                await self._telling.move()
             self._watching.watch(self._open_engines(self._fleet))
         self._applied = applied
         self._forget_others(self._fleet)
@@ -274,7 +271,8 @@ class Controller:
         alerts = {(a.name, a.subject): (a.summary, a.remedy) for a in self._alerts}
         await self._telling.alerts(at, alerts)
         if self._is_due("save", SAVE_SECONDS):
-            await self._telling.remember("sizes", sizes.encode(self._memories))
+            if self._is_recalled:
+                await self._telling.remember("sizes", sizes.encode(self._memories))
             await self._telling.tidy(at)
 
     def _picture(self, fleet: Fleet, at: datetime) -> Picture:

@@ -59,19 +59,27 @@ class Exporter:
         self._taken = 0.0
         self._written: bytes | None = None
         self._resizes: dict[str, int] = {}
+        self._is_recalled = False
         self._server: Server | None = None
         self._listen: Listen | None = None
         self._not_before = 0.0
         self._complained_of: Listen | None = None
 
-    async def begin(self) -> None:
+    async def recall(self) -> None:
         """Go on with what was counted before."""
-        self._resizes = resizes.decode(await self._telling.recall(resizes.KEY)) or {}
+        if self._is_recalled:
+            return
+        before = resizes.decode(await self._telling.recall(resizes.KEY)) or {}
+        if self._telling.is_there:
+            for database, count in before.items():
+                self._resizes[database] = self._resizes.get(database, 0) + count
+            self._is_recalled = True
 
     async def resized(self, database: str) -> None:
         """A database has another size."""
         self._resizes[database] = self._resizes.get(database, 0) + 1
-        await self._telling.remember(resizes.KEY, resizes.encode(self._resizes))
+        if self._is_recalled:
+            await self._telling.remember(resizes.KEY, resizes.encode(self._resizes))
 
     async def show(self, picture: Picture, at: datetime) -> None:
         """This is what is told from now on, where its fleet file says."""

@@ -26,6 +26,7 @@ from pgherd.autopilot import keeper
 from pgherd.autopilot.carrying import done, failure_of
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.forked import ENDING, become_child
+from pgherd.autopilot.history_at import history_at
 from pgherd.autopilot.ledger import Ledger
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
@@ -38,6 +39,7 @@ from pgherd.autopilot.requests import (
     Beat,
     Done,
     Failure,
+    FindHistory,
     Look,
     LookUp,
     Notify,
@@ -228,8 +230,19 @@ class Helper:
                     self._controller.heard_at = time.monotonic()
             case LookUp():
                 self._answer(self._look_up(asked.number, asked.what))
+            case FindHistory():
+                self._answer(self._find_history(asked.number))
             case _:
                 self._carry_out(asked.number, asked.what)
+
+    def _find_history(self, number: int) -> Answered:
+        try:
+            applied = self.history.newest()
+            if applied is None:
+                raise TryLater("nothing is applied yet")
+            return Answered(number, history=history_at(self.history.fleet(applied)))
+        except PgherdError as error:
+            return Answered(number, failure=failure_of(error))
 
     def _look_up(self, number: int, asked: LookUp) -> Answered:
         try:
@@ -332,4 +345,5 @@ class Helper:
             last_round_at=beat.at if beat else None,
             alerts=beat.alerts if beat else 0,
             cpu=beat.cpu if beat else {},
+            history=beat.history if beat else "",
         )

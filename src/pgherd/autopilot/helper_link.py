@@ -15,6 +15,8 @@ from pgherd.autopilot.requests import (
     Applied,
     Asked,
     Beat,
+    FindHistory,
+    HistoryAt,
     Look,
     LookUp,
     Notify,
@@ -77,11 +79,20 @@ class HelperLink:
         answer = await self._ask(Look(engine), FAR_LOOK_SECONDS)
         return msgspec.json.decode(answer.looked, type=Looked)
 
-    def beat(self, at: float, alerts: int, cpu: dict[str, list[int | None]]) -> None:
-        """A round is over."""
-        self._send(0, Beat(at, alerts, cpu))
+    async def history_at(self) -> HistoryAt:
+        """Where the history is; TryLater where nothing is applied."""
+        answer = await self._ask(FindHistory(), LOOK_SECONDS)
+        if answer.history is None:
+            raise TryLater("nothing is applied yet")
+        return answer.history
 
-    async def _ask(self, what: Work | LookUp, seconds: float) -> Answered:
+    def beat(
+        self, at: float, alerts: int, cpu: dict[str, list[int | None]], history: str = ""
+    ) -> None:
+        """A round is over; `history` says why nothing is kept of it."""
+        self._send(0, Beat(at, alerts, cpu, history))
+
+    async def _ask(self, what: Work | LookUp | FindHistory, seconds: float) -> Answered:
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._send(number, what)
@@ -96,5 +107,5 @@ class HelperLink:
             raise KINDS.get(failure.kind, TryLater)(failure.message, failure.hint)
         return answer
 
-    def _send(self, number: int, what: Work | LookUp | Beat) -> None:
+    def _send(self, number: int, what: Work | LookUp | FindHistory | Beat) -> None:
         self._writer.write(msgspec.json.encode(Asked(number, what)) + b"\n")

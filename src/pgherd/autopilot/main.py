@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from pgherd.autopilot import logs
+from pgherd.autopilot.archive import Archive, opening
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.distant import DistantEngine, Watched
 from pgherd.autopilot.exporter import Exporter
@@ -32,7 +33,6 @@ from pgherd.errors import PgherdError, TryLater
 from pgherd.files import Owner, ensure_directory, require_trusted
 from pgherd.fleet import stored
 from pgherd.fleet.desired import Fleet
-from pgherd.store.store import Store
 
 
 def run(place: AutopilotPlace, *, is_dry: bool = False) -> None:
@@ -87,10 +87,7 @@ def control(place: AutopilotPlace, owner: Owner, connection: socket.socket) -> N
 
 async def _control(place: AutopilotPlace, connection: socket.socket) -> None:
     link = await HelperLink.open(connection)
-    store, lost = await asyncio.to_thread(Store.open, place.store)
-    if lost:
-        logs.say(f"history: {lost}")
-    telling = Telling(store)
+    telling = Telling(Archive(link.history_at, opening(place)))
     watched = partial(watch, link)
     controller = Controller(link, telling, read, watched, Exporter(telling))
     answers, rounds = asyncio.create_task(link.run()), asyncio.create_task(controller.run())

@@ -40,11 +40,15 @@ class Notifying:
         self._telling = telling
         self._notices = Notices()
         self._saved = b""
+        self._is_recalled = False
         self._busy: dict[str, asyncio.Task[None]] = {}
 
     async def recall(self) -> None:
-        """What was told before a restart is not told again."""
-        self._notices = decode(await self._telling.recall(KEY))
+        """What was told before a restart is not told again, once that is known."""
+        known = decode(await self._telling.recall(KEY))
+        self._is_recalled = self._telling.is_there
+        if not self._notices.channels:
+            self._notices = known
 
     async def round(
         self, fleet: Fleet, alerts: Iterable[Alert], unsure: Collection[str], at: datetime
@@ -89,9 +93,11 @@ class Notifying:
         return await self._telling.event(at, kind, why, environment=environment, details=details)
 
     async def _save(self) -> None:
-        if (content := encode(self._notices)) != self._saved:
+        content = encode(self._notices)
+        if not self._is_recalled or content == self._saved:
+            return
+        if await self._telling.remember(KEY, content):
             self._saved = content
-            await self._telling.remember(KEY, content)
 
 
 def listeners(fleet: Fleet) -> Iterator[Listener]:

@@ -7,11 +7,12 @@ module as that user, and takes what it prints for data: one JSON document, or on
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,11 +24,12 @@ from msgspec import Struct
 from pgherd.autopilot import notices, resizes
 from pgherd.autopilot.now import Now
 from pgherd.autopilot.place import AutopilotPlace
+from pgherd.autopilot.requests import LONGEST_SENTENCE, HistoryAt
 from pgherd.autopilot.resizes import Count
 from pgherd.autopilot.said import said_by
 from pgherd.engines.local import lowered
 from pgherd.engines.local.layout import data_plane_owner
-from pgherd.errors import PgherdError, TryLater
+from pgherd.errors import InputError, PgherdError, TryLater
 from pgherd.store.values import Alert, Event, Slot
 
 if TYPE_CHECKING:  # it takes a while to import, and commands never open it
@@ -35,6 +37,8 @@ if TYPE_CHECKING:  # it takes a while to import, and commands never open it
 
 READ_SECONDS = 30.0
 FOLLOW_SECONDS = 1.0
+SERVER = "-"
+"""In place of a path: the URL of a server is on standard input."""
 LONGEST = 32 * 2**20
 """Bytes: what is longer is cut, and then cannot be read. Whoever owns the history may fill it."""
 
@@ -97,7 +101,7 @@ class History(Struct, frozen=True):
     """What was read. `now` is None where no controller has ended a round.
 
     `resizes` are those of each database since the history began, None where that is not known.
-    `loads` are the oldest first.
+    `loads` are the oldest first. `trouble` is why nothing could be read.
     """
 
     events: list[ReadEvent] = []
@@ -106,35 +110,46 @@ class History(Struct, frozen=True):
     resizes: dict[str, Count] | None = None
     loads: dict[str, list[Load]] = {}
     receivers: list[ReadReceiver] = []
+    trouble: str = ""
 
 
 class Told:
-    """The history of one fleet."""
+    """The history of one fleet. `find` says where it is, with the rights of whoever runs this."""
 
-    def __init__(self, place: AutopilotPlace) -> None:
+    def __init__(self, place: AutopilotPlace, find: Callable[[], HistoryAt]) -> None:
         self._place = place
+        self._find = find
 
     def read(self, wanted: Wanted) -> History:
         """What is in it; TryLater where it cannot be read."""
-        place = self._place
-        if not place.history.is_dir():
+        url = self._url()
+        if url is None:
             return History()
-        output = _output(_process(place, wanted))
+        output = _output(_process(self._place, wanted, url))
         if output is None:
-            raise TryLater(f"{place.store} is not read in {READ_SECONDS:.0f} s")
-        return _decoded(place, output)
+            raise TryLater(f"the history is not read in {READ_SECONDS:.0f} s")
+        found = _decoded(self._place, output)
+        if found.trouble:
+            raise TryLater(f"the history is not read: {found.trouble[:LONGEST_SENTENCE]}")
+        return found
+
+    def _url(self) -> str | None:
+        """Of its server, empty where it is a file; None where there is nothing yet."""
+        try:
+            url = self._find().url
+        except InputError as error:
+            raise TryLater(f"the history is not read: {error.message}", error.hint) from None
+        return url if url or self._place.history.is_dir() else None
 
     async def watch(self, wanted: Wanted) -> AsyncIterator[History]:
         """All of it, again every so many seconds, until closed. It ends where it cannot be read."""
-        if not self._place.history.is_dir():
+        url = self._url()
+        if url is None:
             return
-        process = await asyncio.create_subprocess_exec(
-            *_command(self._place, wanted),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            limit=LONGEST,
-            **lowered.options(data_plane_owner(), Path("/")),
-        )
+        with _standard_input(url) as stdin:
+            process = await asyncio.create_subprocess_exec(
+                *_command(self._place, wanted, url), limit=LONGEST, **_options(stdin)
+            )
         try:
             assert process.stdout  # noqa: S101 - it was asked for
             while found := await process.stdout.readline():
@@ -148,14 +163,18 @@ class Told:
 
     def follow(self, wanted: Wanted) -> Iterator[ReadEvent]:
         """Events as they come, the first of them those of `wanted`, oldest first; until closed."""
-        process = _process(self._place, wanted)
+        url = self._url()
+        if url is None:
+            return
+        process = _process(self._place, wanted, url)
         try:
             assert process.stdout  # noqa: S101 - it was asked for
             while line := process.stdout.readline(LONGEST):
                 try:
                     yield msgspec.json.decode(line, type=ReadEvent)
                 except (msgspec.MsgspecError, ValueError, RecursionError):
-                    raise TryLater(f"{self._place.store} cannot be read") from None
+                    raise TryLater("the history cannot be read") from None
+            raise TryLater("the history cannot be read")  # else it goes on until it is closed
         finally:
             process.kill()
             process.wait()
@@ -165,7 +184,7 @@ def _decoded(place: AutopilotPlace, output: bytes) -> History:
     try:
         return msgspec.json.decode(output, type=History)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise TryLater(f"{place.store} cannot be read", f"see {place.history}") from None
+        raise TryLater("the history cannot be read", f"see {place.history}") from None
 
 
 def _output(process: subprocess.Popen[bytes]) -> bytes | None:
@@ -177,36 +196,54 @@ def _output(process: subprocess.Popen[bytes]) -> bytes | None:
             process.kill()
 
 
-def _command(place: AutopilotPlace, wanted: Wanted) -> list[str]:
+def _command(place: AutopilotPlace, wanted: Wanted, url: str) -> list[str]:
     text = msgspec.json.encode(wanted).decode()
-    return lowered.python("pgherd.autopilot.reading", str(place.store), text)
+    return lowered.python("pgherd.autopilot.reading", SERVER if url else str(place.store), text)
 
 
-def _process(place: AutopilotPlace, wanted: Wanted) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        _command(place, wanted),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        **lowered.options(data_plane_owner(), Path("/")),
-    )
+def _process(place: AutopilotPlace, wanted: Wanted, url: str) -> subprocess.Popen[bytes]:
+    with _standard_input(url) as stdin:
+        return subprocess.Popen(_command(place, wanted, url), **_options(stdin))
+
+
+@contextmanager
+def _standard_input(url: str) -> Iterator[int]:
+    """It has the URL, which may have a password: a command line is everybody's to read."""
+    with os.fdopen(os.memfd_create("history", os.MFD_CLOEXEC), "w+b") as file:
+        file.write(url.encode())
+        file.seek(0)
+        yield file.fileno()
+
+
+def _options(stdin: int) -> dict[str, Any]:
+    owner = data_plane_owner()
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    return {**lowered.options(owner, Path("/")), **output, "stdin": stdin}
 
 
 def main(path: str, text: str) -> None:
     """Print what is wanted."""
-    from pgherd.store.reader import FileReader
+    from pgherd.store.reader import FileReader, ServerReader
 
     wanted = msgspec.json.decode(text, type=Wanted)
-    if not Path(path).exists():
+    store: Reader
+    if path == SERVER:
+        store = ServerReader(sys.stdin.read())
+    elif Path(path).exists():
+        store = FileReader(Path(path))
+    else:
         _print(History())
         return
-    store = FileReader(Path(path))
     events = partial(store.events, wanted.database, wanted.environment)
     while wanted.every_seconds:
         with suppress(PgherdError):
             _print(_history(store, wanted))
         time.sleep(wanted.every_seconds)
     if not wanted.follow:
-        _print(_history(store, wanted))
+        try:
+            _print(_history(store, wanted))
+        except PgherdError as error:
+            _print(History(trouble=error.message))
         return
     last = 0
     for event in reversed(events(limit=wanted.limit)):

@@ -121,6 +121,10 @@ class LookUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     digest: Annotated[str, Meta(max_length=200)] = ""
 
 
+class FindHistory(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Where is the history?"""
+
+
 MINUTES = 10
 MOST_DATABASES = 256
 """Of more it is not told how busy they were: a request has a length."""
@@ -135,19 +139,20 @@ Lines = Annotated[
 class Beat(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """A round is over, at that time (seconds since 1970), with so many alerts. No answer.
 
-    `cpu` is how busy databases were lately.
+    `cpu` is how busy databases were lately, `history` why nothing is kept of it; empty where it is.
     """
 
     at: Time
     alerts: Count
     cpu: Lines = {}
+    history: Annotated[str, Meta(max_length=LONGEST_SENTENCE)] = ""
 
 
 class Asked(Struct, frozen=True):
     """On its way to the helper; answers name the `number`."""
 
     number: Number
-    what: Work | LookUp | Beat
+    what: Work | LookUp | FindHistory | Beat
 
 
 class Pause(Struct, frozen=True):
@@ -172,6 +177,20 @@ class Applied(Struct, frozen=True):
     pauses: tuple[Pause, ...]
 
 
+class HistoryAt(Struct, frozen=True):
+    """Where the history of a fleet is: at a `url`, else in its file.
+
+    It is in no database of the fleet's `services`.
+    """
+
+    fleet: str
+    services: tuple[str, ...] = ()
+    url: str = ""
+
+    def __repr__(self) -> str:
+        return f"HistoryAt({self.fleet!r})"  # the URL may have a password
+
+
 class Failure(Struct, frozen=True):
     """Why a request was not carried out, as an error of pgherd."""
 
@@ -181,13 +200,17 @@ class Failure(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """On its way back: an answer to `LookUp`, or how work ended. `looked` is a `Looked`."""
+    """On its way back: an answer to `LookUp` or `FindHistory`, or how work ended.
+
+    `looked` is a `Looked`.
+    """
 
     number: int
     applied: Applied | None = None
     failure: Failure | None = None
     looked: msgspec.Raw = msgspec.Raw(b"null")
     seconds: float = 0.0
+    history: HistoryAt | None = None
 
 
 class Done(Struct, frozen=True):

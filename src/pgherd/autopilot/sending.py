@@ -11,17 +11,16 @@ import json
 import os
 import pwd
 import signal
-import stat
 import subprocess
 import time
 from pathlib import Path
 
 from pgherd.autopilot.notice import Notice
+from pgherd.autopilot.private_file import read_word
 from pgherd.autopilot.said import said_by
 from pgherd.engines.local import lowered
 from pgherd.errors import InputError, TryLater
-from pgherd.files import name_of_user, require_trusted
-from pgherd.fleet.receivers import LONGEST_URL, Receiver, is_url
+from pgherd.fleet.receivers import Receiver, is_url
 
 SEND_SECONDS = 15.0
 """For all of it, from the start of the process that sends."""
@@ -49,25 +48,10 @@ def send(receiver: Receiver, notice: Notice) -> None:
 
 def read_url(path: Path) -> str:
     """The URL in a private file; InputError where others may read or change it."""
-    require_trusted(path)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        reason = (error.strerror or "it cannot be opened").lower()
-        raise InputError(f"{path} cannot be read: {reason}", "write the URL into it") from None
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is not a file", "write the URL into one")
-        if found.st_uid not in (0, os.geteuid()):
-            owner = name_of_user(found.st_uid)
-            raise InputError(f"{path} belongs to {owner}", f"run: chown {os.geteuid()} {path}")
-        if found.st_mode & 0o077:
-            raise InputError(f"{path} may be read by others", f"run: chmod 600 {path}")
-        lines = file.read(4 * LONGEST_URL).decode(errors="replace").split()
-    if len(lines) != 1 or not is_url(lines[0]):
+    url = read_word(path)
+    if not is_url(url):
         raise InputError(f"{path} does not hold one URL of Apprise", "write one, and nothing else")
-    return lines[0]
+    return url
 
 
 def _ask(job: bytes) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
+from pgherd.autopilot.archive import Archive
 from pgherd.contract.meter import Usage
 from pgherd.errors import PgherdError
 from pgherd.store.store import Store
@@ -21,12 +22,29 @@ AGAIN_SECONDS = 60.0
 
 
 class Telling:
-    """The store, asked in a thread, one call at a time."""
+    """The archive, as whoever tells it something has it."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._turn = asyncio.Lock()
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
         self._logged_at = float("-inf")
+
+    @property
+    def is_there(self) -> bool:
+        """What is told is kept now, as far as is known."""
+        return self._archive.is_there
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is kept now; empty where it is."""
+        return self._archive.trouble
+
+    async def begin(self) -> None:
+        """Have it open, where that does not take long."""
+        await self._archive.begin()
+
+    async def move(self) -> None:
+        """It may be elsewhere from now on."""
+        await self._archive.move()
 
     async def event(
         self,
@@ -40,7 +58,7 @@ class Telling:
     ) -> Event | None:
         """It has happened. None where the store does not take it."""
         return await self._call(
-            lambda: self._store.add_event(
+            lambda store: store.add_event(
                 at, kind, reason, environment=environment, database=database, details=details
             )
         )
@@ -49,19 +67,19 @@ class Telling:
         self, key: str, news: Callable[[bytes | None], tuple[Sequence[NewEvent], bytes]]
     ) -> list[Event] | None:
         """These have happened, and so far it is known. None where the store does not take it."""
-        return await self._call(lambda: self._store.add_news(key, news))
+        return await self._call(lambda store: store.add_news(key, news))
 
     async def amend(self, event: Event | None, details: Mapping[str, Any]) -> None:
         """More is known of it."""
         if event is not None:
-            await self._call(lambda: self._store.amend_event(event.id, details))
+            await self._call(lambda store: store.amend_event(event.id, details))
 
     async def samples(self, at: datetime, samples: Mapping[str, Sample], now: bytes) -> None:
         """What databases use; `now` is all that `why` says of this moment."""
 
-        def write() -> None:
-            self._store.add_samples(at, samples)
-            self._store.remember("now", now)
+        def write(store: Store) -> None:
+            store.add_samples(at, samples)
+            store.remember("now", now)
 
         await self._call(write)
 
@@ -69,34 +87,39 @@ class Telling:
         self, now: datetime, current: Mapping[tuple[str, str], tuple[str, str]]
     ) -> None:
         """These are open, and no others."""
-        await self._call(lambda: self._store.set_alerts(now, current))
+        await self._call(lambda store: store.set_alerts(now, current))
 
-    async def remember(self, key: str, value: bytes) -> None:
-        """Something that is to be known after a restart."""
-        await self._call(lambda: self._store.remember(key, value))
+    async def remember(self, key: str, value: bytes) -> bool:
+        """Something that is to be known after a restart; whether it is."""
+
+        def write(store: Store) -> bool:
+            store.remember(key, value)
+            return True
+
+        return await self._call(write) is True
 
     async def recall(self, key: str) -> bytes | None:
         """What was remembered."""
-        return await self._call(lambda: self._store.recall(key))
+        return await self._call(lambda store: store.recall(key))
 
     async def tidy(self, now: datetime) -> None:
         """What is older than it has to be is forgotten, a little each time."""
-        await self._call(lambda: self._store.tidy(now))
+        await self._call(lambda store: store.tidy(now))
 
-    async def _call(self, call: Callable[[], T]) -> T | None:
-        async with self._turn:
-            try:
-                return await asyncio.to_thread(call)
-            except StoreDamaged as error:
-                lost = await asyncio.to_thread(self._renewed)
-                self._complain(f"{error.message}; {lost}")
-            except PgherdError as error:
-                self._complain(error.message)
+    async def _call(self, call: Callable[[Store], T]) -> T | None:
+        try:
+            return await self._archive.call(call)
+        except StoreDamaged as error:
+            self._complain(f"{error.message}; {await self._renewed()}")
+        except PgherdError as error:
+            self._complain(error.message)
+        except Exception:
+            log.exception("history: a call failed")
         return None
 
-    def _renewed(self) -> str:
+    async def _renewed(self) -> str:
         try:
-            return str(self._store.renew() or "begun anew")
+            return str(await self._archive.call(lambda store: store.renew()) or "begun anew")
         except PgherdError as error:
             return error.message
 

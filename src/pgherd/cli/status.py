@@ -23,7 +23,7 @@ from pgherd.control.lookout import Lookout
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Fleet
 from pgherd.fleet.summary import Table
-from pgherd.report.autopilot import autopilot_json, autopilot_text
+from pgherd.report.autopilot import autopilot_json, autopilot_text, history_text
 from pgherd.report.sparkline import sparkline
 from pgherd.report.status import Sight, notes, sights, sights_json
 from pgherd.report.status_tables import status_tables
@@ -98,7 +98,8 @@ def _print(found: Look, target: str | None, *, as_json: bool) -> None:
     if as_json:
         say_json(_json(found))
         return
-    say(autopilot_text(found.autopilot, found.at))
+    for line in _head(found):
+        say(line)
     say()
     for index, (table, lines) in enumerate(_tables(found, target, console_width())):
         if index:
@@ -108,6 +109,12 @@ def _print(found: Look, target: str | None, *, as_json: bool) -> None:
             say(line)
     for note in found.notes:
         say(note)
+
+
+def _head(found: Look) -> Iterator[str]:
+    yield autopilot_text(found.autopilot, found.at)
+    if (lack := history_text(found.autopilot)) is not None:
+        yield lack
 
 
 def _tables(found: Look, target: str | None, width: int) -> Iterator[tuple[Table, tuple[str, ...]]]:
@@ -166,7 +173,7 @@ def _watch_screen(look: Callable[[], Look], target: str | None) -> None:
 
 
 def _screen(found: Look, target: str | None, console: Console) -> Iterator[RenderableType]:
-    yield styled(autopilot_text(found.autopilot, found.at))
+    yield from (styled(line) for line in _head(found))
     yield styled()
     for table, lines in _tables(found, target, console.width):
         yield from drawn(table, console, style_of)

@@ -50,10 +50,12 @@ def _autopilot(fleet: str) -> Autopilot:
 
 
 def _told(fleet: str) -> Told:
+    from pgherd.autopilot.history_at import applied_history_at
     from pgherd.autopilot.place import autopilot_place
     from pgherd.autopilot.reading import Told
 
-    return Told(autopilot_place(fleet))
+    place = autopilot_place(fleet)
+    return Told(place, lambda: applied_history_at(place))
 
 
 def _run_autopilot(fleet: str, dry_run: bool) -> None:

@@ -45,9 +45,9 @@ class Usage:
     Percents are of what an instance has, those of the busiest one; without `instances`, those of
     the primary. They are means of the last `seconds`, where those are known. `ocpus` is the size
     that it had. With `memory_is_cache`, memory counts a cache that could be smaller, so that only
-    `cache_hit_percent` tells whether there is enough. `readers` are clients that have a session of
-    the read-only name, or wait for one; each server that it leads to may have `readers_each`. `at`
-    is aware.
+    `cache_hit_percent` tells whether there is enough. `readers` are clients of one user who
+    have a session of the read-only name, or wait for one; each server that it leads to may have
+    `readers_each` of that user. `at` is aware.
     """
 
     at: datetime

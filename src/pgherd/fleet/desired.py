@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from pgherd.errors import InputError
 from pgherd.fleet.calendar import Peak, Window
+from pgherd.fleet.history_place import HistoryPlace
 from pgherd.fleet.receivers import Receiver
 
 V = TypeVar("V", bound="EngineValues")
@@ -194,7 +195,7 @@ class Fleet:
     """Every database of a company. `path` is the fleet file's own place, `text` what is in it.
 
     `monitoring` is where the autopilot serves metrics, None for nowhere. `notifications` are who
-    is told of alerts, each with a name of its own.
+    is told of alerts, each with a name of its own. `history` is None for a file on this machine.
     """
 
     name: str
@@ -204,6 +205,7 @@ class Fleet:
     databases: tuple[Database, ...]
     monitoring: Listen | None = METRICS
     notifications: tuple[Receiver, ...] = ()
+    history: HistoryPlace | None = None
     text: str = field(default="", compare=False, repr=False)
 
     def receiver(self, name: str) -> Receiver:

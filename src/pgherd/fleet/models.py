@@ -20,6 +20,7 @@ from pgherd.fleet.calendar_values import (
 )
 from pgherd.fleet.desired import METRICS
 from pgherd.fleet.document import in_one_line
+from pgherd.fleet.history_models import HISTORY_EXAMPLE, History
 from pgherd.fleet.keys import Section
 from pgherd.fleet.receiver_models import NOTIFICATIONS_EXAMPLE, Notifications
 from pgherd.fleet.values import (
@@ -313,6 +314,12 @@ class FleetFile(Section):
         None,
         description="Who is told of alerts, in a list. Without it: nobody.",
         examples=[NOTIFICATIONS_EXAMPLE],
+    )
+    history: History | None = Field(
+        None,
+        description="The PostgreSQL database in which the history is kept, one of its own. Without "
+        "it: a file beside the state folder.",
+        examples=[HISTORY_EXAMPLE],
     )
     defaults: Profile | None = Field(
         None, description="What holds in every environment that does not state it itself."

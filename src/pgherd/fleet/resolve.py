@@ -20,6 +20,8 @@ from pgherd.fleet.desired import (
     Listen,
 )
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
+from pgherd.fleet.history_models import HistoryProfile
+from pgherd.fleet.history_place import HistoryPlace
 from pgherd.fleet.models import MonitoringProfile, PeakProfile, WindowProfile
 from pgherd.fleet.names import resource_name
 from pgherd.fleet.receiver_models import ReceiverProfile
@@ -69,6 +71,7 @@ def resolve(draft: Draft, path: Path, sections: Sections) -> Fleet:
         databases=databases,
         monitoring=_monitoring(draft.content.monitoring),
         notifications=_receivers(draft.content.notifications or ()),
+        history=_history(draft.content.history),
     )
 
 
@@ -76,6 +79,10 @@ def _monitoring(stated: MonitoringProfile | Literal[False] | None) -> Listen | N
     if stated is False:
         return None
     return stated.listen if stated and stated.listen else METRICS
+
+
+def _history(stated: HistoryProfile | None) -> HistoryPlace | None:
+    return HistoryPlace(stated.url or "", stated.url_file or "") if stated else None
 
 
 def _receivers(stated: Iterable[ReceiverProfile | None]) -> tuple[Receiver, ...]:

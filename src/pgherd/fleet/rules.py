@@ -17,6 +17,7 @@ from pgherd.fleet.calendar_rules import CALENDAR_RULES
 from pgherd.fleet.desired import DatabaseId, Durability, Replicas
 from pgherd.fleet.document import Path, shown
 from pgherd.fleet.draft import Draft, Setting, subject
+from pgherd.fleet.history_rules import history_has_one_place
 from pgherd.fleet.names import MAX_RESOURCE_NAME, check_name, resource_name
 from pgherd.fleet.problem import Problem
 from pgherd.fleet.receiver_rules import RECEIVER_RULES
@@ -190,6 +191,7 @@ RULES: tuple[Rule, ...] = (
     files_exist,
     *CALENDAR_RULES,
     *RECEIVER_RULES,
+    history_has_one_place,
 )
 
 

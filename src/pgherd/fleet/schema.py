@@ -11,6 +11,7 @@ from typing import Any
 
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.grammar import grammar
+from pgherd.fleet.history_models import HistoryProfile
 from pgherd.fleet.keys import Section
 from pgherd.fleet.models import (
     MONITORING_EXAMPLE,
@@ -62,6 +63,7 @@ def reference(sections: Sections) -> str:
         ("A service that is a mapping", Service, {}),
         ("`monitoring`", MonitoringProfile, MONITORING_EXAMPLE),
         ("`notifications`: one of them", ReceiverProfile, {}),
+        ("`history`", HistoryProfile, {}),
     )
     return "\n".join(line for table in tables for line in _table(*table))
 

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from pgherd.fleet.document import Document, Path, shown
 from pgherd.fleet.grammar import Grammar
+from pgherd.fleet.history_models import HistoryProfile
 from pgherd.fleet.keys import Section
 from pgherd.fleet.models import (
     AutoscaleProfile,
@@ -139,5 +140,6 @@ def _model(path: Path, grammar: Grammar) -> type[Section]:
         "overrides": Override,
         "monitoring": MonitoringProfile,
         "notifications": ReceiverProfile,
+        "history": HistoryProfile,
     }
     return sections.get(path[0], grammar.profile)

@@ -23,13 +23,19 @@ def autopilot_text(state: State | None, now: float) -> str:
     return f"autopilot {verb}, last round {ago} ago, {number(state.alerts, 'alert')}"
 
 
+def history_text(state: State | None) -> str | None:
+    """One line where no history is kept; None where it is, or none runs that would."""
+    return f"no history is kept: {state.history}" if state and state.history else None
+
+
 def autopilot_json(state: State | None) -> dict[str, Any]:
     """For programs. Keys are only ever added."""
     if state is None:
-        return {"state": "stopped", "last_round_at": None, "alerts": None}
+        return {"state": "stopped", "last_round_at": None, "alerts": None, "history": None}
     last = state.last_round_at
     return {
         "state": "paused" if state.is_paused else "running",
         "last_round_at": datetime.fromtimestamp(last, UTC).isoformat() if last else None,
         "alerts": state.alerts,
+        "history": state.history or None,
     }

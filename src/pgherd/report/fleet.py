@@ -18,6 +18,7 @@ def fleet_json(fleet: Fleet, databases: Iterable[Database]) -> dict[str, Any]:
         "file": str(fleet.path),
         "monitoring": fleet.monitoring and {"listen": str(fleet.monitoring)},
         "notifications": [receiver.as_json() for receiver in fleet.notifications],
+        "history": fleet.history and str(fleet.history),
         "databases": [_database_json(database) for database in databases],
     }
 

@@ -20,8 +20,9 @@ from pgherd.errors import InputError, NeedsHuman
 from pgherd.store import file
 from pgherd.store.file import Identity
 from pgherd.store.schema import NewerRevision, ensure_schema
+from pgherd.store.server import Line, require_apart, require_own, server_engine
 from pgherd.store.troubles import translated
-from pgherd.store.values import Lost, StoreDamaged
+from pgherd.store.values import Lost, StoreDamaged, Whose
 
 BUSY_SECONDS = 5.0
 """So long a write waits for that of another process."""
@@ -80,13 +81,19 @@ def name_of(place: Path | URL) -> str:
     """As it may stand in a message."""
     if isinstance(place, Path):
         return f"the history {place}"
-    return f"the history {place.render_as_string(hide_password=True)}"
+    host = place.host or str(place.query.get("host", ""))
+    return f"the history in database {place.database} at {host}"
 
 
-def opened(place: Path | URL) -> tuple[Opened, Lost | None]:
-    """The history at the place, and the former one where that was no good."""
+def opened(
+    place: Path | URL, whose: Whose | None = None, line: Line | None = None
+) -> tuple[Opened, Lost | None]:
+    """The history at the place, and the former one where that was no good.
+
+    NeedsHuman where a server has that of another fleet than it is to be, or is the fleet's own.
+    """
     if isinstance(place, URL):
-        return _server(place), None
+        return _server(place, whose, line), None
     try:
         return _file(place), None
     except StoreDamaged as error:
@@ -173,27 +180,22 @@ def sqlite_engine(path: Path, pragmas: Sequence[str] = _PRAGMAS) -> Engine:
     return engine
 
 
-def _server(url: URL) -> Opened:
-    with translated(name_of(url)):
-        engine = create_engine(
-            url,
-            pool_size=1,
-            max_overflow=0,
-            pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": 5,
-                "application_name": "pgherd history",
-                "prepare_threshold": None,  # it may be behind a pooler
-            },
-        )
+def _server(url: URL, whose: Whose | None, line: Line | None) -> Opened:
+    name = name_of(url)
+    with translated(name):
+        engine = server_engine(url, line)
         found = Opened(engine)
         try:
             with found.writing.begin() as connection:
+                if whose:
+                    require_apart(connection, whose, name)
                 ensure_schema(connection)
+                if whose:
+                    require_own(connection, whose, name)
         except NewerRevision as error:
             engine.dispose()
             raise NeedsHuman(
-                f"{name_of(url)} is of a newer pgherd (revision {error})",
+                f"{name} is of a newer pgherd (revision {error})",
                 "bring pgherd up to date, or give it another database",
             ) from error
         except BaseException:

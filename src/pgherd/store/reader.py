@@ -10,9 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
+from pgherd.errors import InputError
 from pgherd.store import alerts, events, file, learnt, samples
 from pgherd.store.file import Identity
-from pgherd.store.opening import name_of, sqlite_engine
+from pgherd.store.opening import name_of, place_of, sqlite_engine
+from pgherd.store.server import server_engine
 from pgherd.store.troubles import translated
 from pgherd.store.values import Alert, Event, Slot, Tier
 
@@ -85,6 +87,23 @@ class Reader(ABC):
         """What was kept last under that key."""
         with self._reading() as connection:
             return learnt.recall(connection, key)
+
+
+class ServerReader(Reader):
+    """That of a database on a server, whose tables are there; TryLater where it cannot be read."""
+
+    def __init__(self, url: str, clock: Callable[[], datetime] = utc_now) -> None:
+        place = place_of(url)
+        if isinstance(place, Path):
+            raise InputError("this is not the URL of a server")
+        self._name = name_of(place)
+        self._engine = server_engine(place).execution_options(postgresql_readonly=True)
+        self._clock = clock
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with translated(self._name), self._engine.begin() as connection:
+            yield connection
 
 
 class FileReader(Reader):

@@ -19,8 +19,9 @@ from sqlalchemy import Connection
 from pgherd.store import alerts, events, learnt, samples
 from pgherd.store.opening import left_by, name_of, opened, place_of, renewed
 from pgherd.store.reader import Reader, utc_now
+from pgherd.store.server import Line
 from pgherd.store.troubles import translated
-from pgherd.store.values import Alert, Event, Lost, NewEvent, Sample
+from pgherd.store.values import Alert, Event, Lost, NewEvent, Sample, Whose
 
 FREE_PAGES = 1_024
 """So many free pages stay in the file, for what comes next; more are given back to the disk."""
@@ -31,20 +32,35 @@ RETURNED_PAGES = 256
 class Store(Reader):
     """Made by `Store.open`. `where` is a path, or the URL of a PostgreSQL database of its own."""
 
-    def __init__(self, where: Path | str, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        where: Path | str,
+        clock: Callable[[], datetime] = utc_now,
+        whose: Whose | None = None,
+        line: Line | None = None,
+    ) -> None:
         self._place = place_of(where)
         self._name = name_of(self._place)
         self._clock = clock
         self._lock = threading.RLock()
-        self._opened, self.last_loss = opened(self._place)
+        self._whose = whose
+        self._line = line
+        self._opened, self.last_loss = opened(self._place, whose, line)
         self._is_closed = False
 
     @classmethod
     def open(
-        cls, where: Path | str, clock: Callable[[], datetime] = utc_now
+        cls,
+        where: Path | str,
+        clock: Callable[[], datetime] = utc_now,
+        whose: Whose | None = None,
+        line: Line | None = None,
     ) -> tuple[Store, Lost | None]:
-        """The store, and what was lost where its file was no good and was put aside."""
-        store = cls(where, clock)
+        """The store, and what was lost where its file was no good and was put aside.
+
+        `whose` it is matters on a server alone; `line` gets its connections.
+        """
+        store = cls(where, clock, whose, line)
         return store, store.last_loss
 
     def close(self) -> None:
@@ -166,7 +182,7 @@ class Store(Reader):
         if not self._is_closed:
             left_by(self._opened)
             self._is_closed = True
-        self._opened, lost = opened(self._place)
+        self._opened, lost = opened(self._place, self._whose, self._line)
         self._is_closed = False
         if lost:
             self.last_loss = lost

@@ -31,6 +31,13 @@ class Lost(Struct, frozen=True):
         return f"{self.reason}; a new history was begun, and the former is {where}"
 
 
+class Whose(Struct, frozen=True):
+    """Whose history it is: a fleet's. It is kept in the database of none of its services."""
+
+    fleet: str
+    services: tuple[str, ...] = ()
+
+
 class Event(Struct, frozen=True):
     """Something that happened, and why.
 

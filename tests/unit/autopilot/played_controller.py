@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import structs
 
+from pgherd.autopilot.archive import Archive
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.now import Now
@@ -41,6 +42,7 @@ class PlayedHelper:
     cpu: dict[str, list[int | None]] = field(default_factory=dict)
     notified: list[Notify] = field(default_factory=list)
     beats: list[tuple[float, int]] = field(default_factory=list)
+    history: str = ""
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -63,8 +65,10 @@ class PlayedHelper:
         if self.error:
             raise self.error
 
-    def beat(self, at: float, alerts: int, cpu: dict[str, list[int | None]]) -> None:
-        self.cpu = cpu
+    def beat(
+        self, at: float, alerts: int, cpu: dict[str, list[int | None]], history: str = ""
+    ) -> None:
+        self.cpu, self.history = cpu, history
         self.beats.append((at, alerts))
 
     def apply(self, *databases: Database) -> None:
@@ -125,7 +129,7 @@ class Played:
         self.opened = 0
         self.controller = Controller(
             cast("HelperLink", self.helper),
-            Telling(cast("Store", self.store)),
+            Telling(Archive.of(cast("Store", self.store))),
             lambda applied: self.helper.fleet,
             self._open,
         )

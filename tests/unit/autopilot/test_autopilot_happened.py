@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 from played_controller import Played
 
+from pgherd.autopilot.archive import Archive
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.happened import KEY, MOST_A_MINUTE, Happened, decode
 from pgherd.autopilot.helper_link import HelperLink
@@ -47,7 +48,7 @@ def store(tmp_path: Path) -> Store:
 
 def anew(store: Store) -> Happened:
     """That of a controller that has just begun."""
-    return Happened(Telling(store))
+    return Happened(Telling(Archive.of(store)))
 
 
 async def tell(
@@ -226,7 +227,7 @@ async def test_what_an_engine_did_by_itself_is_told_once_over_a_restart() -> Non
     again.store = played.store
     again.controller = Controller(
         cast("HelperLink", again.helper),
-        Telling(cast("Store", played.store)),
+        Telling(Archive.of(cast("Store", played.store))),
         lambda applied: again.helper.fleet,
         lambda fleet: again.engines,
     )

@@ -15,6 +15,7 @@ from pgherd.autopilot import reading
 from pgherd.autopilot.now import Now, NowOfDatabase
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.reading import History, Told, Wanted
+from pgherd.autopilot.requests import HistoryAt
 from pgherd.errors import TryLater
 from pgherd.store.store import Store
 from pgherd.store.values import Sample
@@ -46,7 +47,7 @@ def test_who_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_where_nothing_was_ever_kept_there_is_nothing(tmp_path: Path) -> None:
     place = AutopilotPlace("shop", tmp_path / "shop.applied", tmp_path / "shop.history")
-    assert Told(place).read(Wanted()) == History()
+    assert Told(place, lambda: HistoryAt("shop")).read(Wanted()) == History()
 
 
 @pytest.fixture
@@ -112,9 +113,9 @@ async def test_what_is_watched_ends_with_who_watches(
     program = "import time\nwhile True: print('{}', flush=True); time.sleep(0.01)"
     monkeypatch.setattr(reading, "_command", lambda *_: [sys.executable, "-I", "-c", program])
     place = AutopilotPlace("shop", tmp_path / "shop.applied", tmp_path / "shop.history")
-    assert [found async for found in Told(place).watch(Wanted())] == []
+    assert [found async for found in Told(place, lambda: HistoryAt("shop")).watch(Wanted())] == []
     place.history.mkdir()
-    watching = Told(place).watch(Wanted())
+    watching = Told(place, lambda: HistoryAt("shop")).watch(Wanted())
     assert [await anext(watching) for _ in range(3)] == [History()] * 3
     await watching.aclose()
     with pytest.raises(StopAsyncIteration):
@@ -130,4 +131,4 @@ async def test_what_nobody_understands_is_told(
     place = AutopilotPlace("shop", tmp_path / "shop.applied", tmp_path / "shop.history")
     place.history.mkdir()
     with pytest.raises(TryLater, match="cannot be read"):
-        await anext(Told(place).watch(Wanted()))
+        await anext(Told(place, lambda: HistoryAt("shop")).watch(Wanted()))

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from pgherd.autopilot.archive import Archive
 from pgherd.autopilot.telling import Telling
 from pgherd.errors import NeedsHuman, PgherdError, TryLater
 from pgherd.store.store import Store
@@ -54,14 +55,14 @@ CALLS: dict[str, Call] = {
 
 
 def telling(store: TroubledStore) -> Telling:
-    return Telling(cast("Store", store))
+    return Telling(Archive.of(cast("Store", store)))
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("error", [TryLater("the disk is full"), NeedsHuman("the disk is gone")])
 async def test_no_trouble_of_the_store_comes_through(call: Call, error: PgherdError) -> None:
     store = TroubledStore(error)
-    assert await call(telling(store)) is None
+    assert not await call(telling(store))
     assert store.renewals == 0
 
 
@@ -73,7 +74,7 @@ async def test_a_store_that_is_damaged_is_renewed(
     call: Call, renewal: Lost | PgherdError | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = TroubledStore(StoreDamaged("it is no database"), renewal)
-    assert await call(telling(store)) is None
+    assert not await call(telling(store))
     assert store.renewals == 1
     assert f"it is no database; {renewal or 'begun anew'}" in caplog.text
 
@@ -94,7 +95,7 @@ async def test_what_was_never_told_is_not_amended() -> None:
 
 async def test_what_is_told_is_in_the_store_even_after_it_was_damaged(tmp_path: Path) -> None:
     store = Store(tmp_path / "history.db")
-    told = Telling(store)
+    told = Telling(Archive.of(store))
     try:
         assert await told.event(AT, "scale", "before")
         store.close()

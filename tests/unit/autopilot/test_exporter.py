@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from pgherd.autopilot.archive import Archive
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.exporter import AGAIN_SECONDS, STALE_SECONDS, Exporter
 from pgherd.autopilot.helper_link import HelperLink
@@ -78,7 +79,7 @@ class Setting:
     now: float = 1000.0
 
     def exporter(self) -> Exporter:
-        return Exporter(Telling(self.store), self.servers, lambda: self.now)
+        return Exporter(Telling(Archive.of(self.store)), self.servers, lambda: self.now)
 
     def events(self) -> list[tuple[str, str]]:
         return [(e.kind, e.reason) for e in self.store.events()]
@@ -146,7 +147,7 @@ async def test_resizes_are_counted_over_a_restart(setting: Setting) -> None:
     line = 'pgherd_autopilot_resizes_total{environment="production",service="auth"}'
     for count in (1, 2):
         exporter = setting.exporter()
-        await exporter.begin()
+        await exporter.recall()
         await exporter.resized("production/auth")
         await exporter.show(picture(), AT)
         assert f"{line} {count}\n" in exporter.text().decode()
@@ -155,7 +156,7 @@ async def test_resizes_are_counted_over_a_restart(setting: Setting) -> None:
 async def test_a_count_that_cannot_be_read_begins_anew(setting: Setting) -> None:
     setting.store.remember("resizes", b'{"production/auth": -1}')
     exporter = setting.exporter()
-    await exporter.begin()
+    await exporter.recall()
     await exporter.show(picture(), AT)
     assert "pgherd_autopilot_resizes_total" in exporter.text().decode()
 
@@ -210,7 +211,7 @@ async def test_the_controller_shows_each_round_and_counts_what_it_resized(
     await engine.ensure_environment(wanted.environment)
     await engine.ensure_database(wanted)
     world.counters[AUTH] = DatabaseCounters(clients=11)
-    exporter, telling = setting.exporter(), Telling(setting.store)
+    exporter, telling = setting.exporter(), Telling(Archive.of(setting.store))
     controller = Controller(
         cast("HelperLink", Helper()),
         telling,

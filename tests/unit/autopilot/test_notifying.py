@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from played_controller import PlayedHelper, PlayedStore
 
+from pgherd.autopilot.archive import Archive
 from pgherd.autopilot.checks import receiver_of
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.ledger import MOST_AT_ONCE, MOST_TRIES, MOST_TRIES_OF_ALL, Ledger
@@ -56,7 +57,7 @@ class Desk:
         self.begin()
 
     def begin(self) -> None:
-        telling = Telling(cast("Store", self.store))
+        telling = Telling(Archive.of(cast("Store", self.store)))
         self.notifying = Notifying(cast("HelperLink", self.helper), telling)
 
     async def restart(self) -> None:
@@ -64,6 +65,7 @@ class Desk:
         await self.notifying.recall()
 
     async def rounds(self, count: int, *alerts: Alert, **how: Any) -> None:
+        await self.notifying.recall()
         for _ in range(count):
             self.at += timedelta(seconds=10)
             where = how.get("fleet", FLEET)

@@ -32,7 +32,7 @@ def told(shop: HostileShop) -> None:
     alerts = [ReadAlert(lie[0], lie[1], at, lie[2], lie[3])]
     now = Now(at.timestamp(), {id: structs.replace(one, rule=HOSTILE, why=f"busy{HOSTILE}")})
     shop.autopilot.told = History(events, alerts, now)
-    shop.autopilot.running = State(1, HOSTILE, False, False, 2, at.timestamp(), 0)
+    shop.autopilot.running = State(1, HOSTILE, False, False, 2, at.timestamp(), 0, history=HOSTILE)
 
 
 def left_alone(shop: HostileShop) -> None:

@@ -58,7 +58,12 @@ def test_the_autopilot_comes_first(running: Shop) -> None:
     found = running.json("status")
     assert list(found) == ["autopilot", "databases", "notes"]
     at = datetime(2026, 5, 4, 12, 3, 1, tzinfo=UTC)
-    assert found["autopilot"] == {"state": "running", "last_round_at": at.isoformat(), "alerts": 0}
+    assert found["autopilot"] == {
+        "state": "running",
+        "last_round_at": at.isoformat(),
+        "alerts": 0,
+        "history": None,
+    }
     assert found["notes"] == []
 
 
@@ -83,9 +88,17 @@ def test_each_state_of_the_autopilot(
     assert (said["last_round_at"] is None) is (changes.get("last_round_at", 1) is None)
 
 
+def test_where_no_history_is_kept_the_second_line_says_why(running: Shop) -> None:
+    assert running.autopilot.running
+    running.autopilot.running = replace(running.autopilot.running, history="its server is away")
+    lines = running.out("status").splitlines()
+    assert lines[1:3] == ["no history is kept: its server is away", ""]
+    assert running.json("status")["autopilot"]["history"] == "its server is away"
+
+
 def test_an_autopilot_that_does_not_run_is_stopped(shop: Shop) -> None:
     assert shop.out("status").splitlines()[0] == "autopilot does not run: `pgherd up` starts it"
-    stopped = {"state": "stopped", "last_round_at": None, "alerts": None}
+    stopped = {"state": "stopped", "last_round_at": None, "alerts": None, "history": None}
     assert shop.json("status")["autopilot"] == stopped
 
 

@@ -130,7 +130,7 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
         'fleet: shop\n"x\\ny": 2',
         [
             r"2:1: 'x\ny': unknown key; write one of fleet, services, migrations, load, "
-            "monitoring, notifications, defaults, environments, overrides"
+            "monitoring, notifications, history, defaults, environments, overrides"
         ],
     ),
     (

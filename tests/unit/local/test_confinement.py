@@ -10,7 +10,8 @@ from local_fleet import AUTH as MANIFEST
 from pgherd.engines.local.agent.confinement import Confinement
 from pgherd.engines.local.agent.parts import Instance, Leader, Pooler, Replication, Switch, Target
 from pgherd.engines.local.agent.seen import Seen
-from pgherd.engines.local.control_groups import ControlGroups, Trees
+from pgherd.engines.local.control_groups import ControlGroups
+from pgherd.engines.local.control_trees import Trees
 from pgherd.engines.local.processes import Identity
 from pgherd.fleet.desired import DatabaseId
 

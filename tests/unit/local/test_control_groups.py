@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.engines.local.control_groups import ControlGroups, Quota, Trees, trees
+from pgherd.engines.local.control_groups import ControlGroups, Quota
+from pgherd.engines.local.control_trees import Trees, trees
 from pgherd.files import Owner
 from pgherd.fleet.desired import DatabaseId
 

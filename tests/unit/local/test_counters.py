@@ -60,7 +60,7 @@ def test_a_database_has_its_pooler_and_its_largest_instance() -> None:
     whole = replace(
         measured(),
         instances={**measured().instances, other: large},
-        pooler=MeasuredPooler(1.0, 20, 5, 0.25, 7),
+        pooler=MeasuredPooler(1.0, 20, 5, 0.25, 7, 0),
     )
     found = counters(MANIFEST, whole)
     assert (found.clients, found.waiting_clients, found.longest_wait_seconds) == (20, 5, 0.25)

@@ -111,8 +111,24 @@ def test_no_period_is_no_throttling() -> None:
 
 
 def test_the_poolers_clients_are_told() -> None:
-    after = replace(LATER, pooler=MeasuredPooler(1.0, 20, 5, 0.25, 7))
+    after = replace(LATER, pooler=MeasuredPooler(1.0, 20, 5, 0.25, 7, 0))
     found = usage(MANIFEST, measured(), after, AT)
     assert (found.clients, found.waiting_clients, found.longest_wait_seconds) == (20, 5, 0.25)
-    assert found.readers == 7
-    assert found.readers_each == 64  # half of 128, which is its largest size
+
+
+@pytest.mark.parametrize(
+    ("of_role", "of_service", "told"),
+    # The role may have a quarter of the service's 64, the service half of its 128 sessions.
+    [(7, 0, (7, 16)), (0, 50, (50, 64)), (4, 12, (4, 16)), (4, 20, (20, 64)), (0, 0, (0, 16))],
+)
+def test_of_those_who_read_the_user_with_the_least_room_is_told(
+    of_role: int, of_service: int, told: tuple[int, int]
+) -> None:
+    after = replace(LATER, pooler=MeasuredPooler(1.0, 20, 5, 0.25, of_role, of_service))
+    found = usage(MANIFEST, measured(), after, AT)
+    assert (found.readers, found.readers_each) == told
+
+
+def test_without_an_answer_of_the_pooler_nobody_knows_who_reads() -> None:
+    found = usage(MANIFEST, measured(), replace(LATER, pooler=None), AT)
+    assert (found.readers, found.readers_each) == (None, None)

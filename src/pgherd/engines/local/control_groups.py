@@ -7,11 +7,12 @@ server serves: starts and recoveries, and all else of the data plane, never wait
 In v1 each resource has a tree of its own, and the empty tree of v2 that may be beside them tells of
 pressure. In v2 there is one tree for everything. Who moves a process in a tree of v2 needs the
 group that both ends have in common, so the agent itself is in one of the fleet's groups there.
+
+Another user than root does all of it in a group of v2 that systemd has delegated (`control_trees`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgherd.engines.local import control_trees
+from pgherd.engines.local.control_trees import AGENT, Trees, folder_of, group_of, words
 from pgherd.files import Owner
 from pgherd.fleet.desired import DatabaseId
 
@@ -26,50 +29,8 @@ PERIOD = 100_000
 """Microseconds. Shorter ones cost throughput: half of it at 10,000 with a tenth of a core."""
 LEAST_QUOTA = 1000
 """Microseconds: the kernel takes no less (kernel/sched/core.c, min_cfs_quota_period)."""
-AGENT = "agent"
-"""Where the agent and all that it starts are, in v2."""
-LONGEST_NAME = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """The folders in which groups are made: for quotas, for what was used, for memory.
-
-    `unified` is the tree of v2, which may be the one for all of it, or beside those of v1.
-    """
-
-    cpu: Path
-    usage: Path | None
-    memory: Path | None
-    unified: Path | None
-
-    @property
-    def is_v2(self) -> bool:
-        """There is one tree for everything."""
-        return self.cpu == self.unified
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        """Each of them once, that of the quotas first."""
-        found = (self.cpu, self.usage, self.memory, self.unified)
-        return tuple(dict.fromkeys(tree for tree in found if tree))
-
-
-def trees(mounts: str) -> Trees | None:
-    """The trees of this machine, from the text of /proc/self/mounts; None where there are none."""
-    v1: dict[str, Path] = {}
-    v2: Path | None = None
-    for line in mounts.splitlines():
-        _, place, kind, options, *_ = [*line.split(" "), "", "", "", ""]
-        path = Path(re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), place))
-        if kind == "cgroup2":
-            v2 = v2 or path
-        elif kind == "cgroup":
-            for option in options.split(","):
-                v1.setdefault(option, path)
-    if "cpu" in v1:
-        return Trees(v1["cpu"], v1.get("cpuacct"), v1.get("memory"), v2)
-    return Trees(v2, v2, v2, v2) if v2 else None
+OTHERS = "others"
+"""Where those are that began in a group which was delegated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +52,7 @@ class ControlGroups:
 
     def __init__(self, trees: Trees, root: Path) -> None:
         self._trees = trees
-        digest = hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:8]
-        name = re.sub(r"[^A-Za-z0-9_-]", "_", root.name)[:LONGEST_NAME]
-        self._fleet = Path("pgherd") / f"{name}-{digest}"
+        self._fleet = folder_of(root)
 
     # What root does
 
@@ -101,10 +60,11 @@ class ControlGroups:
         """The fleet has its own group; OSError where this user may not make one."""
         for tree in self._trees.all:
             is_unified = tree == self._trees.unified
-            if is_unified:
-                _enable(tree)
             pgherd = _made(tree / self._fleet.parent)
             if is_unified:
+                if self._trees.is_delegated:
+                    _empty(tree, pgherd / OTHERS)
+                _enable(tree)
                 _enable(pgherd)
             fleet = _made(tree / self._fleet)
             _give(fleet, owner)
@@ -131,7 +91,7 @@ class ControlGroups:
         """Nor has the fleet, where nothing is left of it."""
         for tree in self._trees.all:
             fleet = tree / self._fleet
-            for folder in (fleet / AGENT, fleet, fleet.parent):
+            for folder in (fleet / AGENT, fleet, fleet.parent / OTHERS, fleet.parent):
                 with suppress(OSError):
                     folder.rmdir()
 
@@ -142,15 +102,17 @@ class ControlGroups:
             yield
             return
         place = self._trees.unified / self._fleet / AGENT / "cgroup.procs"
-        before = _unified_group()
         with suppress(OSError):
             self.ensure(owner)
+        before = group_of("self") or ""
+        with suppress(OSError):
             _write(place, "0")
         try:
             yield
         finally:
             with suppress(OSError):
-                _write(Path(f"{self._trees.unified}{before}") / "cgroup.procs", "0")
+                mount = self._trees.mount or self._trees.unified
+                _write(Path(f"{mount}{before}") / "cgroup.procs", "0")
 
     # What the agent does
 
@@ -260,34 +222,8 @@ class Used:
 
 def found(root: Path) -> ControlGroups | None:
     """The groups of a fleet on this machine; None where the kernel has none."""
-    try:
-        here = trees(Path("/proc/self/mounts").read_text())
-    except OSError:
-        return None
+    here = control_trees.found(root)
     return ControlGroups(here, root) if here else None
-
-
-def _unified_group() -> str:
-    """Where this process is in the tree of v2, as in /proc/self/cgroup."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        if line.startswith("0::"):
-            return line.removeprefix("0::")
-    return "/"
-
-
-def lack() -> str:
-    """Why no quota can be set here by this user; empty where one can."""
-    try:
-        here = trees(Path("/proc/self/mounts").read_text())
-    except OSError:
-        here = None
-    if here is None:
-        return "no tree of control groups with CPU quotas is mounted"
-    if not os.access(here.cpu, os.W_OK):
-        return f"{here.cpu} is not writable for this user"
-    if here.is_v2 and "cpu" not in _words(here.cpu / "cgroup.controllers"):
-        return f"{here.cpu} has no controller of CPU"
-    return ""
 
 
 def _made(folder: Path) -> Path:
@@ -304,10 +240,17 @@ def _give(folder: Path, owner: Owner) -> None:
         os.chown(folder / "cgroup.procs", owner.uid, owner.gid)
 
 
+def _empty(folder: Path, others: Path) -> None:
+    """No process is in a group itself that was delegated: none may be where it has controllers."""
+    for pid in words(folder / "cgroup.procs"):
+        with suppress(ProcessLookupError):
+            _write(_made(others) / "cgroup.procs", pid)
+
+
 def _enable(folder: Path) -> None:
     """The groups below it have quotas and count memory, in v2."""
-    lacking = {"cpu", "memory"} - set(_words(folder / "cgroup.subtree_control"))
-    for name in sorted(lacking & set(_words(folder / "cgroup.controllers"))):
+    lacking = {"cpu", "memory"} - set(words(folder / "cgroup.subtree_control"))
+    for name in sorted(lacking & set(words(folder / "cgroup.controllers"))):
         _write(folder / "cgroup.subtree_control", f"+{name}")
 
 
@@ -334,13 +277,6 @@ def _write(file: Path, text: str) -> None:
         os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
-
-
-def _words(file: Path) -> list[str]:
-    try:
-        return file.read_text().split()
-    except OSError:
-        return []
 
 
 def _numbers(file: Path) -> dict[str, int]:

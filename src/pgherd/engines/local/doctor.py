@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from pgherd.contract.offers import Capability
-from pgherd.engines.local import control_groups, etcd, library, machine, pooler, postgres
+from pgherd.engines.local import control_trees, etcd, library, machine, pooler, postgres
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError
 
@@ -125,8 +125,11 @@ def _root() -> Capability:
 
 
 def _cgroups() -> Capability:
-    if reason := control_groups.lack():
-        remedy = "run as root, where control groups (v1, or v2 with the controller cpu) are mounted"
+    if reason := control_trees.lack(None):
+        remedy = (
+            "run as root, where control groups (v1, or v2 with the controller cpu) are mounted; or "
+            "let systemd 254 delegate the controller to you, and run `pgherd service install`"
+        )
         detail = f"{reason}: sizes set PostgreSQL's parameters only"
         return Capability("CPU quotas", False, detail, remedy, required=False)
     return Capability("CPU quotas", True, f"of {os.cpu_count()} cores", required=False)

@@ -88,7 +88,8 @@ class MeasuredInstance:
 class MeasuredPooler:
     """The service's clients in the pooler, and for how long the first one that waits has waited.
 
-    `readers` are those of the read-only name for sessions.
+    `readers` are those of the read-only name for sessions who are its role, `service_readers` those
+    who are the service.
     """
 
     taken: Seconds
@@ -96,6 +97,7 @@ class MeasuredPooler:
     waiting: Count
     longest_wait_seconds: Seconds
     readers: Count
+    service_readers: Count
 
 
 @dataclass(frozen=True, slots=True)

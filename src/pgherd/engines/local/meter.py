@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, InstanceUsage, Usage
-from pgherd.decide.parameters import session_pool_size
+from pgherd.decide.parameters import readers_pool_size, session_pool_size
 from pgherd.engines.local import door, patroni, rpc
 from pgherd.engines.local.counters import counters
 from pgherd.engines.local.happened import AllHappened, happenings, joined
@@ -18,6 +18,7 @@ from pgherd.engines.local.measured import (
     Measured,
     MeasuredDatabase,
     MeasuredInstance,
+    MeasuredPooler,
     SaidByServer,
     UsedByServer,
 )
@@ -92,6 +93,7 @@ def usage(
     said = [measured.said for measured in after.instances.values()]
     primary = instances.get(after.serving or "")
     pooler = after.pooler
+    readers, readers_each = _readers(manifest, pooler)
     return Usage(
         at=at,
         ocpus=manifest.ocpus,
@@ -107,10 +109,27 @@ def usage(
         clients=pooler.clients if pooler else None,
         waiting_clients=pooler.waiting if pooler else None,
         longest_wait_seconds=pooler.longest_wait_seconds if pooler else None,
-        readers=pooler.readers if pooler else None,
-        readers_each=session_pool_size(patroni.size(manifest), read_only=True),
+        readers=readers,
+        readers_each=readers_each,
         instances=instances,
     )
+
+
+def _readers(
+    manifest: DatabaseManifest, pooler: MeasuredPooler | None
+) -> tuple[int | None, int | None]:
+    """Who reads, and how many a server takes of them: the role or the service, by what is left.
+
+    Each of them has connections of its own.
+    """
+    if pooler is None:
+        return None, None
+    size = patroni.size(manifest)
+    both = (
+        (pooler.readers, readers_pool_size(size)),
+        (pooler.service_readers, session_pool_size(size, read_only=True)),
+    )
+    return max(both, key=lambda one: one[0] / one[1])
 
 
 def _instance(

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Collection, Sequence
 
 from pgherd.contract.offers import Offer
-from pgherd.engines.local import control_groups, doctor, library, machine, postgres
+from pgherd.engines.local import control_trees, doctor, library, machine, postgres
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import damaged_databases, read_databases
 from pgherd.engines.local.values import Ability, LocalValues
@@ -53,10 +53,11 @@ def require_possible(layout: Layout, owner: Owner, database: Database) -> None:
     version, _ = postgres.choose(database.postgresql)
     library.path(version)
     required = database.environment.values_of(LocalValues).require
-    if Ability.CPU_QUOTA in required and (lack := control_groups.lack()):
+    if Ability.CPU_QUOTA in required and (lack := control_trees.lack(layout.root)):
         raise InputError(
             f"{database.environment.name} requires cpu-quota, and {lack}",
-            "run pgherd as root where control groups are mounted, or leave `require` away",
+            "run pgherd as root, or by a user's unit that systemd delegates to, or leave `require` "
+            "away",
         )
 
 

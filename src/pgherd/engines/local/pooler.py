@@ -150,9 +150,6 @@ server_connect_timeout = 3
 server_lifetime = 300
 {pgbouncer.WAITING}stats_period = 60
 
-[users]
-{pgbouncer.reader(manifest.read_only_role, readers_pool_size(patroni.size(manifest)))}
-
 %include {layout.routes(manifest.id)}
 """
 
@@ -192,9 +189,10 @@ def users(manifest: DatabaseManifest, operator: str) -> str:
 
 
 def databases(manifest: DatabaseManifest, route: Route) -> str:
-    """databases.ini: where each name goes now."""
+    """databases.ini: where each name goes now, and how many may read there."""
     primary = route.primary
     replicas = ",".join(route.replicas) or primary
+    read_from = max(1, len(route.replicas))
     size = patroni.size(manifest)
     lines = ["[databases]"]
     for door in doors(manifest.service):
@@ -204,11 +202,12 @@ def databases(manifest: DatabaseManifest, route: Route) -> str:
         if door.pooling is Pooling.SESSION:
             pool = session_pool_size(size, read_only=door.read_only)
         if door.read_only:
-            pool *= max(1, len(route.replicas))
+            pool *= read_from
         lines.append(
             f"{door.name} = host={hosts} port={manifest.postgresql_port}"
             f" dbname={manifest.service} pool_mode={door.pooling}"
             f" pool_size={pool} load_balance_hosts=round-robin"
             f" connect_query='SET pgherd.pooling = {door.pooling}'"
         )
-    return "\n".join(lines) + "\n"
+    reader = pgbouncer.reader(manifest.read_only_role, read_from * readers_pool_size(size))
+    return "\n".join([*lines, "", "[users]", reader]) + "\n"

@@ -104,7 +104,7 @@ def reap() -> None:
 def by_folder(uid: int | None = None) -> dict[str, list[int]]:
     """The processes of a user, else of this one, by working directory."""
     found: dict[str, list[int]] = {}
-    for pid in _pids_of(os.geteuid() if uid is None else uid):
+    for pid in pids_of(os.geteuid() if uid is None else uid):
         with contextlib.suppress(OSError):
             found.setdefault(os.readlink(f"/proc/{pid}/cwd"), []).append(pid)
     return found
@@ -114,7 +114,7 @@ def working_in(folder: os.PathLike[str]) -> list[int]:
     """The processes of this user whose working directory is `folder`; zombies have none."""
     wanted = os.path.realpath(folder)
     pids = []
-    for pid in _pids_of(os.geteuid()):
+    for pid in pids_of(os.geteuid()):
         with contextlib.suppress(OSError):
             if os.readlink(f"/proc/{pid}/cwd") == wanted:
                 pids.append(pid)
@@ -198,7 +198,8 @@ def is_stopped(pid: int) -> bool:
     return _stat(pid)[:1] in (["T"], ["t"])
 
 
-def _pids_of(uid: int) -> Iterator[int]:
+def pids_of(uid: int) -> Iterator[int]:
+    """All processes of a user."""
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             with contextlib.suppress(OSError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 
-from pgherd.engines.local import control_groups
+from pgherd.engines.local import control_groups, control_trees
 from pgherd.engines.local.control_groups import ControlGroups, Quota
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
@@ -18,7 +18,7 @@ class Quotas:
 
     def __init__(self, layout: Layout, owner: Owner) -> None:
         self._owner = owner
-        self.lack = control_groups.lack()
+        self.lack = control_trees.lack(layout.root)
         """Why none are set here; empty where they are."""
         self._groups = None if self.lack else control_groups.found(layout.root)
         self._cores = os.cpu_count() or 1

@@ -36,13 +36,15 @@ ANSWER_SECONDS = 5.0
 class Clients:
     """How many there are, how many of them wait, and for how long the first one has.
 
-    `readers` are those of the read-only name for sessions.
+    `readers` are those of the read-only name for sessions who are its role, `service_readers` those
+    who are the service.
     """
 
     clients: int
     waiting: int
     longest_wait_seconds: float
     readers: int
+    service_readers: int
 
 
 class Console:
@@ -103,18 +105,24 @@ class Console:
     async def clients(self, session: KeptSession, process: Identity) -> Clients | None:
         """The service's, as that process says in a session that is kept; None where it does not."""
         opened = partial(sessions.open_console, self._layout, self._manifest, self._operator)
-        found = await self._pools(session.turn(process, opened))
-        pools = [pool for pool in found if pool["user"] == self._service]
+        all_pools = await self._pools(session.turn(process, opened))
+        pools = [pool for pool in all_pools if pool["user"] == self._service]
         if not pools:
             return None
         waiting = sum(pool["cl_waiting"] for pool in pools)
         seconds = (pool["maxwait"] + pool["maxwait_us"] / 1e6 for pool in pools)
         reading = pooled_name(self._service, Pooling.SESSION, read_only=True)
+        found = {
+            pool["user"]: pool["cl_active"] + pool["cl_waiting"]
+            for pool in all_pools
+            if pool["database"] == reading
+        }
         return Clients(
             sum(p["cl_active"] for p in pools) + waiting,
             waiting,
             max(seconds),
-            sum(p["cl_active"] + p["cl_waiting"] for p in pools if p["database"] == reading),
+            found.get(self._manifest.read_only_role, 0),
+            found.get(self._service, 0),
         )
 
     async def servers_at(self, addresses: Collection[str]) -> int | None:
