@@ -8,12 +8,11 @@ fails, everything is stopped, and the folder is kept and named.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import hypothesis
 import pytest
+from own_folder import own_folder
 from running_fleet import AUTH, RunningFleet, end_leftovers, small_fleet, stop
 
 from pgherd.control.up import converge
@@ -40,8 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def running(request: pytest.FixtureRequest) -> Iterator[RunningFleet]:
     """The fleet. Whoever changes it puts it right again."""
-    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="pgh-"))
-    folder.chmod(0o755)
+    folder = own_folder("pgh-", "s")
     running = RunningFleet(small_fleet(), Layout(folder / "s"), data_plane_owner())
     failed = request.config.stash.setdefault(FAILED, [])
     is_up = False
