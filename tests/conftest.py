@@ -31,9 +31,18 @@ hypothesis.settings.load_profile("untimed")
 FAILED: pytest.StashKey[list[str]] = pytest.StashKey()
 
 
+LONGEST = ("test_healing", "test_reader", "test_notifications", "test_world", "test_certificates")
+"""Modules that begin first, so that of two processes none waits for the other in the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that want the machine for themselves come before there is any fleet."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("alone") is None,
+            item.path.stem not in LONGEST,
+        )
+    )
 
 
 @pytest.fixture(scope="session")
