@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -29,6 +30,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("untimed")
 
 FAILED: pytest.StashKey[list[str]] = pytest.StashKey()
+SAID = "pgherd_said"
 
 
 LONGEST = ("test_healing", "test_reader", "test_notifications", "test_world", "test_certificates")
@@ -93,8 +95,25 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What one of several processes that run tests had to say."""
+    for text in getattr(node, "workeroutput", {}).get(SAID, ()):
+        _write(node.config, text)
+
+
 def _say(request: pytest.FixtureRequest, text: str) -> None:
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter:
+    output = getattr(request.config, "workeroutput", None)
+    if output is None:
+        _write(request.config, text)
+    else:
+        output.setdefault(SAID, []).append(text)
+
+
+def _write(config: pytest.Config, text: str) -> None:
+    """On the terminal, which the output of tests and fixtures does not reach."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
         reporter.ensure_newline()
         reporter.write_line(text)
