@@ -14,7 +14,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
+from own_folder import own_folder
 
 T = TypeVar("T")
 
@@ -281,8 +281,7 @@ def listening(address: str, port: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def new_place(fleet: str = "tiny", *, has_autopilot: bool = False) -> Iterator[Place]:
-    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="e-"))
-    folder.chmod(0o755)
+    folder = own_folder("e-", f"state/{fleet}")
     place = Place(folder, fleet, has_autopilot)
     place.want()
     try:
