@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pgherd.engines.known import sections
@@ -78,6 +78,7 @@ def test_any_text(text: str) -> None:
     only_fleet_file_errors(text)
 
 
+@settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, len(TEXT)), st.sampled_from(PIECES)), max_size=4))
 def test_the_example_with_pieces_put_in(pieces: list[tuple[int, str]]) -> None:
     text = TEXT
@@ -86,11 +87,13 @@ def test_the_example_with_pieces_put_in(pieces: list[tuple[int, str]]) -> None:
     only_fleet_file_errors(text)
 
 
+@settings(max_examples=200)
 @given(st.integers(0, len(TEXT)), st.integers(0, 40))
 def test_the_example_with_a_part_left_out(start: int, length: int) -> None:
     only_fleet_file_errors(TEXT[:start] + TEXT[start + length :])
 
 
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(LINES), max_size=40))
 def test_lines_of_the_example_in_any_order(lines: list[str]) -> None:
     only_fleet_file_errors("".join(lines))
@@ -111,6 +114,7 @@ KEYS = [
 ]
 
 
+@settings(max_examples=300)
 @given(
     st.recursive(
         VALUES,
