@@ -13,6 +13,7 @@ from clients import PsycopgClient
 from engine_contract import EngineContract, clear
 from own_folder import own_folder
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
+from promises_of_backups import BackupPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
@@ -99,6 +100,5 @@ class TestReach(OnThisMachine, ReachPromises):
     pass
 
 
-def test_it_has_no_other_ability_yet() -> None:
-    engine = _engine(Path("/tmp/nothing"))
-    assert engine.backups is None
+class TestBackups(OnThisMachine, BackupPromises):
+    pass

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.requests import (
+    BackUp,
     HandOver,
     Mend,
     Renew,
@@ -63,7 +64,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    what: Request
+    what: Request | BackUp
     message: str
     pause: float
 
@@ -100,7 +101,11 @@ class Asking:
         """How many of its databases have something under way."""
         return sum(name.startswith(f"{environment}/") for name in self._busy)
 
-    async def carry_out(self, name: str, request: Request) -> Ended:
+    def busy_in_all(self) -> int:
+        """How many databases have something under way."""
+        return sum("/" in name for name in self._busy)
+
+    async def carry_out(self, name: str, request: Request | BackUp) -> Ended:
         """Have it carried out."""
         before = self._refused.get(name)
         try:

@@ -19,6 +19,7 @@ import msgspec
 from pgherd.autopilot import keeping, read_load, sizes
 from pgherd.autopilot.alerting import Alerting
 from pgherd.autopilot.asking import KINDS, Asking
+from pgherd.autopilot.backing import Backing
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.distant import Watched
 from pgherd.autopilot.exporter import Exporter
@@ -79,6 +80,7 @@ class Controller:
         self._asking = Asking(helper)
         self._happened = Happened(telling)
         self._watching = Watching(self._happened.hear)
+        self._backing = Backing(helper, telling)
         self._notifying = Notifying(helper, telling)
         self._due: dict[str, float] = {}
         self._alerting = Alerting()
@@ -113,11 +115,14 @@ class Controller:
         if self._is_due("observe", OBSERVE_SECONDS):
             await self._watching.observe()
             self._keep(fleet, at)
+            pauses = self._applied.pauses if self._applied else ()
+            self._backing.round(fleet, self._watching.unaided(), self._watching.seen, pauses, at)
         if self._is_due("tell", TELL_SECONDS):
             watching = self._watching
-            self._alerts = self._alerting.current(
+            current = self._alerting.current(
                 fleet, watching.seen, watching.usages, watching.deadlines(), time.monotonic()
             )
+            self._alerts = (*current, *self._backing.alerts(at))
             await self._tell(at, now_of)
             unknown = unsure(fleet, watching.seen, watching.usages, watching.metered())
             await self._notifying.round(fleet, self._alerts, unknown, at)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from pgherd.autopilot.looked import Looked
+from pgherd.contract.backups import Backups
 from pgherd.contract.meter import DatabaseCounters, Meter, Usage
 from pgherd.contract.observed import Observation
 from pgherd.errors import PgherdError, TryLater
@@ -36,6 +37,11 @@ class Watched(Protocol):
     deadline: float | None
 
     @property
+    def backups(self) -> Backups | None:
+        """Backups of its databases, where somebody has to ask for them."""
+        ...
+
+    @property
     def meter(self) -> Meter | None:
         """What its databases use."""
         ...
@@ -55,6 +61,8 @@ class Looks(Protocol):
 
 class DistantEngine:
     """One of them."""
+
+    backups: None = None
 
     def __init__(self, name: str, looks: Looks) -> None:
         self.name = name
