@@ -182,6 +182,7 @@ def test_a_forged_certificate_opens_no_database(
 
 
 @pytest.mark.makes(NOBODY, "hold 2,000 connections to the pooler")
+@pytest.mark.alone  # its times are those of a machine that has nothing else to do
 def test_a_flood_of_silent_clients_refuses_nobody_and_wears_off(
     running: RunningFleet, auth: dict[str, str]
 ) -> None:

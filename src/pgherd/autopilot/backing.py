@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 600.0
 """So often the helper looks at what there is; where a backup has ended, at once."""
+SOON_SECONDS = 20.0
+"""The same where there is a database of which nothing is known."""
 AT_ONCE = 1
 """Of an environment: they read all of a disk."""
 ALL_AT_ONCE = 2
@@ -57,12 +59,15 @@ class Backing:
         names = {str(d.id) for d in mine}
         self._known = {id: found for id, found in self._known.items() if id in names}
         self._asking.forget_all_but(names)
+        serving = [d for d in mine if _serves(d, seen)]
         for engine in engines:
-            if time.monotonic() - self._looked.get(engine, -LOOK_SECONDS) >= LOOK_SECONDS:
+            of_it = (str(d.id) for d in serving if d.environment.engine == engine)
+            every = SOON_SECONDS if set(of_it) - self._known.keys() else LOOK_SECONDS
+            if time.monotonic() - self._looked.get(engine, -every) >= every:
                 self._look(engine)
-        for database in mine:
+        for database in serving:
             id = str(database.id)
-            if id not in self._known or not _serves(database, seen) or pause_of(id, pauses, at):
+            if id not in self._known or pause_of(id, pauses, at):
                 continue
             is_free = (
                 self._asking.busy_in(database.id.environment) < AT_ONCE

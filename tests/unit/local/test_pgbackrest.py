@@ -89,6 +89,16 @@ def test_what_is_no_answer_is_trouble(said: bytes) -> None:
         stanzas(said)
 
 
+def test_what_another_key_has_encrypted_is_said() -> None:
+    why = {"code": 99, "message": "[CryptoError] unable to load info file\n\u0001\ufffd"}
+    said = told(status={"code": 99, "message": "other"}, repo=[{"key": 1, "status": why}])
+    raw = said.replace(b"\\u0001", b"\x01").replace(b"\\ufffd", b"\xff")
+    with pytest.raises(
+        NeedsHuman, match=r"auth-1a2b3c4d cannot be read: \[CryptoError\] unable to"
+    ):
+        stanzas(raw)
+
+
 def test_a_time_before_the_first_backup_cannot_be_had() -> None:
     (found,) = stanzas(told(backup("a"))).values()
     require_reachable(ID, found, AT)

@@ -11,7 +11,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,12 @@ class Identity:
     def age(self) -> float:
         """Seconds since it began."""
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / TICKS
+
+
+def has_read(process: Identity, files: Iterable[Path]) -> bool:
+    """Whether it was started after all of these were written; one that is not there was."""
+    times = [file.stat().st_mtime for file in files if file.exists()]
+    return time.time() - process.age > max(times, default=0.0)
 
 
 @dataclass(frozen=True, slots=True)

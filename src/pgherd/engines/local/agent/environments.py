@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import shutil
-import signal
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +18,7 @@ from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.prognosis import QUICK_EXITS, check_environment
 from pgherd.engines.local.agent.supervisor import Program, Supervisor
 from pgherd.engines.local.agent.tasks import Tasks
+from pgherd.engines.local.backup import host
 from pgherd.engines.local.etcd_client import EtcdClient, KeyValue, operator_tls
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import EnvironmentManifest
@@ -69,7 +67,7 @@ class Environments:
         """Its etcd runs and is watched, with certificates and authorities as they lie on disk."""
         name = manifest.name
         await self._ensure_etcd(manifest)
-        self._ensure_archive(manifest)
+        await self._ensure_archive(manifest)
         self.manifests[name] = manifest
         self.forget_certificates(name)
         self.read_certificates(name)
@@ -98,16 +96,17 @@ class Environments:
         self._programs[manifest.name] = program
         self._supervisor.want({program.name: program})
 
-    def _ensure_archive(self, manifest: EnvironmentManifest) -> None:
-        """What lets backups be taken runs, and has read its files anew."""
+    async def _ensure_archive(self, manifest: EnvironmentManifest) -> None:
+        """What lets backups be taken runs, and has read its files as they are."""
         program = programs.of_archive(self._layout, manifest)
         if program is None:
             return
         ensure_directory(self._layout.run / f"{manifest.name}.archive")
+        self._supervisor.adopt({program.name: program})
+        process = self._supervisor.process(program.name)
+        if process and not processes.has_read(process, host.files(self._layout, manifest.name)):
+            await self._supervisor.stop(program.name)
         self._supervisor.want({program.name: program})
-        if process := self._supervisor.process(program.name):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGHUP)
 
     def _runs_otherwise(self, name: str, program: Program) -> bool:
         if known := self._programs.get(name):

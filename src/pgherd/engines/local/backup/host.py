@@ -23,6 +23,13 @@ def configuration(layout: Layout, name: str) -> Path:
     return layout.archive(name) / "pgbackrest.conf"
 
 
+def files(layout: Layout, name: str) -> list[Path]:
+    """What that server reads when it begins, and never again."""
+    place = identity.archive_place(layout, name)
+    authority = place.folder / f"{identity.DATA}-authority.crt"
+    return [configuration(layout, name), place.certificate, place.key, authority]
+
+
 def server_text(layout: Layout, manifest: EnvironmentManifest) -> str:
     """Its content: the repository's owner may come in, and nobody else."""
     place = identity.archive_place(layout, manifest.name)

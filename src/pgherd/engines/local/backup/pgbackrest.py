@@ -5,6 +5,7 @@ Nothing else in pgherd knows it. Its manual: https://pgbackrest.org/configuratio
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -106,8 +107,8 @@ start-fast=y
 
 PLAIN = """\
 compress-type=lz4
-log-level-console=warn
-log-level-stderr=off
+log-level-console=off
+log-level-stderr=warn
 log-level-file=off
 """
 
@@ -195,14 +196,20 @@ class _Told:
 def stanzas(output: bytes) -> dict[str, Stanza]:
     """What `info --output=json` says, by the stanza's name. NeedsHuman where that is no answer."""
     try:
-        told = msgspec.json.decode(output)
+        # It quotes what it could not read as it is.
+        told = json.loads(output.decode(errors="replace"), strict=False)
         return {str(one["name"]): _stanza(one) for one in told}
-    except (msgspec.MsgspecError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (msgspec.MsgspecError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NeedsHuman(f"pgBackRest says what nobody understands: {error!r}") from None
 
 
 def _stanza(told: Mapping[str, object]) -> Stanza:
     of = msgspec.convert(told, _Info)
+    if of.status.code not in (0, NO_SUCH_STANZA, NO_BACKUP):
+        words = [repo.status.message or of.status.message for repo in of.repo] or [
+            of.status.message
+        ]
+        raise NeedsHuman(f"archive {of.name} cannot be read: {words[0].splitlines()[0][:200]}")
     backups = sorted((_backup(b) for b in of.backup), key=lambda b: b.taken_at, reverse=True)
     archives = [a for a in of.archive if a.max]
     newest = of.db[-1] if of.db else None
@@ -255,7 +262,12 @@ class _Lock(msgspec.Struct):
 
 class _Status(msgspec.Struct):
     code: int = 0
+    message: str = "no reason given"
     lock: _Lock = msgspec.field(default_factory=_Lock)
+
+
+class _Repository(msgspec.Struct):
+    status: _Status = msgspec.field(default_factory=_Status)
 
 
 class _Info(msgspec.Struct):
@@ -263,6 +275,7 @@ class _Info(msgspec.Struct):
     backup: list[_Backup] = []
     archive: list[_Archive] = []
     db: list[_Cluster] = []
+    repo: list[_Repository] = []
     status: _Status = msgspec.field(default_factory=_Status)
 
 

@@ -23,6 +23,7 @@ from pgherd.engines.local.backup import pgbackrest
 from pgherd.engines.local.backup.pgbackrest import Door, Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
+from pgherd.engines.local.processes import Process
 from pgherd.errors import Busy, NeedsHuman, TryLater
 from pgherd.files import Owner, ensure_directory, write
 
@@ -116,21 +117,31 @@ class Repository:
         return next((pid for pid in found if not _is_of_a_client(pid)), None)
 
     async def ensure_running(self) -> None:
-        """Its server listens, and has read its configuration."""
-        if (pid := self.process()) is not None and await self.answers():
-            os.kill(pid, signal.SIGHUP)
-            return
-        if pid is not None:  # it stands still
-            os.kill(pid, signal.SIGKILL)
-        self._start()
-        deadline = asyncio.get_running_loop().time() + START_SECONDS
-        while not await self.answers():
-            if asyncio.get_running_loop().time() > deadline:
+        """Its server listens, and has read its files. It is started anew: a SIGHUP ends it."""
+        pid = self.process()
+        process = Process.of(pid) if pid else None
+        if process:
+            has_read = processes.has_read(process.identity, self._files())
+            if has_read and await self.answers():
+                return
+            process.signal(signal.SIGKILL)
+        loop = asyncio.get_running_loop()
+        deadline, started = loop.time() + START_SECONDS, float("-inf")
+        while not (self.process() and await self.answers()):
+            if self.process() is None and loop.time() - started > 0.5:
+                started = loop.time()
+                self._start()
+            if loop.time() > deadline:
                 raise NeedsHuman(
                     f"the backup repository of {self.manifest.name} does not start",
                     f"see {self.folder / 'server.log'}",
                 )
             await asyncio.sleep(0.02)
+
+    def _files(self) -> list[Path]:
+        place = identity.repository_place(self.layout, self.manifest.name)
+        authority = place.folder / f"{identity.DATA}-authority.crt"
+        return [self.configuration, place.certificate, place.key, authority]
 
     def _start(self) -> None:
         """It outlives this process.
@@ -176,11 +187,11 @@ class Repository:
         process = await asyncio.create_subprocess_exec(
             *pgbackrest.command(program, self.configuration, name, stanza, options),
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             **lowered.options(self.owner, self.folder),
         )
         try:
-            output, _ = await process.communicate()
+            output, said = await process.communicate()
         finally:
             if process.returncode is None:
                 process.terminate()
@@ -188,7 +199,7 @@ class Repository:
         if process.returncode == LOCKED:
             raise Busy(f"the backup repository of {self.manifest.name} is at work for {stanza}")
         if process.returncode != 0:
-            lines = output.decode(errors="replace").splitlines()
+            lines = said.decode(errors="replace").splitlines()
             raise TryLater(f"pgbackrest {name}: {pgbackrest.complaint(lines)}")
         return output
 

@@ -1,0 +1,111 @@
+"""Backups of a real fleet: taken unasked, through failovers and losses, and brought back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from tiny_place import Place, eventually, new_place
+
+from pgherd.engines.local import processes
+from pgherd.engines.local.backup.repository import repository_owner
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Iterator[Place]:
+    """`auth` has a replica, `order` has none; the autopilot runs."""
+    with new_place(has_autopilot=True) as place:
+        place.up()
+        with place.connect("auth") as client:
+            client.execute("CREATE TABLE written (row text)")
+        eventually(lambda: all(backups(place, name) for name in ("auth", "order")), 120)
+        yield place
+
+
+def backups(place: Place, service: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
+        place.run("backup", "list", f"lab/{service}", "--json")
+    )["backups"]
+    return found
+
+
+def write(place: Place, row: str) -> datetime:
+    """A moment after it is committed, and before anything else is."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with place.connect("auth") as client:
+                client.execute("INSERT INTO written VALUES (%s)", [row])
+                break
+        except psycopg.OperationalError:
+            assert time.monotonic() < deadline
+    time.sleep(1.1)
+    moment = datetime.now(UTC)
+    time.sleep(1.1)
+    return moment
+
+
+def rows(place: Place, service: str) -> set[str]:
+    with psycopg.connect(place.run("url", f"lab/{service}").strip()) as client:
+        return {row for (row,) in client.execute("SELECT row FROM written")}
+
+
+def server(place: Place) -> int:
+    folder = place.root.with_name(f"{place.fleet}.backups") / "lab"
+    found = processes.by_folder(repository_owner().uid).get(os.path.realpath(folder), [])
+    return found[0] if found else 0
+
+
+def test_each_database_is_backed_up_without_being_asked(tiny: Place) -> None:
+    for service in ("auth", "order"):
+        assert [b["kind"] for b in backups(tiny, service)][-1] == "full"
+        kinds = json.loads(tiny.run("events", f"lab/{service}", "--json"))["events"]
+        assert "backup" in {event["kind"] for event in kinds}
+
+
+def test_wal_is_handed_over_after_failovers_too_and_restores_cross_them(tiny: Place) -> None:
+    moments = {"one": write(tiny, "one")}
+    tiny.run("switchover", "lab/auth")
+    eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 60)
+    moments["two"] = write(tiny, "two")
+    tiny.run("backup", "now", "lab/auth")
+    tiny.run("switchover", "lab/auth")
+    eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 60)
+    moments["three"] = write(tiny, "three")
+    write(tiny, "four")
+    tiny.want(services="auth, order, then", overrides="overrides:\n  lab/auth: {replicas: 1..2}")
+    try:
+        for number, (row, expected) in enumerate(
+            [("three", {"one", "two", "three"}), ("one", {"one"})]
+        ):
+            if number:
+                tiny.run("destroy", "--yes-destroy", "lab/then", "lab/then")
+            to = moments[row].strftime("%Y-%m-%dT%H:%M:%S.%f")
+            tiny.run("restore", "lab/auth", "--to", to, "--as", "then")
+            assert rows(tiny, "then") & {"one", "two", "three", "four"} == expected
+        assert {"one", "two", "three", "four"} <= rows(tiny, "auth")
+    finally:
+        tiny.run("destroy", "--yes-destroy", "lab/then", "lab/then")
+        tiny.want()
+
+
+def test_a_repository_whose_server_is_gone_is_seen_and_comes_back(tiny: Place) -> None:
+    pid = server(tiny)
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    _, output = tiny.outcome("status")
+    assert "the backup repository of lab does not answer" in output
+    # Nobody is kept waiting meanwhile, and WAL that was not handed over is later.
+    moment = write(tiny, "meanwhile")
+    eventually(lambda: server(tiny) not in (0, pid), 120)
+    tiny.run("backup", "now", "lab/auth")
+    assert moment < datetime.now(UTC)
