@@ -15,7 +15,7 @@ from pgherd.cli.surroundings import Surroundings, pass_surroundings
 from pgherd.cli.tables import print_table
 from pgherd.control.importing.address import PRIVATE_WAYS, Source, read_source
 from pgherd.control.importing.judging import REVISIONS, Moved, reckoned_seconds
-from pgherd.control.importing.moving import Differs, Seen, Telling, Wish, move_in
+from pgherd.control.importing.moving import Differs, Seen, Telling, Wish
 from pgherd.control.signals import run
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
@@ -53,6 +53,7 @@ _TELL_SECONDS = 10.0
 )
 @click.option(
     "--check-minutes",
+    metavar="MINUTES",
     type=click.IntRange(min=0),
     default=60,
     show_default=True,
@@ -73,10 +74,11 @@ def import_(
     check_minutes: int,
     as_json: bool,
 ) -> None:
-    """Copy a PostgreSQL database from elsewhere into one of the fleet, and compare both.
+    """Move a database in from elsewhere.
 
-    What is written to the source after the copy has begun is not in it. So try it while the
-    source is in use, and do it again with --stop-writes when its clients can move.
+    It is copied into one of the fleet, and both are compared. What is written to the source after
+    the copy has begun is not in it: so try it while the source is in use, and do it again with
+    --stop-writes when its clients can move.
     """
     source = _source(uri, from_file)
     wanted = fleet.database(fleet.id(database))
@@ -90,7 +92,7 @@ def import_(
     wish = Wish(wanted.id, source, stop_writes, check_minutes * 60.0)
     telling = Telling(shown.ensure_agreed, shown.begins, shown.on_bytes)
     try:
-        moved = run(move_in(wish, reach, surroundings.clock(), telling))
+        moved = run(surroundings.move_in()(wish, reach, surroundings.clock(), telling))
     except Differs as error:
         _tell(error.moved, as_json=as_json)
         raise

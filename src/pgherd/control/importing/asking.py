@@ -25,9 +25,12 @@ class Looker:
         self._process = process
         self._turn = asyncio.Lock()
 
-    async def ask(self, what: str, /, **more: Any) -> Any:
-        """What is found. TryLater, or NeedsHuman, with the server's own words where it refuses."""
-        answer = await self._answer({"ask": what, **more})
+    async def ask(self, what: str, /, *, seconds: float = ANSWER_SECONDS, **more: Any) -> Any:
+        """What is found, within so many seconds.
+
+        TryLater, or NeedsHuman, with the server's own words where it refuses.
+        """
+        answer = await self._answer({"ask": what, **more}, seconds)
         if "error" not in answer:
             return answer.get("found")
         reason, state = str(answer["error"]), answer.get("state")
@@ -35,17 +38,17 @@ class Looker:
             raise TryLater(f"{self.name} does not answer: {reason}", "see that it can be reached")
         raise NeedsHuman(f"{self.name} refuses: {reason}", "put it right, then begin again")
 
-    async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+    async def _answer(self, question: dict[str, Any], seconds: float) -> dict[str, Any]:
         process = self._process
         assert process.stdin and process.stdout  # noqa: S101 - both are pipes
         async with self._turn:
             try:
                 process.stdin.write(json.dumps(question).encode() + b"\n")
                 await process.stdin.drain()
-                line = await asyncio.wait_for(process.stdout.readline(), ANSWER_SECONDS)
+                line = await asyncio.wait_for(process.stdout.readline(), seconds)
                 answer = json.loads(line)
             except TimeoutError:
-                raise TryLater(f"{self.name} has not answered in {ANSWER_SECONDS:.0f} s") from None
+                raise TryLater(f"{self.name} has not answered in {seconds:.0f} s") from None
             except (ConnectionError, ValueError, RecursionError):
                 raise TryLater(f"{self.name}: who looks there has ended") from None
         if not isinstance(answer, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from pgherd.control.importing.asking import Looker
 from pgherd.control.importing.judging import (
@@ -63,7 +64,7 @@ async def _sums(looker: Looker, table: Table, is_late: Callable[[], bool]) -> Su
     return total
 
 
-async def _asked(looker: Looker, what: str, /, **more: object) -> Sums:
+async def _asked(looker: Looker, what: str, /, **more: Any) -> Sums:
     try:
         return read_sums(await looker.ask(what, **more))
     except NeedsHuman as error:

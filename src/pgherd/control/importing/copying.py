@@ -150,27 +150,22 @@ class Copier:
         flow = asyncio.ensure_future(asyncio.to_thread(_pump, source, sink, most, on_bytes))
         complaints = asyncio.ensure_future(_complaints(dump))
         try:
-            trouble = await flow
+            trouble = await asyncio.shield(flow)  # a thread goes on until its pipes end
         finally:
-            if not flow.done() or flow.result() is not None:
-                await children.end(*(p for p in (dump, by) if p is not None))
+            if not flow.done() or flow.exception() or flow.result() is not None:
+                await children.end(dump)
+                if not flow.done() and by is not None:
+                    await children.end(by)
                 await asyncio.wait([flow])
             os.close(source)
+        said = await complaints
+        if isinstance(trouble, BrokenPipeError):
+            return  # whoever reads has ended, and says why
+        if isinstance(trouble, PgherdError):
+            raise trouble
         if trouble is not None:
-            said = await complaints
-            if isinstance(trouble, BrokenPipeError):
-                return  # whoever reads has ended, and says why
-            raise (
-                trouble
-                if isinstance(trouble, PgherdError)
-                else TryLater(
-                    f"the source cannot be read: {_reason(said) or trouble}", "begin again"
-                )
-            )
-        try:
-            await _require_done("the source", dump, await complaints)
-        finally:
-            await children.end(dump)
+            raise TryLater(f"the source cannot be read: {_reason(said) or trouble}")
+        await _require_done("the source", dump, said)
 
     async def _start_restore(
         self, words: Sequence[str], also: Sequence[int] = (), *, stdin: int

@@ -48,16 +48,13 @@ def main(uid: str = "", gid: str = "") -> None:
 
 
 def connect(parameters: Mapping[str, str]) -> looking.Connection:
-    """A session in which names lead to pg_catalog, and values look the same everywhere."""
+    """A session that looks, and lasts for as long as the import."""
     connection: looking.Connection = psycopg.connect(
         **{**parameters, **_KEPT},  # type: ignore[arg-type]
         autocommit=True,
         prepare_threshold=None,
     )
-    connection.execute(looking.SETTINGS)
-    for since, setting in ((140000, "idle_session_timeout"), (170000, "transaction_timeout")):
-        if connection.info.server_version >= since:
-            connection.execute(f"SET {setting} = 0")
+    looking.settle(connection)
     return connection
 
 

@@ -117,8 +117,20 @@ FROM pg_catalog.pg_largeobject_metadata o
 LEFT_OUT = """
 SELECT 'event trigger', evtname::text FROM pg_catalog.pg_event_trigger
 UNION ALL SELECT 'publication', pubname::text FROM pg_catalog.pg_publication
+UNION ALL SELECT 'setting of the database', c FROM pg_catalog.pg_db_role_setting s
+  JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig) c
+  WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0
+    AND c !~ '^default_transaction_read_only='
 ORDER BY 1, 2 LIMIT 100
 """
+
+
+def settle(connection: Connection) -> None:
+    """Names lead to pg_catalog, values look the same everywhere, and nothing of it is for ever."""
+    connection.execute(SETTINGS)
+    for since, setting in ((140000, "idle_session_timeout"), (170000, "transaction_timeout")):
+        if connection.info.server_version >= since:
+            connection.execute(f"SET {setting} = 0")
 
 
 def look(connection: Connection) -> dict[str, Any]:
@@ -152,10 +164,9 @@ def look(connection: Connection) -> dict[str, Any]:
 def first_rows(connection: Connection, tables: Names) -> list[str] | None:
     """The first of these tables that has a row; None where none has."""
     for schema, table in tables:
-        query = sql.SQL("SELECT EXISTS (SELECT FROM ONLY {}.{})").format(
-            sql.Identifier(schema), sql.Identifier(table)
-        )
-        if _row(connection.execute(query))[0]:
+        names = sql.Identifier(schema), sql.Identifier(table)
+        found = connection.execute(sql.SQL("SELECT EXISTS (SELECT FROM ONLY {}.{})").format(*names))
+        if _row(found)[0]:
             return [schema, table]
     return None
 
@@ -222,6 +233,7 @@ def prepare(connection: Connection, schemas: list[str], extensions: Names) -> No
 
 def finish(connection: Connection) -> None:
     """It is whole: the planner knows it, and the mark is gone."""
+    connection.execute("SET statement_timeout = 0")
     connection.execute("ANALYZE")
     connection.execute("COMMENT ON SCHEMA public IS NULL")
 

@@ -6,9 +6,10 @@ import fails, they are allowed again. In the target a mark stays until all of it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pgherd.contract.access import Reach
 from pgherd.control.clock import Clock
@@ -20,6 +21,9 @@ from pgherd.control.importing.copying import Copier
 from pgherd.control.importing.judging import Inventory, Moved, inventory
 from pgherd.errors import Busy, NeedsHuman, PgherdError
 from pgherd.fleet.desired import DatabaseId
+
+FINISH_SECONDS = 4 * 3600.0
+"""How long the planner may look at the tables of a database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,9 @@ class Differs(NeedsHuman):
             "begin again; until then the database is marked as half imported",
         )
         self.moved = moved
+
+
+MoveIn = Callable[[Wish, Reach, Clock, Telling], Coroutine[Any, Any, Moved]]
 
 
 async def move_in(wish: Wish, reach: Reach, clock: Clock, telling: Telling) -> Moved:
@@ -137,7 +144,8 @@ class _Run:
         try:
             # Of its own: the other one may be in the middle of an answer.
             async with looker("the source", self._outside) as another:
-                await another.ask("allow writes")
+                if await another.ask("are writes stopped"):
+                    await another.ask("allow writes")
         except PgherdError as error:
             left = NeedsHuman(
                 f"the source may still refuse writes: {error.message}",
@@ -154,10 +162,11 @@ class _Run:
         source = inventory(await self._source.ask("look"))
         target = inventory(await self._target.ask("look"))
         _ensure_possible(source, target)
-        with self._timed("prepare"):
-            await self._prepare(source)
         copier = Copier(self._outside, self._inside, target.version, str(snapshot))
+        # What the role may not read is known before anything in the target is touched.
         async with copier.definitions() as definitions:
+            with self._timed("prepare"):
+                await self._prepare(source)
             with self._timed("copy"):
                 self._telling.begins("copying rows")
                 await definitions.before_rows()
@@ -170,7 +179,7 @@ class _Run:
             with self._timed("build"):
                 self._telling.begins("building indexes and constraints")
                 await definitions.after_rows()
-                await self._target.ask("finish")
+                await self._target.ask("finish", seconds=FINISH_SECONDS)
         written = bool(await self._source.ask("changes") != changes)
         return replace(moved, written=written, seconds=self._seconds)
 
