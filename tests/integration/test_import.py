@@ -204,16 +204,28 @@ def test_where_it_fails_the_source_takes_writes_again(place: Place, server: Fore
     imported(place, server.uri("postgres"), "--yes-overwrite", TARGET)
     with server.connect() as connection:
         connection.execute("CREATE TABLE public.secret(i int)")
-        try:
-            output = imported(
-                place, server.uri(), "--stop-writes", "--yes-overwrite", TARGET, exit_code=4
-            )
-        finally:
+    try:
+        output = imported(
+            place, server.uri(), "--stop-writes", "--yes-overwrite", TARGET, exit_code=4
+        )
+    finally:
+        with server.connect() as connection:
             connection.execute("DROP TABLE public.secret")
     assert "permission denied" in output
     assert takes_writes(server)
     assert nothing_is_left(server)
     assert rows(place, "SELECT pg_catalog.count(*) FROM customers") == [(3000,)]
+
+
+def test_a_session_that_cannot_be_ended_ends_the_import(
+    place: Place, server: ForeignServer
+) -> None:
+    with server.connect():
+        output = imported(
+            place, server.uri(), "--stop-writes", "--yes-overwrite", TARGET, exit_code=4
+        )
+    assert "1 open session that this role cannot end" in output
+    assert takes_writes(server)
 
 
 def test_a_transaction_that_is_prepared_may_still_commit(
@@ -230,7 +242,7 @@ def test_a_transaction_that_is_prepared_may_still_commit(
             )
         finally:
             connection.execute("ROLLBACK PREPARED 'late'")
-    assert "1 prepared transactions that this role cannot end" in output
+    assert "1 prepared transaction that this role cannot end" in output
     assert takes_writes(server)
 
 

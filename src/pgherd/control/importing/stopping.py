@@ -60,7 +60,7 @@ def stop_writes(connection: Connection, own: int) -> str:
         )
     )
     if prepared:
-        return f"{prepared} prepared transactions"
+        return _counted(prepared, "prepared transaction")
     connection.execute(
         sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(
             _database(connection)
@@ -73,7 +73,7 @@ def stop_writes(connection: Connection, own: int) -> str:
     deadline = time.monotonic() + END_SECONDS
     while left := began & {pid for (pid,) in connection.execute(SESSIONS)}:
         if time.monotonic() > deadline:
-            return f"{len(left)} open sessions"
+            return _counted(len(left), "open session")
         time.sleep(0.2)
     return ""
 
@@ -85,6 +85,10 @@ def allow_writes(connection: Connection) -> None:
             _database(connection)
         )
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _database(connection: Connection) -> sql.Identifier:
