@@ -63,7 +63,7 @@ class Copier:
         archive, listed = children.in_memory("archive"), children.in_memory("list")
         try:
             await self._dump(("--section=pre-data", "--section=post-data"), archive)
-            os.write(listed, kept(await self._listed(archive)).encode())
+            os.write(listed, os.fsencode(kept(await self._listed(archive))))
             yield Definitions(self, archive, listed)
         finally:
             os.close(archive)
@@ -119,7 +119,7 @@ class Copier:
             await _require_done("the dump", process, complaints)
         finally:
             await children.end(process)
-        return found.decode(errors="surrogateescape")
+        return os.fsdecode(found)
 
     async def _dump(
         self,
