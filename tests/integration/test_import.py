@@ -162,7 +162,7 @@ def ensure_all_arrived(place: Place, found: Any) -> None:
 
 
 def test_all_of_a_database_arrives_and_readers_see_it(place: Place, server: ForeignServer) -> None:
-    output = imported(place, server.uri("postgres"), "--json")
+    output = imported(place, server.uri("postgres"), "--yes-overwrite", TARGET, "--json")
     assert "not copied: event trigger 'audit', setting of the database" in output
     ensure_all_arrived(place, document(output))
     assert document(output)["source"]["written_since"] is False

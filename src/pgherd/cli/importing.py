@@ -149,10 +149,10 @@ class _Shown:
             raise InputError(f"--yes-overwrite names {given}, not {id}", f"write {id}")
         if not self._surroundings.is_interactive():
             raise InputError(
-                f"{id} is not empty: {what} has rows",
+                f"{id} is not empty: {what}",
                 f"write --yes-overwrite {id} to replace all that is in it",
             )
-        say(f"{id} is not empty: {what} has rows. All that is in it is replaced", err=True)
+        say(f"{id} is not empty: {what}. All that is in it is replaced", err=True)
         if ask(f"type {id} to replace it") != str(id):
             raise InputError("not confirmed: nothing was changed")
 

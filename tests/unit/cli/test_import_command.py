@@ -75,7 +75,7 @@ def test_a_copy_that_differs_is_shown_and_fails(shop: Shop) -> None:
 
 
 def test_rows_in_the_way_are_replaced_by_name_only(shop: Shop) -> None:
-    shop.seen = Seen(SOURCE, SOURCE, "public.accounts")
+    shop.seen = Seen(SOURCE, SOURCE, "public.accounts has rows")
     assert "public.accounts has rows" in shop.err(*CALL, exit_code=2)
     wrong = shop.err(*CALL, "--yes-overwrite", "staging/auth", exit_code=2)
     assert "names staging/auth" in wrong

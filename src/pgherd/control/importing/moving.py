@@ -38,7 +38,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Both sides before anything is done. `in_the_way` is a table with rows, or another word."""
+    """Both sides before anything is done. `in_the_way` says what would be lost, if anything."""
 
     source: Inventory
     target: Inventory
@@ -120,7 +120,8 @@ class _Run:
         first = await self._target.ask("first rows", tables=judging.tables_to_ask(target))
         in_the_way = ""
         if judging.need_yes(target, first):
-            in_the_way = ".".join(map(str, first)) if first else "large objects"
+            table = ".".join(map(str, first or ()))
+            in_the_way = f"{table} has rows" if table else "it has large objects"
         self._telling.ensure_agreed(Seen(source, target, in_the_way))
 
     @asynccontextmanager
