@@ -8,12 +8,12 @@ fails, everything is stopped, and the folder is kept and named.
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Generator, Iterator
-from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from own_folder import own_folder
 from running_fleet import AUTH, RunningFleet, end_leftovers, small_fleet, stop
 
 from pgherd.control.up import converge
@@ -30,18 +30,27 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("untimed")
 
 FAILED: pytest.StashKey[list[str]] = pytest.StashKey()
+SAID = "pgherd_said"
+
+
+LONGEST = ("test_healing", "test_reader", "test_notifications", "test_world", "test_certificates")
+"""Modules that begin first, so that of two processes none waits for the other in the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that want the machine for themselves come before there is any fleet."""
-    items.sort(key=lambda item: item.get_closest_marker("alone") is None)
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("alone") is None,
+            item.path.stem not in LONGEST,
+        )
+    )
 
 
 @pytest.fixture(scope="session")
 def running(request: pytest.FixtureRequest) -> Iterator[RunningFleet]:
     """The fleet. Whoever changes it puts it right again."""
-    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="pgh-"))
-    folder.chmod(0o755)
+    folder = own_folder("pgh-", "s")
     running = RunningFleet(small_fleet(), Layout(folder / "s"), data_plane_owner())
     failed = request.config.stash.setdefault(FAILED, [])
     is_up = False
@@ -86,8 +95,25 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What one of several processes that run tests had to say."""
+    for text in getattr(node, "workeroutput", {}).get(SAID, ()):
+        _write(node.config, text)
+
+
 def _say(request: pytest.FixtureRequest, text: str) -> None:
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter:
+    output = getattr(request.config, "workeroutput", None)
+    if output is None:
+        _write(request.config, text)
+    else:
+        output.setdefault(SAID, []).append(text)
+
+
+def _write(config: pytest.Config, text: str) -> None:
+    """On the terminal, which the output of tests and fixtures does not reach."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
         reporter.ensure_newline()
         reporter.write_line(text)

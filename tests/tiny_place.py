@@ -14,14 +14,16 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
+from own_folder import own_folder
+
+T = TypeVar("T")
 
 FLEET = """\
 fleet: tiny
@@ -253,11 +255,13 @@ def _is_program(pid: int, cwd: Path) -> bool:
     return False
 
 
-def eventually(condition: Callable[[], object], seconds: float) -> None:
+def eventually(condition: Callable[[], T], seconds: float) -> T:
+    """The first true value of `condition`; an AssertionError when there is none in time."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         assert time.monotonic() < deadline, f"not so after {seconds} s"
         time.sleep(0.1)
+    return value
 
 
 def answers(place: Place, service: str) -> bool:
@@ -277,8 +281,7 @@ def listening(address: str, port: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def new_place(fleet: str = "tiny", *, has_autopilot: bool = False) -> Iterator[Place]:
-    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="e-"))
-    folder.chmod(0o755)
+    folder = own_folder("e-", f"state/{fleet}")
     place = Place(folder, fleet, has_autopilot)
     place.want()
     try:

@@ -1,4 +1,4 @@
-"""Sizes, percents, days, durations and ranges: read and printed here and nowhere else.
+"""Sizes, percents, days, durations, ranges and counts: read and printed here and nowhere else.
 
 Each value has one `parse_...` and one `format_...`, and what is printed reads back as exactly
 the same value. Sizes are bytes in decimal (2TB) or binary (2TiB) units, and print in the unit
@@ -34,6 +34,11 @@ _DURATION = re.compile(
 def quoted(text: str) -> str:
     """Somebody else's text as it may stand in a message: short, and on one line."""
     return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def number(count: int, noun: str) -> str:
+    """As in: 1 database, 30 databases."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def parse_whole(text: str) -> int:

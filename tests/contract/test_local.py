@@ -5,14 +5,15 @@ Servers are made once for each class: the promises of a class share a state fold
 
 import asyncio
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 from clients import PsycopgClient
 from engine_contract import EngineContract, clear
+from own_folder import own_folder
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
+from promises_of_backups import BackupPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
@@ -28,8 +29,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="class")
 def root() -> Iterator[Path]:
     """A state folder that the databases' user can reach, with a short path."""
-    folder = Path(tempfile.mkdtemp(dir="/tmp", prefix="pgh-"))
-    folder.chmod(0o755)
+    folder = own_folder("pgh-", "contract")
     yield folder
     asyncio.run(clear(_engine(folder)))
     shutil.rmtree(folder)
@@ -100,6 +100,5 @@ class TestReach(OnThisMachine, ReachPromises):
     pass
 
 
-def test_it_has_no_other_ability_yet() -> None:
-    engine = _engine(Path("/tmp/nothing"))
-    assert engine.backups is None
+class TestBackups(OnThisMachine, BackupPromises):
+    pass

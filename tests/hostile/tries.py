@@ -447,6 +447,13 @@ DONE = (
         "have the autopilot's helper run or read something by its request",
         "requests are names and numbers",
     ),
+    Try(DATA_PLANE, "read the key of backups, or a file of theirs", FILE_MODE),
+    Try(
+        DATA_PLANE,
+        "change or delete a backup, by its repository's server",
+        "they are read-only to it",
+    ),
+    Try(DATA_PLANE, "come to another database's archive by a certificate", "it opens one archive"),
     Try(DATA_PLANE, "read or write what was applied and what is paused", FILE_MODE),
     Try(
         DATA_PLANE, "have the autopilot's helper sign in elsewhere, or tell what signs in", CHECKED

@@ -25,7 +25,8 @@ from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import read_databases
 from pgherd.pki.authority import Authority
 
-pytestmark = pytest.mark.integration
+# Alone, as these days are about how soon something is done that waits its turn.
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

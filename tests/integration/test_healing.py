@@ -6,22 +6,26 @@ auth has a replica, order has none. Each test leaves all of it running.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from tiny_place import Place, answers, eventually, new_place
 
-from pgherd.engines.local import processes
+from pgherd.engines.local import patroni, processes
+from pgherd.engines.local.agent.core import UNHEARD_SECONDS
 
 pytestmark = pytest.mark.integration
 
+LEASE = patroni.TTL
 ALL_WELL = ["running", "streaming"]
 
 
@@ -152,6 +156,50 @@ def test_who_watched_over_an_earlier_agent_and_stands_still_is_ended(tiny: Place
         eventually(lambda: processes.start_time(keeper) != birth, 20)
     eventually(lambda: len(tiny.agents()) == 3, 10)
     assert is_well(tiny)
+
+
+@contextlib.contextmanager
+def standing_still_inside(patroni: int, folder: Path) -> Iterator[None]:
+    """It waits for ever for who would write its certificate, which it reads anew.
+
+    To the kernel it sleeps, as whoever waits for work.
+    """
+    certificate = Path(json.loads((folder / "patroni.yml").read_text())["restapi"]["certfile"])
+    kept = certificate.with_name("kept")
+    certificate.rename(kept)
+    try:
+        os.mkfifo(certificate, 0o644)
+        os.kill(patroni, signal.SIGHUP)
+        writer = eventually(lambda: _opened(certificate), 20)
+    finally:
+        kept.rename(certificate)
+    with os.fdopen(writer, "wb"):
+        held = (os.path.realpath(fd) for fd in Path(f"/proc/{patroni}/fd").iterdir())
+        assert f"{certificate} (deleted)" in held
+        yield
+
+
+def _opened(pipe: Path) -> int | None:
+    """The end to write to, once somebody reads."""
+    with contextlib.suppress(OSError):
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    return None
+
+
+def test_a_patroni_that_stands_still_inside_is_ended_and_begun_again(tiny: Place) -> None:
+    number = replica(tiny)
+    patroni = tiny.program(f"databases/lab/auth/{number}")
+    postmaster = tiny.program(f"instances/lab/auth/{number}/data")
+    birth = processes.start_time(patroni)
+    with standing_still_inside(patroni, tiny.path("auth", number)):
+        time.sleep(10)
+        assert processes.start_time(patroni) == birth
+        assert not processes.is_stopped(patroni)
+        eventually(lambda: processes.start_time(patroni) != birth, LEASE + UNHEARD_SECONDS + 30)
+    eventually(lambda: is_well(tiny), 30)
+    assert tiny.program(f"instances/lab/auth/{number}/data") == postmaster
+    said = (tiny.root / "log/agent.log").read_text()
+    assert said.count(f"etcd does not hear of Patroni of auth-{number}") == 1
 
 
 # etcd

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import signal
+import subprocess
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
 
 from pgherd.contract.meter import Usage
-from pgherd.engines.local import postgres
+from pgherd.engines.local import lowered, postgres
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.postgres import MAINTENANCE, MONITOR
 from pgherd.fleet.desired import DatabaseId
@@ -87,6 +90,64 @@ def test_sessions_that_hang_delay_nobody_and_are_opened_anew(running: RunningFle
     assert eventually(lambda: _answers(running, STAGING_AUTH), 60)
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_pooler_is_asked_in_one_session_until_it_is_another_one(
+    running: RunningFleet, how: signal.Signals
+) -> None:
+    """One that stands still is ended, and meanwhile delays nobody."""
+    folder = running.layout.pooler(STAGING_AUTH)
+
+    async def measure() -> float:
+        engine, slowest = running.engine, 0.0
+
+        async def clients_are_known(*, known: bool) -> None:
+            nonlocal slowest
+            for _ in range(40):
+                began = time.monotonic()
+                found = await engine.meter.usage(timedelta(minutes=1))
+                slowest = max(slowest, time.monotonic() - began)
+                if (found[STAGING_AUTH][0].clients is not None) is known:
+                    return
+                await asyncio.sleep(1)
+            raise AssertionError(f"clients are known: {not known}")
+
+        await clients_are_known(known=True)
+        (console,) = _consoles(running)
+        await asyncio.sleep(11)  # two rounds more
+        await clients_are_known(known=True)
+        assert _consoles(running) == [console]
+        (pid,) = _pids_in(folder)
+        os.kill(pid, how)
+        while pid in _pids_in(folder):
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(16)  # what the old one said is not told any more
+        await clients_are_known(known=True)
+        (another,) = _consoles(running)
+        assert another != console
+        return slowest
+
+    assert running.run(measure()) < 2
+
+
+def _consoles(running: RunningFleet) -> list[str]:
+    """Since when sessions with the pooler's console are open, but for the one that asks."""
+    folder = running.layout.pooler_socket_folder(STAGING_AUTH)
+    port = running.manifest(STAGING_AUTH).pooler_port
+    words = f"host={folder} port={port} dbname=pgbouncer application_name=a_test"
+    said = subprocess.run(
+        ["psql", "-X", "--csv", "-c", "SHOW CLIENTS", f"{words} user={running.owner.name}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        **lowered.options(running.owner, Path("/")),
+    ).stdout
+    return [
+        f"{row['connect_time']} {row['ptr']}"
+        for row in csv.DictReader(said.splitlines())
+        if row["database"] == "pgbouncer" and row["application_name"] != "a_test"
+    ]
+
+
 def test_the_monitor_sees_statistics_and_no_data(running: RunningFleet) -> None:
     manifest = running.manifest(AUTH)
     parameters = {
@@ -110,8 +171,6 @@ def test_the_monitor_sees_statistics_and_no_data(running: RunningFleet) -> None:
 
 
 def _psql(parameters: dict[str, str], options: dict[str, object]) -> str:
-    import subprocess
-
     words = " ".join(f"{name}={value}" for name, value in parameters.items())
     done = subprocess.run(
         ["psql", words, "-c", "SELECT 1"],

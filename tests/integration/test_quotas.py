@@ -21,6 +21,7 @@ from pgherd.fleet.desired import DatabaseId
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.alone,  # it measures shares of the CPU
     pytest.mark.skipif(bool(control_trees.lack(None)), reason=control_trees.lack(None) or "-"),
 ]
 

@@ -216,6 +216,7 @@ def script(tmp_path: Path, text: str) -> str:
 
 
 @needs_root
+@pytest.mark.alone  # it finds the sender among all processes
 def test_nobody_sees_the_secret_while_it_is_sent(hook: Webhook) -> None:
     """Not the data plane's user, and not another process of the sender's own user."""
     hook.is_open.clear()

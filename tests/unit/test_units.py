@@ -16,6 +16,7 @@ from pgherd.units import (
     format_duration,
     format_percent,
     format_range,
+    number,
     parse_bytes,
     parse_days,
     parse_duration,
@@ -210,6 +211,10 @@ def test_what_is_no_range_is_refused(text: str, message: str, hint: str) -> None
     with pytest.raises(InputError) as caught:
         parse_range(text, parse_whole, "initial")
     assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_one_thing_is_not_counted_as_many() -> None:
+    assert [number(n, "alert") for n in (0, 1, 2)] == ["0 alerts", "1 alert", "2 alerts"]
 
 
 def test_quoted_text_is_short_and_on_one_line() -> None:

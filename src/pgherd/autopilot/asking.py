@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.requests import (
+    BackUp,
     HandOver,
     Mend,
     Renew,
@@ -63,10 +64,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    what: Request
+    what: Request | BackUp
     message: str
     pause: float
-    until: float
 
 
 class Asking:
@@ -76,15 +76,14 @@ class Asking:
         self._helper = helper
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._refused: dict[str, _Refused] = {}
-        self._waiting: dict[str, tuple[float, float]] = {}
-        """Since when somebody else is at work, and until when it is not asked for again."""
+        self._not_before: dict[str, float] = {}
+        self._waiting_since: dict[str, float] = {}
+        """Since when somebody else is at work."""
         self._begun: dict[str, float] = {}
 
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do it beside the rounds; not where something of that name is under way, or too soon."""
-        refused, waiting = self._refused.get(name), self._waiting.get(name)
-        until = max(refused.until if refused else 0.0, waiting[1] if waiting else 0.0)
-        if name in self._busy or time.monotonic() < until:
+        if name in self._busy or time.monotonic() < self._not_before.get(name, 0.0):
             work.close()
             return
         self._begun[name] = time.monotonic()
@@ -102,7 +101,11 @@ class Asking:
         """How many of its databases have something under way."""
         return sum(name.startswith(f"{environment}/") for name in self._busy)
 
-    async def carry_out(self, name: str, request: Request) -> Ended:
+    def busy_in_all(self) -> int:
+        """How many databases have something under way."""
+        return sum("/" in name for name in self._busy)
+
+    async def carry_out(self, name: str, request: Request | BackUp) -> Ended:
         """Have it carried out."""
         before = self._refused.get(name)
         try:
@@ -118,25 +121,25 @@ class Asking:
             if isinstance(error, TryLater):
                 pause = before.pause if before else AGAIN_SECONDS / 2
             wait = SOON_SECONDS if isinstance(error, TryLater) else pause
-            until = time.monotonic() + wait
-            self._refused[name] = _Refused(what, error.message, pause, until)
+            self._not_before[name] = time.monotonic() + wait
+            self._refused[name] = _Refused(what, error.message, pause)
             return Ended(error=error, is_news=is_news)
-        self._refused.pop(name, None)
-        self._waiting.pop(name, None)
+        for kept in (self._refused, self._not_before, self._waiting_since):
+            kept.pop(name, None)
         return Ended(seconds)
 
     def _waits_briefly(self, name: str) -> bool:
         """Whether somebody else has been at work for so short a time that nobody is told."""
         now = time.monotonic()
-        since, _ = self._waiting.get(name, (now, now))
-        self._waiting[name] = (since, now + SOON_SECONDS)
+        since = self._waiting_since.setdefault(name, now)
+        self._not_before[name] = now + SOON_SECONDS
         return now - since < BUSY_SECONDS
 
     def forget_all_but(self, names: Collection[str]) -> None:
         """What has left the fleet is asked about no more."""
-        self._refused = {n: refused for n, refused in self._refused.items() if n in names}
-        self._waiting = {n: waiting for n, waiting in self._waiting.items() if n in names}
-        self._begun = {n: at for n, at in self._begun.items() if n in names}
+        for kept in (self._refused, self._not_before, self._waiting_since, self._begun):
+            for name in kept.keys() - names:
+                del kept[name]
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = self._busy[name] = asyncio.create_task(work)

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 
 import msgspec
 
 from pgherd.autopilot import variables
-from pgherd.autopilot.checks import checked, receiver_of, require_gentle
+from pgherd.autopilot.checks import checked, receiver_of, require_gentle, require_running
 from pgherd.autopilot.looked import Looked, look
 from pgherd.autopilot.notice import notice_of
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
-from pgherd.autopilot.requests import Done, Failure, Look, Notify, Request, Work
+from pgherd.autopilot.requests import (
+    BackUp,
+    Done,
+    Failure,
+    Look,
+    LookAtBackups,
+    Notify,
+    Request,
+    Work,
+)
 from pgherd.autopilot.sending import send
 from pgherd.autopilot.variables import signed_in
+from pgherd.contract.backups import ObservedBackup
 from pgherd.contract.observed import DatabaseState, Observation, Unknown
+from pgherd.control.abilities import backups_of
 from pgherd.control.act import Actor
 from pgherd.control.applied import History
 from pgherd.control.lock import fleet_lock
@@ -43,24 +55,32 @@ KINDS = {kind.__name__: kind for kind in (InputError, Busy, TryLater, NeedsHuman
 def done(work: Work, place: AutopilotPlace, history: History, is_dry: bool) -> Done:
     """Do it; why not, where it is refused or fails, or would change something and this `is_dry`."""
     try:
-        applied = history.newest()
-        if applied is None:
-            raise TryLater("nothing is applied yet")
-        fleet = history.fleet(applied)
+        fleet = _applied(history)
         variables.take(place, fleet)
         match work:
             case Look():
                 return Done(looked=msgspec.Raw(msgspec.json.encode(_look(work, fleet))))
+            case LookAtBackups():
+                return Done(looked=msgspec.Raw(msgspec.json.encode(_backups(work, fleet))))
+            case BackUp():
+                _back_up(work, fleet, place, is_dry=is_dry)
             case Notify():
                 _notify(work, fleet, is_dry=is_dry)
             case _:
-                _carry_out(work, fleet, place, is_dry=is_dry)
+                _carry_out(work, fleet, place, history, is_dry=is_dry)
     except PgherdError as error:
         return Done(failure_of(error))
     except Exception as error:
         log.exception("%s failed", work)
         return Done(Failure("NeedsHuman", f"unexpected: {error!r}", f"see {place.log}"))
     return Done()
+
+
+def _applied(history: History) -> Fleet:
+    applied = history.newest()
+    if applied is None:
+        raise TryLater("nothing is applied yet")
+    return history.fleet(applied)
 
 
 def _look(work: Look, fleet: Fleet) -> Looked:
@@ -70,28 +90,63 @@ def _look(work: Look, fleet: Fleet) -> Looked:
     return asyncio.run(look(open_engine(work.engine, fleet.name, fleet.environments)))
 
 
+def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, tuple[ObservedBackup, ...]]:
+    """Of those that are there, and give an answer."""
+    if work.engine not in {environment.engine for environment in fleet.environments}:
+        raise InputError(f"engine {quoted(work.engine)} is none of the fleet")
+    backups = backups_of(open_engine(work.engine, fleet.name, fleet.environments))
+    wanted = [d.id for d in fleet.databases if d.environment.engine == work.engine]
+
+    async def look() -> dict[str, tuple[ObservedBackup, ...]]:
+        found = {}
+        for id in wanted:
+            with suppress(PgherdError):
+                found[str(id)] = (await backups.history(id)).backups
+        return found
+
+    return asyncio.run(look())
+
+
+def _back_up(work: BackUp, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:
+    """Nobody else is at work while it is made possible; the backup itself changes nothing."""
+    id, now = fleet.id(work.database), datetime.now(UTC)
+    environment = fleet.database(id).environment
+    require_running(work.database, read_pauses(place), now)
+    _require_wet(is_dry=is_dry)
+    backups = backups_of(open_engine(environment.engine, fleet.name, fleet.environments))
+    with _locked(fleet, now):
+        asyncio.run(backups.ensure_enabled(id))
+    asyncio.run(backups.back_up(id))
+
+
+def _locked(fleet: Fleet, now: datetime) -> AbstractContextManager[None]:
+    """Busy where somebody else is at work."""
+    return fleet_lock(
+        lock_path(fleet.name), "run", wait=False, on_wait=lambda _: None, now=now.astimezone()
+    )
+
+
 def _notify(work: Notify, fleet: Fleet, *, is_dry: bool) -> None:
     receiver = receiver_of(work, fleet)
     _require_wet(is_dry=is_dry)
     send(receiver, notice_of(work, fleet.name))
 
 
-def _carry_out(work: Request, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:
+def _carry_out(
+    work: Request, fleet: Fleet, place: AutopilotPlace, history: History, *, is_dry: bool
+) -> None:
     now = datetime.now(UTC)
-    action = checked(work, fleet, read_pauses(place), now)
+    checked(work, fleet, read_pauses(place), now)
     _require_wet(is_dry=is_dry)
-    if isinstance(action, EnsureEnvironment):
-        environment = fleet.environment(action.environment)
-    else:
-        environment = fleet.database(action.id).environment
-    is_far = environment.engine in signed_in(fleet)
-    with fleet_lock(
-        lock_path(fleet.name),
-        "run",
-        wait=False,
-        on_wait=lambda _: None,
-        now=now.astimezone(),
-    ):
+    with _locked(fleet, now):
+        # Another file may have been applied in between, and from here on none is.
+        fleet = _applied(history)
+        action = checked(work, fleet, read_pauses(place), now)
+        if isinstance(action, EnsureEnvironment):
+            environment = fleet.environment(action.environment)
+        else:
+            environment = fleet.database(action.id).environment
+        is_far = environment.engine in signed_in(fleet)
         if not is_far:
             asyncio.run(_act(action, fleet, environment.engine, now))
     # A place of its own may take half an hour, and keeps two changes of one thing apart itself.

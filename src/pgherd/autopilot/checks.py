@@ -44,11 +44,11 @@ def checked(
 ) -> DatabaseAction | EnsureEnvironment:
     """The action that it is; InputError where the fleet does not allow it."""
     if isinstance(request, Renew):
-        _require_running(request.environment, pauses, now)
+        require_running(request.environment, pauses, now)
         fleet.environment(request.environment)
         return EnsureEnvironment(request.environment, request.reason)
     database = fleet.database(fleet.id(request.database))
-    _require_running(request.database, pauses, now)
+    require_running(request.database, pauses, now)
     match request:
         case Resize():
             return _resize(request, database)
@@ -120,7 +120,8 @@ def _replicas(request: Replicas, database: Database) -> SetReplicas:
     return SetReplicas(database.id, 0, request.count, request.reason)
 
 
-def _require_running(subject: str, pauses: Iterable[Pause], now: datetime) -> None:
+def require_running(subject: str, pauses: Iterable[Pause], now: datetime) -> None:
+    """InputError where it is paused."""
     if pause := pause_of(subject, pauses, now):
         raise InputError(f"{subject} is paused: {pause.reason}")
 

@@ -17,8 +17,6 @@ from pgherd.errors import NeedsHuman
 from pgherd.files import ensure_directory, require_trusted
 from pgherd.fleet.desired import Fleet
 
-DETACHED = ("/usr/bin/setsid", "--fork")
-"""Starts a program in a session of its own, and does not wait for it (util-linux)."""
 START_SECONDS = 20.0
 LEAVE_SECONDS = 10.0
 
@@ -48,7 +46,7 @@ class Autopilot:
         require_trusted(place.applied)
         ensure_directory(place.applied)
         subprocess.run(
-            [*DETACHED, *lowered.python("pgherd.autopilot.main", str(place.applied))],
+            [*lowered.DETACHED, *lowered.python("pgherd.autopilot.main", str(place.applied))],
             check=True,
             cwd="/",
             umask=0o077,

@@ -17,7 +17,9 @@ from typing import Any
 import msgspec
 
 from pgherd.autopilot import keeping, read_load, sizes
+from pgherd.autopilot.alerting import Alerting
 from pgherd.autopilot.asking import KINDS, Asking
+from pgherd.autopilot.backing import Backing
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.distant import Watched
 from pgherd.autopilot.exporter import Exporter
@@ -31,7 +33,7 @@ from pgherd.autopilot.telling import Telling, sample_of
 from pgherd.autopilot.watching import Watching
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import ObservedDatabase
-from pgherd.decide.alerts import Alert, of_database
+from pgherd.decide.alerts import Alert
 from pgherd.decide.replicas import Count
 from pgherd.decide.sizing import Verdict
 from pgherd.errors import PgherdError
@@ -78,8 +80,10 @@ class Controller:
         self._asking = Asking(helper)
         self._happened = Happened(telling)
         self._watching = Watching(self._happened.hear)
+        self._backing = Backing(helper, telling)
         self._notifying = Notifying(helper, telling)
         self._due: dict[str, float] = {}
+        self._alerting = Alerting()
         self._alerts: tuple[Alert, ...] = ()
         self._is_recalled = False
 
@@ -111,10 +115,15 @@ class Controller:
         if self._is_due("observe", OBSERVE_SECONDS):
             await self._watching.observe()
             self._keep(fleet, at)
+            pauses = self._applied.pauses if self._applied else ()
+            self._backing.round(fleet, self._watching.unaided(), self._watching.seen, pauses, at)
         if self._is_due("tell", TELL_SECONDS):
-            self._alerts = tuple(self._all_alerts(fleet))
-            await self._tell(at, now_of)
             watching = self._watching
+            current = self._alerting.current(
+                fleet, watching.seen, watching.usages, watching.deadlines(), time.monotonic()
+            )
+            self._alerts = (*current, *self._backing.alerts(at))
+            await self._tell(at, now_of)
             unknown = unsure(fleet, watching.seen, watching.usages, watching.metered())
             await self._notifying.round(fleet, self._alerts, unknown, at)
             if self._exporter:
@@ -259,16 +268,6 @@ class Controller:
         )
 
     # What is told
-
-    def _all_alerts(self, fleet: Fleet) -> list[Alert]:
-        seen_of, usages = self._watching.seen_of, self._watching.usages
-        return [
-            alert
-            for database in fleet.databases
-            for alert in of_database(
-                str(database.id), seen_of(database), usages.get(str(database.id))
-            )
-        ]
 
     async def _tell(self, at: datetime, now_of: Mapping[str, NowOfDatabase]) -> None:
         now = Now(at.timestamp(), dict(now_of))

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from pgherd.autopilot.looked import Looked
+from pgherd.contract.backups import Backups
 from pgherd.contract.meter import DatabaseCounters, Meter, Usage
 from pgherd.contract.observed import Observation
 from pgherd.errors import PgherdError, TryLater
@@ -25,10 +26,20 @@ OLDEST_SECONDS = 300.0
 """What was seen longer ago is not known any more."""
 
 
+DEADLINE_SECONDS = 3600.0
+"""Who signs in to a cloud may wait for so long until a database has come up there."""
+
+
 class Watched(Protocol):
     """What the controller sees of an engine; each of them is one."""
 
     name: str
+    deadline: float | None
+
+    @property
+    def backups(self) -> Backups | None:
+        """Backups of its databases, where somebody has to ask for them."""
+        ...
 
     @property
     def meter(self) -> Meter | None:
@@ -51,8 +62,11 @@ class Looks(Protocol):
 class DistantEngine:
     """One of them."""
 
+    backups: None = None
+
     def __init__(self, name: str, looks: Looks) -> None:
         self.name = name
+        self.deadline: float | None = DEADLINE_SECONDS
         self.meter: Meter = _Meter(self)
         self._looks = looks
         self._looked: Looked | None = None

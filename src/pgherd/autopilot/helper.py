@@ -41,6 +41,7 @@ from pgherd.autopilot.requests import (
     Failure,
     FindHistory,
     Look,
+    LookAtBackups,
     LookUp,
     Notify,
     Work,
@@ -264,7 +265,7 @@ class Helper:
         if isinstance(request, Notify) and (known := self._ledger.answer(number, request)):
             self._answer(known)
             return
-        is_looking = isinstance(request, Look) and any(
+        is_looking = isinstance(request, Look | LookAtBackups) and any(
             child.request == request for child in self._children.values()
         )
         if is_looking or len(self._children) >= MOST_CHILDREN:

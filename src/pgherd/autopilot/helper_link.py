@@ -14,19 +14,23 @@ from pgherd.autopilot.requests import (
     Answered,
     Applied,
     Asked,
+    BackUp,
     Beat,
     FindHistory,
     HistoryAt,
     Look,
+    LookAtBackups,
     LookUp,
     Notify,
     Request,
     Work,
 )
+from pgherd.contract.backups import ObservedBackup
 from pgherd.errors import TryLater
 
 ANSWER_SECONDS = 900.0
 """For what is carried out: an instance is copied in that time, as a rule."""
+BACKUP_SECONDS = 86_400.0
 LOOK_SECONDS = 10.0
 FAR_LOOK_SECONDS = 120.0
 SEND_SECONDS = 60.0
@@ -66,9 +70,15 @@ class HelperLink:
             raise TryLater("nothing is applied yet")
         return answer.applied
 
-    async def carry_out(self, request: Request) -> float:
+    async def backups(self, engine: str) -> dict[str, list[ObservedBackup]]:
+        """Those of each database on that engine, by its name. Its error, or TryLater."""
+        answer = await self._ask(LookAtBackups(engine), FAR_LOOK_SECONDS)
+        return msgspec.json.decode(answer.looked, type=dict[str, list[ObservedBackup]])
+
+    async def carry_out(self, request: Request | BackUp) -> float:
         """Have it carried out; how many seconds it took. The error of whoever refuses it."""
-        return (await self._ask(request, ANSWER_SECONDS)).seconds
+        seconds = BACKUP_SECONDS if isinstance(request, BackUp) else ANSWER_SECONDS
+        return (await self._ask(request, seconds)).seconds
 
     async def notify(self, request: Notify) -> None:
         """Have a receiver told. The error of whoever refuses it, or does not take it."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from pgherd.autopilot.requests import LONGEST_SENTENCE, Notify, ToldAlert
 from pgherd.decide.notifications import MOST_AN_HOUR
+from pgherd.units import number
 
 LONGEST_SUBJECT = 150
 _BROKEN = {"://": "[:]//", "@": "(at)", "<": "\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"}
@@ -87,14 +88,10 @@ def _subject(
         lead = "resolved: " if ended else "still: " if request.is_repeat else ""
         return f"{lead}{one.subject}: {one.summary}"
     if not open_count:
-        return f"resolved: {environment}: {_counted(end_count)}"
+        return f"resolved: {environment}: {number(end_count, 'alert')}"
     more = f", {end_count} resolved" if end_count else ""
     lead = "still: " if request.is_repeat else ""
-    return f"{lead}{environment}: {_counted(open_count)}{more}"
-
-
-def _counted(count: int) -> str:
-    return f"{count} alert" if count == 1 else f"{count} alerts"
+    return f"{lead}{environment}: {number(open_count, 'alert')}{more}"
 
 
 def _lines(

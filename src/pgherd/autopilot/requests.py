@@ -110,7 +110,20 @@ class Look(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     engine: Name
 
 
-Work: TypeAlias = Request | Notify | Look
+class LookAtBackups(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Which backups are there of the databases on that engine?"""
+
+    engine: Name
+
+
+class BackUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A database is backed up."""
+
+    database: Name
+    reason: Reason
+
+
+Work: TypeAlias = Request | Notify | Look | LookAtBackups | BackUp
 """What takes a while: it goes on in a process of its own."""
 
 
@@ -202,7 +215,7 @@ class Failure(Struct, frozen=True):
 class Answered(Struct, frozen=True):
     """On its way back: an answer to `LookUp` or `FindHistory`, or how work ended.
 
-    `looked` is a `Looked`.
+    `looked` is what somebody asked to see.
     """
 
     number: int

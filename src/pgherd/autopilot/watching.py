@@ -100,6 +100,15 @@ class Watching:
         meters = (engine.meter for engine in self._engines.values())
         return {id: c for meter in meters if meter for id, c in meter.counters().items()}
 
+    def deadlines(self) -> dict[str, float | None]:
+        """How long engines may take until a database has come up, where they say so."""
+        return {name: engine.deadline for name, engine in self._engines.items()}
+
+    def unaided(self) -> list[str]:
+        """The engines that take no backups unless somebody asks for them."""
+        found = ((name, engine.backups) for name, engine in self._engines.items())
+        return [name for name, backups in found if backups and not backups.is_automatic]
+
     def metered(self) -> dict[str, bool]:
         """Which engines measure."""
         return {name: engine.meter is not None for name, engine in self._engines.items()}

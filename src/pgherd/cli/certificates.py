@@ -17,7 +17,7 @@ from pgherd.control.signals import run
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Fleet
 from pgherd.report.certificates import NOW, certificates_json, certificates_table
-from pgherd.report.words import number
+from pgherd.units import number
 
 
 @click.command()

@@ -29,7 +29,8 @@ from pgherd.decide.plan import Plan
 from pgherd.decide.removal import destroy_plan
 from pgherd.errors import InputError, PgherdError
 from pgherd.fleet.desired import Fleet
-from pgherd.report.words import duration, few, listed, number
+from pgherd.report.words import duration, few, listed
+from pgherd.units import number
 
 
 @click.command()

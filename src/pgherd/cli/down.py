@@ -20,7 +20,8 @@ from pgherd.control.signals import run
 from pgherd.control.stop import stop
 from pgherd.decide.actions import Action, StopDatabase
 from pgherd.fleet.desired import Fleet
-from pgherd.report.words import duration, number
+from pgherd.report.words import duration
+from pgherd.units import number
 
 
 @click.command()

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pgherd.control.events import Event, Finished, Late, Parked, Planned, Retrying, Started
+from pgherd.control.events import (
+    Event,
+    Finished,
+    Late,
+    Parked,
+    Planned,
+    Retrying,
+    Started,
+    Waiting,
+)
 from pgherd.decide.actions import (
     Action,
     CreateDatabase,
@@ -20,12 +29,13 @@ from pgherd.fleet.desired import DatabaseId
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What is going on with one subject, since when."""
+    """What is going on with one subject, since when, and what it waits for where that is long."""
 
     subject: str
     action: Action | None
     since: float
     trouble: str = ""
+    waits: str = ""
 
 
 @dataclass(slots=True)
@@ -73,6 +83,9 @@ class Headway:
             case Parked(subject=name):
                 self.activities.pop(name, None)
                 self._parked(name)
+            case Waiting(subject=name, why=why):
+                if known := self.activities.get(name):
+                    self.activities[name] = replace(known, waits=why)
             case Late():
                 pass
 

@@ -23,6 +23,7 @@ from pgherd.control.events import (
     Planned,
     Retrying,
     Started,
+    Waiting,
 )
 from pgherd.decide.actions import EnsureEnvironment, subject, summary
 from pgherd.fleet.desired import DatabaseId, Fleet
@@ -79,6 +80,8 @@ def event_line(event: Event) -> str:
             return f"{name}: given up: {error.message}"
         case Late(subject=name, seconds=seconds):
             return f"{name}: not done after {duration(seconds)}, still at it"
+        case Waiting(subject=name, why=why):
+            return f"still waits for {name}: {why}"
 
 
 @contextmanager
@@ -162,7 +165,9 @@ def _activity_lines(headway: Headway, now: float, width: int) -> Iterator[Render
 
 def _activity_line(activity: Activity, now: float, width: int) -> RenderableType:
     is_trouble = activity.action is None
-    what = activity.trouble if activity.action is None else summary(activity.action)
+    what = activity.trouble
+    if activity.action is not None:
+        what = activity.waits or summary(activity.action)
     time = duration(max(0.0, now - activity.since))
     line = styled(f"  {activity.subject:<24} ", "dim")
     line.no_wrap = True

@@ -22,7 +22,8 @@ from pgherd.control.up import converge
 from pgherd.decide.actions import summary
 from pgherd.decide.plan import Plan
 from pgherd.fleet.desired import Fleet
-from pgherd.report.words import counted, duration, number
+from pgherd.report.words import counted, duration
+from pgherd.units import number
 
 _SERVING = (DatabaseState.RUNNING, DatabaseState.DEGRADED)
 _FEW_STEPS = 8

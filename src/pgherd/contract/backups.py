@@ -50,8 +50,15 @@ class BackupHistory:
 class Backups(Protocol):
     """What takes backups of databases and restores them. InputError for a database unknown."""
 
+    is_automatic: bool
+    """The place takes them by itself; where it does not, somebody has to ask for each."""
+
     async def history(self, id: DatabaseId) -> BackupHistory:
         """What it can be restored to, in every region."""
+        ...
+
+    async def ensure_enabled(self, id: DatabaseId) -> None:
+        """All is there that a backup of it takes; what it writes from now on can be restored."""
         ...
 
     async def back_up(self, id: DatabaseId) -> ObservedBackup:

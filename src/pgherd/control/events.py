@@ -67,7 +67,16 @@ class Late:
     at: float
 
 
-Event = Planned | Started | Finished | Retrying | Parked | Late
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing has happened for a while: this is waited for, and `why`, as it is seen."""
+
+    subject: str
+    why: str
+    at: float
+
+
+Event = Planned | Started | Finished | Retrying | Parked | Late | Waiting
 OnEvent = Callable[[Event], None]
 
 

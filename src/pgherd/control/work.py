@@ -21,6 +21,7 @@ from pgherd.control.effort import Effort
 from pgherd.control.events import Finished, OnEvent, Started
 from pgherd.control.lookout import Lookout
 from pgherd.control.slots import Slots
+from pgherd.control.waits import Waits
 from pgherd.decide.actions import Action, EnsureEnvironment, is_disruptive, summary
 from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Plan
 from pgherd.errors import PgherdError, TryLater
@@ -47,7 +48,8 @@ class Work:
         self._actor = actor
         self._decide = decide
         self._lookout = lookout
-        self._emit = on_event
+        self._waits = Waits(lookout, clock, on_event)
+        self._emit = self._waits.emit
         self._clock = clock
         self._patience = patience
         self._slots = {n: Slots(e.concurrency) for n, e in engines.items()}
@@ -134,11 +136,12 @@ class Work:
         effort.begin(summary(step))
         started = self._clock.now()
         self._emit(Started(step, started))
-        if isinstance(step, EnsureEnvironment):
-            async with self._gates[step.environment]:
+        with self._waits.on(step, engine):
+            if isinstance(step, EnsureEnvironment):
+                async with self._gates[step.environment]:
+                    await self._actor.act(step, self._engines[engine])
+            else:
                 await self._actor.act(step, self._engines[engine])
-        else:
-            await self._actor.act(step, self._engines[engine])
         effort.succeeded()
         self.done.append(step)
         now = self._clock.now()

@@ -7,7 +7,7 @@ the samples of CloudNativePG, Pigsty), chosen for few false alarms.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pgherd.contract.meter import InstanceUsage, Usage
@@ -20,6 +20,8 @@ Failures" in its manual); autovacuum has begun long before."""
 LAG_BYTES = 256 * 2**20
 LONGEST_TRANSACTION = 3600.0
 LONGEST_WAIT = 5.0
+START_SECONDS = 300.0
+"""What starts for longer does not come up by itself, where its engine allows it no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +34,33 @@ class Alert:
     remedy: str
 
 
+def starting(
+    before: Mapping[str, float],
+    seen: Mapping[str, ObservedDatabase | Unknown | None],
+    now: float,
+) -> dict[str, float]:
+    """Since when each database has been starting; one that is not seen has not come up."""
+    found = {}
+    for id, one in seen.items():
+        if isinstance(one, ObservedDatabase) and one.state is DatabaseState.STARTING:
+            found[id] = before.get(id, now)
+        elif id in before and not isinstance(one, ObservedDatabase):
+            found[id] = before[id]
+    return found
+
+
 def of_database(
-    id: str, seen: ObservedDatabase | Unknown | None, usage: Usage | None
+    id: str,
+    seen: ObservedDatabase | Unknown | None,
+    usage: Usage | None,
+    *,
+    starts_too_long: bool = False,
 ) -> Iterator[Alert]:
     """Those of one database; what is not known raises none but that it is not known."""
     if isinstance(seen, Unknown):
         yield Alert("unseen", id, f"it is not seen: {seen.reason}", "see `pgherd status`")
     elif seen is not None:
-        yield from _of_state(id, seen)
+        yield from _of_state(id, seen, starts_too_long=starts_too_long)
     if usage is not None:
         if (wait := usage.longest_wait_seconds) is not None and wait > LONGEST_WAIT:
             clients = usage.waiting_clients or 0
@@ -53,7 +74,11 @@ def of_database(
             yield from _of_instance(id, name, instance)
 
 
-def _of_state(id: str, seen: ObservedDatabase) -> Iterator[Alert]:
+def _of_state(id: str, seen: ObservedDatabase, *, starts_too_long: bool) -> Iterator[Alert]:
+    if seen.state is DatabaseState.STARTING and starts_too_long:
+        what = seen.detail or "it is starting, and nothing says why it takes so long"
+        remedy = f"run `pgherd up`, which says what is in the way, or see `pgherd logs {id}`"
+        yield Alert("starting", id, f"it does not come up: {what}", remedy)
     if seen.state in (DatabaseState.UNAVAILABLE, DatabaseState.UNKNOWN):
         what = seen.detail or "it has no primary that answers"
         yield Alert("unavailable", id, f"it does not serve: {what}", f"see `pgherd logs {id}`")

@@ -29,6 +29,7 @@ from pgherd.decide.database import Refusal, database_steps, refusal
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Environment
+from pgherd.units import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +291,7 @@ class _Unwanted:
     def _refused(self, kept: list[DatabaseId]) -> Iterator[Refusal]:
         if self.gone and self.name not in self.allow_destroy:
             count = len(self.databases)
-            message = f"{_GONE} and has {count} database{'' if count == 1 else 's'} with data"
+            message = f"{_GONE} and has {number(count, 'database')} with data"
             yield _destroyed_by_name(self.name, message)
         elif not self.gone:
             for id in kept:

@@ -18,7 +18,7 @@ from math import exp
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pgherd.units import clamp
+from pgherd.units import clamp, number
 
 FAST_SECONDS = 3.0
 SLOW_SECONDS = 300.0
@@ -189,7 +189,7 @@ def judge(trend: Trend | None, limits: Limits, now: float, floor: int = 0) -> Ve
         return Verdict(ocpus, Rule.UNKNOWN, "nothing is known of its load")
     if smaller := _shrinkage(trend, limits, now, floor):
         return smaller
-    return Verdict(ocpus, Rule.STAYS, f"{need:.2g} of {_counted(ocpus)} are needed")
+    return Verdict(ocpus, Rule.STAYS, f"{need:.2g} of {number(ocpus, 'OCPU')} are needed")
 
 
 def _gap(seconds: float) -> float:
@@ -197,11 +197,7 @@ def _gap(seconds: float) -> float:
 
 
 def _raised(floor: int) -> Verdict:
-    return Verdict(floor, Rule.FLOOR, f"{_counted(floor)} are about to be needed")
-
-
-def _counted(ocpus: int) -> str:
-    return f"{ocpus} OCPU" if ocpus == 1 else f"{ocpus} OCPUs"
+    return Verdict(floor, Rule.FLOOR, f"{number(floor, 'OCPU')} are about to be needed")
 
 
 def _growth(trend: Trend, limits: Limits, now: float) -> Verdict | None:
@@ -226,7 +222,8 @@ def _growth(trend: Trend, limits: Limits, now: float) -> Verdict | None:
 
 
 def _cpu_text(share: float, ocpus: int, seconds: float, limits: Limits) -> str:
-    return f"cpu {share:.0%} of {_counted(ocpus)} for {seconds:.0f} s, above {limits.cpu_share:.0%}"
+    size = number(ocpus, "OCPU")
+    return f"cpu {share:.0%} of {size} for {seconds:.0f} s, above {limits.cpu_share:.0%}"
 
 
 def _shrinkage(trend: Trend, limits: Limits, now: float, floor: int) -> Verdict | None:
@@ -239,7 +236,7 @@ def _shrinkage(trend: Trend, limits: Limits, now: float, floor: int) -> Verdict 
         return None
     if now - trend.changed_at < COOLDOWN_SECONDS * trend.patience:
         return None
-    need = f"{_need(trend, limits):.2g} of {_counted(trend.ocpus)} are needed"
+    need = f"{_need(trend, limits):.2g} of {number(trend.ocpus, 'OCPU')} are needed"
     return Verdict(smaller, Rule.ROOMY, f"{need}, for {seconds / 60:.0f} min")
 
 

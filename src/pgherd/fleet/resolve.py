@@ -217,17 +217,19 @@ def _origins(
     draft: Draft, environment: Environment, settings: dict[str, Setting]
 ) -> dict[str, str]:
     """Of the values that mean something: those of another engine do not."""
-    meaningless = {f"{engine}." for engine in environment.values if engine != environment.engine}
+    others = [engine for engine in environment.values if engine != environment.engine]
     if settings["autoscale"].value is False:
-        meaningless.add("autoscale.")
+        others.append("autoscale")
+    meaningless = tuple(f"{name}." for name in others)
+    file = Path(draft.file).name
     return {
-        name: _origin(draft, setting)
+        name: _origin(draft, file, setting)
         for name, setting in settings.items()
-        if not name.startswith(tuple(meaningless))
+        if not name.startswith(meaningless)
     }
 
 
-def _origin(draft: Draft, setting: Setting) -> str:
+def _origin(draft: Draft, file: str, setting: Setting) -> str:
     if setting.path is None:
         return DEFAULT
-    return f"{Path(draft.file).name}:{draft.document.place(setting.path).line}"
+    return f"{file}:{draft.document.place(setting.path).line}"

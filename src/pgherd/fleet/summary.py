@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pgherd.fleet.desired import Autoscale, Database, Fleet, Replicas, Storage
 from pgherd.fleet.names import title
-from pgherd.units import UNLIMITED, format_bytes
+from pgherd.units import UNLIMITED, format_bytes, number
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,9 @@ def _comparison(fleet: Fleet, environment: str, cost: str) -> dict[str, str]:
         "Initial Storage": each(lambda d: format_bytes(d.storage.initial_bytes)),
         "Max Storage": each(lambda d: max_storage_text(d.storage)),
         "Read Replicas": each(lambda d: _replicas_of_each(d.replicas)),
-        "Availability Domains": _domains(fleet.environment(environment).availability_domains),
+        "Availability Domains": number(fleet.environment(environment).availability_domains, "AD"),
         "Auto-scaling": each(lambda d: _yes_or_no(d.autoscale)),
-        "Backup Retention": each(lambda d: _days(d.backup.retention_days)),
+        "Backup Retention": each(lambda d: number(d.backup.retention_days, "day")),
         "Cost": cost,
     }
 
@@ -121,16 +121,8 @@ def _replicas_of_each(replicas: Replicas) -> str:
     return f"{replicas_text(replicas)} per DB" if replicas.max else "0"
 
 
-def _domains(count: int) -> str:
-    return "1 AD" if count == 1 else f"{count} ADs"
-
-
 def _yes_or_no(autoscale: Autoscale | None) -> str:
     return "❌ No" if autoscale is None else "✅ Yes"
-
-
-def _days(days: int) -> str:
-    return "1 day" if days == 1 else f"{days} days"
 
 
 def _costs(fleet: Fleet) -> dict[str, str]:

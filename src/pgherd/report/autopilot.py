@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pgherd.report.words import duration, number
+from pgherd.report.words import duration
+from pgherd.units import number
 
 if TYPE_CHECKING:
     from pgherd.autopilot.questions import State

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.fleet.summary import Table
-from pgherd.report.words import number
+from pgherd.units import number
 
 NOW = "now"
 

@@ -23,8 +23,8 @@ from pgherd.fleet.summary import Table
 from pgherd.prices.money import format_money
 from pgherd.prices.table import PriceTable
 from pgherd.report.status import ABSENT
-from pgherd.report.words import listed, number
-from pgherd.units import format_bytes
+from pgherd.report.words import listed
+from pgherd.units import format_bytes, number
 
 LOCAL = "local"
 NOT_KNOWN = "not known"

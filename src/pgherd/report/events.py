@@ -11,7 +11,8 @@ from pgherd.autopilot.now import NowOfDatabase
 from pgherd.autopilot.reading import History, ReadAlert, ReadEvent
 from pgherd.fleet.summary import Table
 from pgherd.report.happenings import happening, phases
-from pgherd.report.words import duration, number
+from pgherd.report.words import duration
+from pgherd.units import number
 
 STALE_SECONDS = 30.0
 MOST = 1e12

@@ -8,7 +8,7 @@ from typing import Any
 
 from pgherd.control.applied import Applied
 from pgherd.fleet.summary import Table
-from pgherd.report.words import number
+from pgherd.units import number
 
 
 def history_table(applied: Sequence[Applied]) -> Table:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pgherd.control.importing.judging import Checked, Inventory, Moved, Verdict
 from pgherd.fleet.summary import Table
-from pgherd.report.words import duration, number
-from pgherd.units import quoted, rounded_bytes
+from pgherd.report.words import duration
+from pgherd.units import number, quoted, rounded_bytes
 
 MOST_ROWS = 50
 

@@ -10,7 +10,7 @@ from pgherd.decide.actions import Action, subject, summary
 from pgherd.decide.plan import Plan
 from pgherd.fleet.summary import Table
 from pgherd.report.status import notes
-from pgherd.report.words import number
+from pgherd.units import number
 
 
 def plan_table(found: Plan) -> Table:

@@ -8,7 +8,7 @@ from typing import Any
 from pgherd.decide.comparison import Sum, Way
 from pgherd.fleet.summary import Table
 from pgherd.prices.money import format_money
-from pgherd.report.words import number
+from pgherd.units import number
 
 
 def simulation_table(sums: Mapping[Way, Sum], title: str, currency: str) -> Table:

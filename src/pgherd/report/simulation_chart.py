@@ -16,7 +16,7 @@ from pgherd.decide.simulation import Played
 from pgherd.fleet.desired import Database
 from pgherd.prices.money import format_money
 from pgherd.report.thinning import Point, Span, joined, thinned
-from pgherd.report.words import number
+from pgherd.units import number
 
 MOST_POINTS = 400
 """Of a line. One that goes in steps has two corners for each, so it has half of them."""

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pgherd.contract.observed import ObservedDatabase, ObservedInstance, Role
 from pgherd.fleet.summary import Table
 from pgherd.report.status import Sight
-from pgherd.report.words import listed, number
-from pgherd.units import rounded_bytes
+from pgherd.report.words import listed
+from pgherd.units import number, rounded_bytes
 
 _HEADER: tuple[str, ...] = ("Database", "State", "Primary", "Replicas", "OCPUs", "Durability")
 _RECENT = "CPU, 10 min"

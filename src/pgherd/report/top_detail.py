@@ -13,7 +13,7 @@ from pgherd.report import sparkline
 from pgherd.report.events import event_brief, why_lines
 from pgherd.report.top import LONGEST, MOST_EVENTS, TopRow, known
 from pgherd.report.top_columns import count, percent, short_duration, size
-from pgherd.report.words import number
+from pgherd.units import number
 
 _HEADER = ("INSTANCE", "ROLE", "STATE", "AD", "CPU", "THROTTLED", "MEM", "CONN", "TPS", "LAG")
 _LABEL = 13

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pgherd.report.top import Order, Picked, TopRow
 from pgherd.report.top_columns import count
-from pgherd.report.words import number
+from pgherd.units import number
 
 HELP = (
     ("Up Down PgUp PgDn", "choose a database, or scroll"),

@@ -57,11 +57,6 @@ def counted(actions: Iterable[Action]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items()) or "set up"
 
 
-def number(count: int, noun: str) -> str:
-    """As in: 1 database, 30 databases."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def duration(seconds: float) -> str:
     """As in: 0.4 s, 21.3 s, 2 min 5 s."""
     if seconds < 99.95:

@@ -44,6 +44,7 @@ class FakeClock:
     def _move_to(self, moment: float) -> None:
         self._now = moment
         for key, (due, call) in sorted(self._alarms.items()):
-            if due <= moment:
+            # A call may have cancelled another one.
+            if due <= moment and key in self._alarms:
                 del self._alarms[key]
                 call()

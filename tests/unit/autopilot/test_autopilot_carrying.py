@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -156,6 +158,22 @@ def test_a_dry_run_says_that_nothing_was_done(place: AutopilotPlace) -> None:
 def test_a_dry_run_refuses_what_any_other_does(place: AutopilotPlace) -> None:
     failure = carried_out(place, Resize(str(ID), 1000, ""), fleet(database(ocpus=(2, 4))))
     assert failure == Failure("InputError", f"{ID} may have 2..4 OCPUs, not 1000", "")
+
+
+def test_what_was_applied_just_before_the_lock_was_taken_decides(
+    place: AutopilotPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    past = history(place, fleet(database(ocpus=(2, 8))))
+
+    @contextmanager
+    def taken_late(*lock: object, **how: object) -> Iterator[None]:
+        smaller = replace(fleet(database(ocpus=(2, 4))), text="another file")
+        past.record(smaller, datetime(2026, 5, 5), "bob")
+        yield
+
+    monkeypatch.setattr("pgherd.autopilot.carrying.fleet_lock", taken_late)
+    failure = done(Resize(str(ID), 8, ""), place, past, False).failure
+    assert failure == Failure("InputError", f"{ID} may have 2..4 OCPUs, not 8", "")
 
 
 def test_a_file_of_pauses_that_is_damaged_lets_nothing_be_done(place: AutopilotPlace) -> None:

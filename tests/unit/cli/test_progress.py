@@ -7,7 +7,7 @@ from rich.console import Console
 
 from pgherd.cli.headway import Headway
 from pgherd.cli.progress import drawing, event_line, expected_instances
-from pgherd.control.events import Event, Finished, Late, Parked, Planned, Retrying, Started
+from pgherd.control.events import Event, Finished, Late, Parked, Planned, Retrying, Started, Waiting
 from pgherd.control.up import converge
 from pgherd.errors import NeedsHuman, TryLater
 from pgherd.testing.clock import FakeClock
@@ -93,6 +93,18 @@ async def test_what_goes_on_and_what_waits_is_named() -> None:
     assert text.rstrip().endswith("12.3 s")
 
 
+async def test_what_is_waited_for_is_shown_until_it_is_there() -> None:
+    _, started, finished, *_ = await events_of(World())
+    headway = Headway(expected_instances(FLEET))
+    headway.on_event(started)
+    headway.on_event(Waiting("production/auth", "create goes on", 8.0))
+    assert "waits" not in "\n".join(picture(headway, 80))
+    headway.on_event(Waiting("production", "etcd does not answer", 8.0))
+    assert "etcd does not answer" in "\n".join(picture(headway, 80))
+    headway.on_event(finished)
+    assert "etcd does not answer" not in "\n".join(picture(headway, 80))
+
+
 async def test_each_event_has_its_line() -> None:
     lines = []
     events = [
@@ -100,6 +112,7 @@ async def test_each_event_has_its_line() -> None:
         Retrying("a/b", TryLater("busy"), 1, 0.5, 1.0),
         Parked("a/b", TryLater("busy"), 1.0),
         Late("a/b", 600.0, 1.0),
+        Waiting("a/b", "create goes on; no instance leads", 1.0),
     ]
     for event in events:
         line = event_line(event)
@@ -107,8 +120,9 @@ async def test_each_event_has_its_line() -> None:
         if isinstance(event, Finished):
             assert line.endswith("s)")
         lines.append(line)
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "a/b: tries again in 0.5 s: busy",
         "a/b: given up: busy",
         "a/b: not done after 10 min 0 s, still at it",
+        "still waits for a/b: create goes on; no instance leads",
     ]

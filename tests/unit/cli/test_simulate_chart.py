@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from shop import Shop
 
+from pgherd.cli import simulate
+from pgherd.report.drawing import draw
+
 DRAW = ("simulate", "production/auth", "--days", "1", "--chart")
+draw_once = cache(draw)
+
+
+@pytest.fixture
+def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is about files, the same chart need not be drawn again: it is the same picture."""
+    monkeypatch.setattr(simulate, "draw", draw_once)
 
 
 def test_a_chart_is_written(shop: Shop, tmp_path: Path) -> None:
@@ -22,6 +33,7 @@ def test_a_chart_is_written(shop: Shop, tmp_path: Path) -> None:
         assert shop.out(*DRAW, str(path)).startswith(f"unchanged {path}\n")
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_programs_get_numbers_beside_it(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "chart.svg"
     assert shop.json(*DRAW, str(path))["databases"] == 1
@@ -68,6 +80,7 @@ def test_matplotlib_is_left_alone_where_nothing_is_drawn(
     assert "matplotlib" not in sys.modules
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("where", ["not/there/chart.svg", "file/chart.svg", "folder.svg"])
 def test_a_place_that_cannot_be_written_is_told(shop: Shop, tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
@@ -79,6 +92,7 @@ def test_a_place_that_cannot_be_written_is_told(shop: Shop, tmp_path: Path, wher
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_a_link_is_replaced_and_what_it_leads_to_is_kept(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "other.svg").write_text("other")
     (tmp_path / "chart.svg").symlink_to(tmp_path / "other.svg")
@@ -87,6 +101,7 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_kept(shop: Shop, tmp_path: P
     assert not (tmp_path / "chart.svg").is_symlink()
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give things away")
 @pytest.mark.parametrize("where", ["theirs.svg", "theirs.svg/chart.svg"])
 def test_another_users_link_is_refused(shop: Shop, tmp_path: Path, where: str) -> None:

@@ -23,6 +23,7 @@ from pgherd.decide.alerts import (
     WRAPAROUND_AGE,
     Alert,
     of_database,
+    starting,
 )
 from pgherd.fleet.desired import DatabaseId
 
@@ -70,6 +71,36 @@ def test_what_does_not_serve(state: DatabaseState, detail: str) -> None:
     assert alert.name == "unavailable"
     assert (detail or "no primary") in alert.summary
     assert f"pgherd logs {ID}" in alert.remedy
+
+
+@pytest.mark.parametrize("detail", ["", "no instance leads"])
+def test_what_starts_for_too_long_says_why(detail: str) -> None:
+    seen = replace(SEEN, state=DatabaseState.STARTING, detail=detail)
+    (alert,) = of_database(ID, seen, None, starts_too_long=True)
+    assert (alert.name, alert.subject) == ("starting", ID)
+    why = detail or "it is starting, and nothing says why it takes so long"
+    assert alert.summary == f"it does not come up: {why}"
+    assert f"pgherd logs {ID}" in alert.remedy
+
+
+@pytest.mark.parametrize("state", set(DatabaseState) - {DatabaseState.STARTING})
+def test_what_has_another_state_is_not_said_to_start(state: DatabaseState) -> None:
+    found = of_database(ID, replace(SEEN, state=state), None, starts_too_long=True)
+    assert [alert for alert in found if alert.name == "starting"] == []
+
+
+def test_since_when_databases_start() -> None:
+    starts = replace(SEEN, state=DatabaseState.STARTING)
+    assert starting({}, {ID: starts}, 7.0) == {ID: 7.0}
+    assert starting({ID: 7.0}, {ID: starts}, 9.0) == {ID: 7.0}
+    assert starting({ID: 7.0}, {ID: SEEN}, 9.0) == {}
+    assert starting({ID: 7.0}, {}, 9.0) == {}  # it has left the fleet
+
+
+@pytest.mark.parametrize("seen", [None, Unknown("no route")])
+def test_who_is_not_seen_has_neither_come_up_nor_begun_to_start(seen: Unknown | None) -> None:
+    assert starting({ID: 7.0}, {ID: seen}, 9.0) == {ID: 7.0}
+    assert starting({}, {ID: seen}, 9.0) == {}
 
 
 def test_what_serves_in_part_names_those_that_do_not() -> None:

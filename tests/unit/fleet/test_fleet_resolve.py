@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -215,15 +216,20 @@ def test_relative_paths_start_at_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert only(fleet).migrations == tmp_path / "m"
 
 
+@cache
+def written_and_expected() -> tuple[dict[str, Any], Fleet]:
+    written: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+    written["overrides"] = {"production/order": {"ocpus": "8..128", "replicas": "3..5"}}
+    return written, load_text(yaml.safe_dump(written, sort_keys=False), EXAMPLE, sections())
+
+
 @settings(
     max_examples=30,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
 def test_the_order_of_keys_changes_nothing(data: st.DataObject) -> None:
-    written: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
-    written["overrides"] = {"production/order": {"ocpus": "8..128", "replicas": "3..5"}}
-    expected = load_text(yaml.safe_dump(written, sort_keys=False), EXAMPLE, sections())
+    written, expected = written_and_expected()
     text = yaml.safe_dump(_shuffled(written, data), sort_keys=False)
     fleet = load_text(text, EXAMPLE, sections())
     assert set(fleet.databases) == set(expected.databases)

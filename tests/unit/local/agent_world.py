@@ -25,6 +25,7 @@ from pgherd.engines.local.agent.moves import (
     Look,
     Move,
     Release,
+    ReplacePatroni,
     RestartPatroni,
     RestartPooler,
     RestartServer,
@@ -58,6 +59,10 @@ class Truth:
     patroni: Identity | None = None
     patroni_began: float = 0.0
     is_kept_out: bool = False
+    is_hung: bool = False
+    """Its Patroni runs and does nothing."""
+    heard_until: float = 0.0
+    """Its Patroni's key in etcd is good for so long."""
     has_socket: bool = True
 
 
@@ -110,7 +115,9 @@ class World:
     def start_patroni(self, name: str) -> None:
         truth = self.truths[name]
         truth.patroni, truth.patroni_began = self.process(), self.now
-        truth.is_kept_out = False
+        truth.is_kept_out = truth.is_hung = False
+        if self.etcd:
+            truth.heard_until = self.now + LEASE
 
     def start_server(self, name: str) -> None:
         truth = self.truths[name]
@@ -139,6 +146,14 @@ class World:
     def kill_patroni(self, name: str) -> None:
         self.truths[name].patroni = None
 
+    def hang_patroni(self, name: str) -> None:
+        """Its process is there, and no more."""
+        self.truths[name].is_hung = self.truths[name].patroni is not None
+
+    def hears_of(self, name: str) -> bool:
+        """Whether etcd has a word of an instance's Patroni."""
+        return self.now <= self.truths[name].heard_until
+
     def restart_pooler(self) -> None:
         self.pooler, self.paused_at, self.loaded = self.process(), None, None
 
@@ -156,8 +171,9 @@ class World:
             if not truth.is_kept_out:
                 self.start_patroni(name)
             return
-        if not self.etcd:
+        if not self.etcd or truth.is_hung:
             return
+        truth.heard_until = self.now + LEASE
         if self.key and self.now > self.key_until:
             self.key = None
         leads = self.key is not None and self.key.name == name
@@ -229,6 +245,7 @@ class World:
         )
         self.seen = self.seen.looked_after_by(name, truth.patroni, truth.patroni_began)
         self.seen = self.seen.reached(name, self.now, is_reachable=truth.has_socket)
+        self.seen = self.seen.heard(name, self.now, is_heard=self.hears_of(name))
 
     def hear_everything(self) -> None:
         self.hear_etcd()
@@ -368,6 +385,14 @@ class World:
                 if self.truths[name].patroni == patroni:
                     self.start_patroni(name)
                 self.seen = replace(seen, lease_left=None)
+            case ReplacePatroni(name, patroni):
+                if not self.etcd or self.hears_of(name):
+                    return  # the look before it says so
+                truth = self.truths[name]
+                if truth.patroni == patroni:
+                    if self.now < truth.patroni_began + core.UNHEARD_SECONDS:
+                        raise Broken(f"Patroni of {name} has hardly begun, and is ended")
+                    self.start_patroni(name)
             case RestartPooler(process):
                 if self.pooler == process:
                     self.restart_pooler()
@@ -410,7 +435,8 @@ class World:
     def check_health(self) -> None:
         """Where everything is kind again, clients reach the one that leads."""
         self.etcd, self.transaction_open = True, False
-        for _ in range(90):
+        hung = any(truth.is_hung for truth in self.truths.values())
+        for _ in range(90 + hung * int(LEASE + core.UNHEARD_SECONDS)):
             if not self.lives:
                 self.new_agent()
             self.settle()

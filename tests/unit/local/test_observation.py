@@ -120,8 +120,12 @@ def test_a_leader_that_the_pooler_does_not_reach_yet() -> None:
 def test_no_leader() -> None:
     found = database(healthy(leader=None, serving=None, synchronous=()))
     assert found.state is DatabaseState.STARTING
+    assert found.detail == "no instance leads"
     assert found.primary is None
     assert found.durability is Durability.ASYNCHRONOUS
+    ill = with_instances(auth_2=instance(has_failed=True))
+    found = database(replace(ill, leader=None, serving=None))
+    assert found.detail == "no instance leads: PostgreSQL of auth-2 does not start"
 
 
 def test_settings_that_wait_for_a_restart() -> None:

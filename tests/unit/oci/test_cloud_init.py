@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ OCID = "ocid1.vaultsecret.oc1.eu-frankfurt-1." + 60 * "a"
 TIER = Tier("ecommerce", "production", "eu-frankfurt-1", OCID, OCID.replace("aa", "bb"))
 
 
+@cache
 def content(tier: Tier = TIER) -> dict[str, Any]:
+    """It is only looked at."""
     found: dict[str, Any] = yaml.safe_load(cloud_init(tier))
     return found
 

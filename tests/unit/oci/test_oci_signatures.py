@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -28,15 +29,21 @@ def headers() -> dict[str, str]:
     }
 
 
-def sign(sent: Mapping[str, str], names: str = SIGNED) -> dict[str, str]:
-    """Sign as the SDK does, but by other code than what is tested."""
+@cache
+def private_key() -> rsa.RSAPrivateKey:
+    """Reading it takes long, as it is proven to be one."""
     pem, _, _ = signatures.new_key()
     key = serialization.load_pem_private_key(pem.encode(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
+    return key
+
+
+def sign(sent: Mapping[str, str], names: str = SIGNED) -> dict[str, str]:
+    """Sign as the SDK does, but by other code than what is tested."""
     values = {**sent, "(request-target)": "post /x"}
     text = "\n".join(f"{name}: {values[name]}" for name in names.split())
     signature = base64.b64encode(
-        key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        private_key().sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
     ).decode()
     written = (
         f'Signature algorithm="rsa-sha256",headers="{names}",keyId="k",'

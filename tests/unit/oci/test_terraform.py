@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ import yaml
 from oci_shop import KEY as OWN_KEY_OCID
 from oci_shop import OWN, OWN_KEY, PARENT, SHOP, VAULT, VCN, document, fleet
 
-from pgherd.engines.oci import blueprint
+from pgherd.engines.oci import blueprint, terraform
 from pgherd.engines.oci.blueprint import RULES
 from pgherd.engines.oci.cloud_init import LARGEST, Tier, cloud_init
 from pgherd.engines.oci.names import KEY, REGIONS, SERVICE, Owner
@@ -41,6 +42,14 @@ EXAMPLES = [
     for shop in (SHOP, OWN, OWN_KEY, ROOT)
 ]
 SYSTEM = "oci_psql_db_system"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def packed_once() -> Iterator[None]:
+    """The same user data need not be packed again for each document that has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(terraform, "cloud_init", cache(cloud_init))
+        yield
 
 
 def resources(found: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -44,10 +45,17 @@ def chart_of(*steps: Step, means: str = "a load", number: int = 0) -> Chart:
     return simulation_chart(database(number), played, means, Decimal("0.5"), "USD")
 
 
+@cache
 def month() -> Chart:
     wanted = load(read_shape("black-friday"), 8, seconds=300, days=30, seed="a")
     played = dict(ways(database(), wanted, date(2026, 11, 2)))
     return simulation_chart(database(), played, "weeks", Decimal("0.05"), "USD")
+
+
+@cache
+def drawn(chart: Chart, form: Form) -> bytes:
+    """A picture that several tests look at."""
+    return draw(chart, form)
 
 
 def texts(picture: bytes) -> str:
@@ -113,7 +121,7 @@ def test_a_month_has_a_few_hundred_points_and_its_peak() -> None:
 
 
 def test_an_svg_has_its_title_labels_and_units() -> None:
-    found = texts(draw(month(), Form.SVG))
+    found = texts(drawn(month(), Form.SVG))
     for text in (
         "production/auth, 30 days, 2..8 OCPUs",
         "OCPUs of each instance",
@@ -131,19 +139,19 @@ def test_an_svg_has_its_title_labels_and_units() -> None:
 
 
 def test_an_svg_is_small() -> None:
-    assert len(draw(month(), Form.SVG)) < 100_000
+    assert len(drawn(month(), Form.SVG)) < 100_000
 
 
 @pytest.mark.parametrize("form", Form)
 def test_the_same_chart_is_the_same_picture(form: Form) -> None:
     chart = chart_of(*SIZES)
-    picture = draw(chart, form)
+    picture = drawn(chart, form)
     assert picture == draw(chart, form)
     assert picture != draw(replace(chart, title="another"), form)
 
 
 def test_a_png_is_one() -> None:
-    assert draw(chart_of(*SIZES), Form.PNG).startswith(PNG_SIGNATURE)
+    assert drawn(chart_of(*SIZES), Form.PNG).startswith(PNG_SIGNATURE)
 
 
 def test_a_chart_of_nothing_is_drawn() -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pgherd.units import number
+
 Connection = psycopg.Connection[Any]
 
 END_SECONDS = 20.0
@@ -60,7 +62,7 @@ def stop_writes(connection: Connection, own: int) -> str:
         )
     )
     if prepared:
-        return _counted(prepared, "prepared transaction")
+        return number(prepared, "prepared transaction")
     connection.execute(
         sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(
             _database(connection)
@@ -73,7 +75,7 @@ def stop_writes(connection: Connection, own: int) -> str:
     deadline = time.monotonic() + END_SECONDS
     while left := began & {pid for (pid,) in connection.execute(SESSIONS)}:
         if time.monotonic() > deadline:
-            return _counted(len(left), "open session")
+            return number(len(left), "open session")
         time.sleep(0.2)
     return ""
 
@@ -85,10 +87,6 @@ def allow_writes(connection: Connection) -> None:
             _database(connection)
         )
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _database(connection: Connection) -> sql.Identifier:

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.local import identity
+from pgherd.engines.local.backup.repository import repository_owner
 from pgherd.engines.local.identity import CONTROL, DATA, LIFETIME, Certificate, authority_place
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import EnvironmentManifest, read_databases
@@ -47,14 +48,16 @@ def ensure(
     renew: bool = False,
 ) -> set[Path]:
     """All of `certificates` are valid; those that were made now."""
+    theirs = repository_owner()
     found = successions(layout, environment, owner)
     signers = {
         kind: (succession.ensure(now), succession.line())
         for kind, succession in zip(KINDS, found, strict=True)
     }
     wanted = list(certificates)
-    trusted = {trust_file(c): signers[c.authority][1].trusted(now) for c in wanted}
-    new = {file for file, content in trusted.items() if _write_trust(file, content, owner)}
+    readers = {c: theirs if c.is_repositorys else owner for c in wanted}
+    trusted = {trust_file(c): (signers[c.authority][1].trusted(now), r) for c, r in readers.items()}
+    new = {file for file, (content, r) in trusted.items() if _write_trust(file, content, r)}
     return {
         certificate.place.certificate
         for certificate in wanted
@@ -62,7 +65,7 @@ def ensure(
             certificate,
             *signers[certificate.authority],
             now,
-            owner,
+            readers[certificate],
             renew=renew or trust_file(certificate) in new,
         )
     }

@@ -41,7 +41,7 @@ class Databases:
             require_possible(place.layout, place.owner, database)
             manifest = place.placement.database(database)
         manifest = place.placement.limited(manifest, database)
-        await self._make_so(replace(manifest, running=True))
+        await self.make_so(replace(manifest, running=True))
 
     async def ensure_replicas(self, database: Database, count: int) -> None:
         """That many replicas stream."""
@@ -53,17 +53,19 @@ class Databases:
         domains = database.environment.availability_domains
         while len(manifest.instances) < count + 1:
             manifest = self._place.placement.with_instance(manifest, domains)
-        await self._make_so(manifest)
+        await self.make_so(manifest)
 
     async def ensure_ocpus(self, database: Database, ocpus: int) -> None:
         """PostgreSQL's settings follow the size, as far as they can without a restart."""
         place = self._place
         manifest = place.database(database.id, database)
         sized = place.placement.sized(manifest, database, ocpus)
-        if sized.cores > manifest.cores:
+        grows = sized.cores > manifest.cores
+        if grows:
             place.quotas.ensure(sized)
-        await self._reconfigure(sized)
-        place.quotas.ensure(sized)
+        await self.reconfigure(sized)
+        if not grows:
+            place.quotas.ensure(sized)
 
     async def ensure_sized(self, database: Database) -> None:
         """Its bounds, and what its OCPUs are, are what the fleet file says."""
@@ -73,7 +75,7 @@ class Databases:
     async def ensure_durability(self, database: Database, durability: Durability) -> None:
         """Patroni's synchronous mode is on, or off."""
         manifest = self._place.database(database.id, database)
-        await self._reconfigure(replace(manifest, durability=str(durability)))
+        await self.reconfigure(replace(manifest, durability=str(durability)))
         is_synchronous = durability is Durability.SYNCHRONOUS
         condition = Condition.DURABLE if is_synchronous else Condition.ASYNCHRONOUS
         await self._await(database.id, condition, DURABLE_SECONDS)
@@ -131,7 +133,7 @@ class Databases:
         self._place.database(id)
         return await self._place.agent.ask(door.SwitchOver(str(id), target, forced=forced))
 
-    async def _make_so(self, manifest: DatabaseManifest) -> None:
+    async def make_so(self, manifest: DatabaseManifest) -> None:
         """Write everything down, let the agent carry it out, and wait until all serve."""
         place = self._place
         place.quotas.ensure(manifest)
@@ -149,7 +151,7 @@ class Databases:
             await place.agent.ask(door.Configure(str(manifest.id)))
             await self._await(manifest.id, Condition.DURABLE, DURABLE_SECONDS)
 
-    async def _reconfigure(self, manifest: DatabaseManifest) -> None:
+    async def reconfigure(self, manifest: DatabaseManifest) -> None:
         """Change settings without a restart."""
         id, agent = str(manifest.id), self._place.agent
         await self._place.writer.write(manifest)

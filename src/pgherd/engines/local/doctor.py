@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pgherd.contract.offers import Capability
 from pgherd.engines.local import control_trees, etcd, library, machine, pooler, postgres
+from pgherd.engines.local.backup import pgbackrest
+from pgherd.engines.local.backup.repository import USER, repository_owner
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError
 
@@ -36,7 +38,7 @@ def _checks(layout: Layout) -> Iterator[Capability]:
     yield _memory()
     yield _root()
     yield _cgroups()
-    yield from _not_yet()
+    yield from _backups()
 
 
 def _postgresql() -> Capability:
@@ -106,10 +108,30 @@ def _memory() -> Capability:
     return Capability("memory", enough, detail, "" if enough else remedy)
 
 
-def _not_yet() -> tuple[Capability, ...]:
-    """What the contract has and this engine has not."""
-    remedy = "put environments that need it on engine oci"
-    return (Capability("backups", False, "none are taken yet", remedy, required=False),)
+def _backups() -> Iterator[Capability]:
+    """What each PostgreSQL's backups need, and whose they are."""
+    remedy = "install a pgBackRest that knows it, as from PostgreSQL's own package archive"
+    for version in sorted(postgres.installed()):
+        name = f"backups of PostgreSQL {version}"
+        if lack := pgbackrest.lack(version):
+            is_there = pgbackrest.program() is not None
+            yield Capability(
+                name, False, lack, remedy if is_there else "run `make setup`", required=False
+            )
+        else:
+            yield Capability(name, True, str(pgbackrest.program()), required=False)
+    if os.geteuid() != 0:
+        return
+    owner = repository_owner()
+    yield Capability(
+        "user of backups",
+        owner != data_plane_owner(),
+        f"they belong to {owner.name}",
+        ""
+        if owner.name == USER
+        else "run `make setup`: so far the databases' user can delete them",
+        required=False,
+    )
 
 
 def _root() -> Capability:

@@ -7,6 +7,7 @@ where it is used, so that a look stays quick.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -16,6 +17,8 @@ from pgherd.contract.access import Access, AccessRole
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
 from pgherd.engines.local import access, doctor, door, observation, offering, processes, rpc
+from pgherd.engines.local.backup.backups import LocalBackups
+from pgherd.engines.local.backup.repository import silent_repositories
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.environments import Certificates, Environments
 from pgherd.engines.local.layout import Layout
@@ -40,7 +43,6 @@ class LocalEngine:
 
     name = "local"
     deadline: float | None = None
-    backups: None = None
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class LocalEngine:
         self.reach = access.Reach(self._place)
         self._environments = Environments(self._place, self.certificates)
         self._databases = Databases(self._place)
+        self.backups = LocalBackups(self._place, self._databases)
         self.settings = SizeSettings(self._databases)
         self.meter = LocalMeter(self._place)
 
@@ -77,9 +80,15 @@ class LocalEngine:
             tuple(read_databases(place.layout)),
             tuple(damaged_databases(place.layout)),
         )
-        return replace(
-            await self._observe(wanted), notes=tuple(place.quotas.notes(wanted.databases))
+        seen, silent = await asyncio.gather(
+            self._observe(wanted), silent_repositories(wanted.environments)
         )
+        impaired = {
+            **seen.impaired,
+            **{n: why for n, why in silent.items() if n not in seen.impaired},
+        }
+        notes = tuple(place.quotas.notes(wanted.databases))
+        return replace(seen, impaired=impaired, notes=notes)
 
     async def _observe(self, wanted: observation.Wanted) -> Observation:
         place = self._place

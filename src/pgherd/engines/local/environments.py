@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.local import door
+from pgherd.engines.local.backup import host
+from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.manifest import (
     DamagedManifest,
+    EnvironmentManifest,
     damaged_databases,
     read_databases,
     read_environment,
@@ -21,7 +24,7 @@ from pgherd.engines.local.manifest import (
 )
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError
-from pgherd.files import ensure_directory
+from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import Environment
 
 if TYPE_CHECKING:  # takes a while to import
@@ -78,10 +81,23 @@ class Environments:
         renewal = self._certificates.renewal
         kept_all_out = await renewal.let_in(name)
         manifest, _ = renewal.write_environment(manifest)
+        if manifest.repository_address:
+            await self._ensure_repository(manifest)
         await place.agent.ensure_running()
         await renewal.converge(name)
         if kept_all_out or renewal.is_due(manifest):
             await self._certificates.ensure_valid(name)
+
+    async def _ensure_repository(self, manifest: EnvironmentManifest) -> None:
+        """Its backups can be taken, and WAL can be handed over."""
+        layout, owner = self._place.layout, self._place.owner
+        path = host.configuration(layout, manifest.name)
+        ensure_directory(path.parent, owner)
+        write(path, host.server_text(layout, manifest), owner)
+        mine = [d for d in read_databases(layout) if d.environment == manifest.name]
+        repository = Repository(layout, manifest)
+        repository.ensure_written(mine)
+        await repository.ensure_running()
 
     async def ensure_stopped(self, name: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted.
@@ -93,6 +109,8 @@ class Environments:
             manifest = place.environment(name)
             write_environment(place.layout, replace(manifest, running=False), place.owner)
             await place.agent.ask_once_it_runs(door.ConvergeEnvironment(name))
+            if manifest.repository_address:
+                Repository(place.layout, manifest).ensure_stopped()
             if not any(e.running for e in read_environments(place.layout)):
                 await place.agent.stop()
                 place.quotas.forget_all()

@@ -24,6 +24,8 @@ from pgherd.fleet.desired import DatabaseId
 from pgherd.pki.certificate import Identity, Place
 
 LIFETIME = timedelta(days=30)
+REPOSITORY = "pgherd.repository"
+"""The name of the repositories' owner. No service can be called that."""
 CONTROL = "control"
 DATA = "data"
 
@@ -32,7 +34,8 @@ DATA = "data"
 class Certificate:
     """One certificate that should exist; `authority` is CONTROL or DATA.
 
-    Where `is_clients`, no program of the data plane reads its key.
+    Where `is_clients`, no program of the data plane reads its key; where `is_repositorys`, only
+    the user reads it whose the repositories are.
     """
 
     place: Place
@@ -41,6 +44,7 @@ class Certificate:
     purpose: str
     database: DatabaseId | None = None
     is_clients: bool = False
+    is_repositorys: bool = False
 
 
 def authority_place(layout: Layout, environment: str, authority: str) -> Place:
@@ -66,6 +70,26 @@ def probe_place(layout: Layout, id: DatabaseId) -> Place:
     return Place(layout.probe(id), "probe")
 
 
+def repository_place(layout: Layout, environment: str) -> Place:
+    """The certificate of the environment's repository of backups."""
+    return Place(layout.repository(environment) / "pki", "repository")
+
+
+def archive_place(layout: Layout, environment: str) -> Place:
+    """The certificate of what lets the repository's owner take backups."""
+    return Place(layout.archive(environment) / "pki", "archive")
+
+
+def archiver_place(layout: Layout, id: DatabaseId) -> Place:
+    """The certificate by which a database hands its WAL over."""
+    return Place(layout.archiver(id) / "pki", "archiver")
+
+
+def archive_name(service: str) -> str:
+    """Who hands WAL over, to the repository."""
+    return f"{service}.archive"
+
+
 def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Certificate]:
     """What the environment itself needs."""
     name = manifest.name
@@ -80,6 +104,25 @@ def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Ce
         CONTROL,
         Identity("pgherd-operator", is_client=True),
         "pgherd operator",
+    )
+    if manifest.repository_address:
+        yield from _of_backups(layout, manifest)
+
+
+def _of_backups(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Certificate]:
+    """pgBackRest compares names only: an address stands in its certificates as a name."""
+    yield Certificate(
+        repository_place(layout, manifest.name),
+        DATA,
+        Identity(REPOSITORY, is_client=True, server_names=(manifest.repository_address,)),
+        "backup repository",
+        is_repositorys=True,
+    )
+    yield Certificate(
+        archive_place(layout, manifest.name),
+        DATA,
+        Identity("pgherd.archive", server_names=(manifest.archive_address,)),
+        "what is backed up",
     )
 
 
@@ -135,6 +178,14 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certific
         "probe of the agent",
         id,
     )
+    if manifest.can_archive:
+        yield Certificate(
+            archiver_place(layout, id),
+            DATA,
+            Identity(archive_name(id.service), is_client=True),
+            "archiver, towards the backup repository",
+            id,
+        )
     for role in (id.service, manifest.read_only_role):
         yield Certificate(
             Place(layout.clients(id), role),

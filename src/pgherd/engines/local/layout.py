@@ -134,6 +134,21 @@ class Layout:
         """What the environment's etcd keeps."""
         return self.root / "etcd" / environment
 
+    def archive(self, environment: str) -> Path:
+        """What lets the repository's owner take backups: its configuration, and where it works."""
+        return self.environment(environment) / "archive"
+
+    def repository(self, environment: str) -> Path:
+        """The environment's backups: outside of the fleet's folder, and of what is deleted with it.
+
+        Root's, and of the user whose the repositories are.
+        """
+        return self.root.with_name(f"{self.root.name}.backups") / environment
+
+    def archiver(self, id: DatabaseId) -> Path:
+        """By what the database hands its WAL over."""
+        return self.database(id) / "archiver"
+
     def database(self, id: DatabaseId) -> Path:
         """All of one database."""
         return self.databases / id.environment / id.service

@@ -21,6 +21,8 @@ from pgherd.files import Owner
 
 SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs of the machine are looked for: only root installs there."""
+DETACHED = ("/usr/bin/setsid", "--fork")
+"""Starts a program in a session of its own, and does not wait for it (util-linux)."""
 LOCALE = "C.UTF-8"
 """Of the data plane's programs, and of new clusters."""
 

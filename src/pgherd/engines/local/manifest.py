@@ -74,6 +74,11 @@ class EnvironmentManifest:
     running: bool = True
     etcd_trust: str = ETCD_TRUST
     """The file with what its etcd trusts, beside its certificate."""
+    backup_program: str = ""
+    """pgBackRest; nothing where it is not installed, and then there is no repository."""
+    repository_address: str = ""
+    archive_address: str = ""
+    """Where the server of the repository listens, and the one that lets backups be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,14 @@ class DatabaseManifest:
     running: bool = True
     made: bool = False
     """It has served: where nothing of it is there, that is a loss, and no beginning."""
+    can_archive: bool = False
+    """It can hand its WAL over: a server has to be started for that."""
+    archive: str = ""
+    """What its incarnation is called in the repository; nothing before its first backup."""
+    retention_days: int = 0
+    """For how long backups are kept; 0 where its manifest does not say it."""
+    restored_from: str = ""
+    """The incarnation, and the moment, that it was restored from."""
     can_count_statements: bool = False
     """pg_stat_statements is loaded; it counts nothing until it is told to."""
 

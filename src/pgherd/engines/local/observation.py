@@ -102,7 +102,11 @@ def _seen(
 
 
 def _trouble(seen: DatabaseStatus) -> str:
-    """Why a client of the service would not be served, as far as one has tried."""
+    """Why a client of the service would not be served, as far as that is known."""
+    if seen.leader is None:
+        failed = sorted(name for name, said in seen.instances.items() if said.has_failed)
+        lead = "no instance leads"
+        return f"{lead}: PostgreSQL of {', '.join(failed)} does not start" if failed else lead
     if seen.serving is None or seen.client is None:
         return ""
     if seen.client.trouble:

@@ -21,6 +21,7 @@ from pgherd.decide.parameters import (
     slot_wal_keep_size,
 )
 from pgherd.engines.local import library, postgres, template, whole
+from pgherd.engines.local.backup import host
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
 
@@ -62,6 +63,12 @@ def dynamic_configuration(manifest: DatabaseManifest) -> dict[str, Any]:
             "parameters": cluster_parameters(size(manifest)),
         },
     }
+
+
+def remembered(manifest: DatabaseManifest) -> dict[str, str]:
+    """What pg_control remembers of a server, and the next one has to agree with."""
+    shared = cluster_parameters(size(manifest))
+    return {name: str(value) for name, value in shared.items()} | {"wal_log_hints": "on"}
 
 
 def configuration(
@@ -137,7 +144,7 @@ def configuration(
             "basebackup": [{"checkpoint": "fast"}, "no-sync"],
             "pg_hba": postgres.hba(manifest),
             "pg_ident": postgres.ident(manifest, operator),
-            "parameters": _marked(_parameters(layout, manifest, instance)),
+            "parameters": _marked(_parameters(layout, environment, manifest, instance)),
             # A primary that nobody fenced must not come back without asking etcd first.
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
@@ -231,13 +238,33 @@ def _preloaded(manifest: DatabaseManifest) -> dict[str, Any]:
     }
 
 
+def _archived(
+    layout: Layout,
+    environment: EnvironmentManifest,
+    manifest: DatabaseManifest,
+    instance: InstanceManifest,
+) -> dict[str, Any]:
+    """Where its WAL goes. Where anything was written, a minute of it at most waits for more."""
+    if not manifest.can_archive:
+        return {}
+    return {
+        "archive_mode": "on",
+        "archive_command": host.archive_command(layout, environment, manifest, instance),
+        "archive_timeout": "60s" if manifest.archive else 0,
+    }
+
+
 def _parameters(
-    layout: Layout, manifest: DatabaseManifest, instance: InstanceManifest
+    layout: Layout,
+    environment: EnvironmentManifest,
+    manifest: DatabaseManifest,
+    instance: InstanceManifest,
 ) -> dict[str, Any]:
     pki = layout.instance(manifest.id, instance.number) / "pki"
     return {
         **parameters(size(manifest)),
         **_preloaded(manifest),
+        **_archived(layout, environment, manifest, instance),
         "pgherd.reported": ", ".join(library.settings(manifest.postgresql)),
         "unix_socket_directories": str(layout.socket_folder(manifest.id, instance.number)),
         "ssl": True,

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pgherd.engines.local import addresses, etcd, library, pooler, postgres
+from pgherd.engines.local.backup import pgbackrest
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
     STORAGE_BYTES,
@@ -44,14 +45,28 @@ class Placement:
         except DamagedManifest:
             known = None
         if known:
-            return replace(known, running=True)
+            return self._backed_up(replace(known, running=True))
         book = self._book(f"{name}/etcd")
-        return EnvironmentManifest(
-            name=name,
-            etcd_address=str(book.address(f"{name}/etcd")),
-            etcd_port=book.ports["etcd"],
-            etcd_peer_port=book.ports["peer"],
-            etcd_program=etcd.program(),
+        return self._backed_up(
+            EnvironmentManifest(
+                name=name,
+                etcd_address=str(book.address(f"{name}/etcd")),
+                etcd_port=book.ports["etcd"],
+                etcd_peer_port=book.ports["peer"],
+                etcd_program=etcd.program(),
+            )
+        )
+
+    def _backed_up(self, manifest: EnvironmentManifest) -> EnvironmentManifest:
+        """With a repository, where this machine has what it takes."""
+        program = pgbackrest.program()
+        if program is None:
+            return manifest
+        return replace(
+            manifest,
+            backup_program=program,
+            repository_address=self._address(f"{manifest.name}/repository"),
+            archive_address=self._address(f"{manifest.name}/archive"),
         )
 
     def database(self, database: Database) -> DatabaseManifest:
@@ -120,6 +135,7 @@ class Placement:
             least_ocpus=min(manifest.ocpus, database.ocpus.initial),
             max_ocpus=max(manifest.ocpus, database.ocpus.max),
             storage_bytes=self._storage(database.storage.initial_bytes),
+            retention_days=database.backup.retention_days,
         )
 
     def forget(self, name: str) -> None:
@@ -138,6 +154,7 @@ class Placement:
             postgresql=version,
             bin_directory=str(postgres.choose(version)[1]),
             library=str(library.path(version)),
+            can_archive=pgbackrest.lack(version) is None,
             can_count_statements=postgres.has_module(version, "pg_stat_statements"),
             pooler_program=str(self._pooler_program),
             postgresql_port=book.ports["postgresql"],

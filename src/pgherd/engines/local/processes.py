@@ -167,6 +167,12 @@ def children(pid: int) -> list[int]:
         return []
 
 
+def parent(pid: int) -> int | None:
+    """Who has started it, or looks after it since; None where it has ended."""
+    fields = _stat(pid)
+    return int(fields[1]) if len(fields) > 1 else None
+
+
 def title(pid: int) -> str:
     """What it calls itself, which may be anything; empty when it has ended."""
     try:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pgherd.engines.local import etcd
 from pgherd.engines.local.agent.supervisor import Program
+from pgherd.engines.local.backup import host, pgbackrest
 from pgherd.engines.local.forkserver import Start
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
@@ -24,6 +25,11 @@ PATRONI_FROZEN_LOOKS = 5
 def etcd_name(environment: str) -> str:
     """What the program of an environment's etcd is called."""
     return f"{environment}:etcd"
+
+
+def archive_name(environment: str) -> str:
+    """What the program is called that lets backups of an environment be taken."""
+    return f"{environment}:archive"
 
 
 def pooler_name(id: DatabaseId) -> str:
@@ -51,6 +57,24 @@ def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Program:
             folder=str(layout.etcd(manifest.name)),
             log=str(layout.log / manifest.name / "etcd.log"),
             arguments=tuple(etcd.arguments(layout, manifest)),
+        ),
+    )
+
+
+def of_archive(layout: Layout, manifest: EnvironmentManifest) -> Program | None:
+    """What lets the repository's owner take backups; None where there is no repository."""
+    if not manifest.archive_address:
+        return None
+    program = manifest.backup_program
+    return Program(
+        archive_name(manifest.name),
+        program,
+        Start(
+            folder=str(layout.archive(manifest.name)),
+            log=str(layout.log / manifest.name / "archive.log"),
+            arguments=tuple(
+                pgbackrest.command(program, host.configuration(layout, manifest.name), "server")
+            ),
         ),
     )
 

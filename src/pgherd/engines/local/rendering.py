@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgherd.engines.local import patroni, pooler, postgres
+from pgherd.engines.local.backup import host
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
 
@@ -35,6 +36,9 @@ def files(
     yield File(folder / "hba.conf", pooler.hba(manifest, operator))
     yield File(folder / "ident.conf", pooler.ident(manifest))
     yield File(folder / "users.txt", pooler.users(manifest, operator))
+    if manifest.can_archive:
+        text = host.archiver_text(layout, environment, manifest)
+        yield File(layout.archiver(manifest.id) / "pgbackrest.conf", text)
     for instance in manifest.instances:
         yield from _of_instance(layout, environment, manifest, instance, operator)
 

@@ -61,8 +61,11 @@ class Renewal:
         self, manifest: EnvironmentManifest, *, renew: bool = False
     ) -> tuple[EnvironmentManifest, set[Path]]:
         """The environment's own files, its manifest the last; that, and what was made now."""
-        wanted = identity.of_environment(self._layout, manifest)
+        wanted = list(identity.of_environment(self._layout, manifest))
         made = self._writer.ensure_certificates(manifest.name, wanted, renew=renew)
+        # Nobody but root sees when the repository's is due: it goes with the others.
+        hidden = [c for c in wanted if c.is_repositorys] if made else []
+        made |= self._writer.ensure_certificates(manifest.name, hidden, renew=True)
         trust = certificates.ensure_etcd_trust(self._layout, manifest.name, self._owner)
         manifest = replace(manifest, etcd_trust=trust)
         write_environment(self._layout, manifest, self._owner)

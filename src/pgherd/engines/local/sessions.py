@@ -100,8 +100,14 @@ async def probe(layout: Layout, manifest: DatabaseManifest) -> Connection:
 async def console(
     layout: Layout, manifest: DatabaseManifest, operator: str
 ) -> AsyncIterator[Connection]:
-    """The pooler's admin console, which speaks the simple protocol only."""
-    connection = await psycopg.AsyncConnection.connect(
+    """The pooler's admin console, for one question or a few."""
+    async with await open_console(layout, manifest, operator) as connection:
+        yield connection
+
+
+async def open_console(layout: Layout, manifest: DatabaseManifest, operator: str) -> Connection:
+    """The same, which speaks the simple protocol only. Close it."""
+    return await psycopg.AsyncConnection.connect(
         host=str(layout.pooler_socket_folder(manifest.id)),
         port=manifest.pooler_port,
         dbname="pgbouncer",
@@ -110,8 +116,6 @@ async def console(
         connect_timeout=CONNECT_SECONDS,
         cursor_factory=psycopg.AsyncClientCursor,
     )
-    async with connection:
-        yield connection
 
 
 def pinned(seconds: float) -> str:

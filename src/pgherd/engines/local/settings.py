@@ -8,12 +8,13 @@ from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.values import LocalValues
 from pgherd.fleet.desired import Database
-from pgherd.units import format_bytes
+from pgherd.units import format_bytes, format_days
 
 SMALLEST = "smallest size"
 LARGEST = "largest size"
 CORES = "core_per_ocpu"
 MEMORY = "memory_per_ocpu"
+RETENTION = "backup.retention"
 
 
 class SizeSettings:
@@ -32,6 +33,7 @@ class SizeSettings:
             LARGEST: _ocpus(database.ocpus.max),
             CORES: f"{ocpu.core_per_ocpu:g}",
             MEMORY: format_bytes(ocpu.memory_per_ocpu_bytes),
+            RETENTION: format_days(database.backup.retention_days),
         }
 
     async def ensure_applied(self, database: Database) -> None:
@@ -48,6 +50,8 @@ def applied(manifest: DatabaseManifest) -> Mapping[str, str]:
     }
     if manifest.cores:
         found[CORES] = f"{manifest.cores / manifest.ocpus:g}"
+    if manifest.retention_days:
+        found[RETENTION] = format_days(manifest.retention_days)
     return found
 
 

@@ -16,6 +16,8 @@ from pgherd.fleet.desired import Database, DatabaseId
 class OciBackups:
     """The service's own backups. The eye has to look anew after a restore."""
 
+    is_automatic = True
+
     def __init__(self, tenancy: Tenancy, eye: Eye) -> None:
         self._tenancy = tenancy
         self._eye = eye
@@ -24,6 +26,10 @@ class OciBackups:
         """The service's daily ones, those taken by hand, and copies in other regions."""
         site, system = await self._tenancy.find(id)
         return await history.of_system(site.cloud, site.estate.compartment, system.id)
+
+    async def ensure_enabled(self, id: DatabaseId) -> None:
+        """Nothing to do: the service backs up what it made."""
+        await self._tenancy.find(id)
 
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
         """A full one, kept as long as the database's own."""

@@ -17,7 +17,7 @@ from pgherd.engines.oci.shapes import Shape, bare, choose, of_name
 from pgherd.engines.oci.values import Concession, OciValues
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Backup, Database, DatabaseId, Environment, Ocpus
-from pgherd.units import format_bytes, format_days
+from pgherd.units import format_bytes, format_days, number
 
 MAX_STORAGE_BYTES = 32 * 10**12
 """Of a database, shared by its instances (Oracle's page on limits: 32 TB)."""
@@ -324,7 +324,7 @@ def _domains(database: Database, found: Findings, place: Place) -> Database:
     found.concede(
         Concession.AVAILABILITY_DOMAINS,
         f"{there} of {wanted} availability domains, instances in different fault domains",
-        f"{region} has {there} availability domain{'' if there == 1 else 's'}, not {wanted}",
+        f"{region} has {number(there, 'availability domain')}, not {wanted}",
         f"write availability_domains: {there}, or another region",
     )
     return replace(database, environment=replace(environment, availability_domains=there))

@@ -15,6 +15,8 @@ from pgherd.testing.world import World
 class MemoryBackups:
     """Rows with the time of each; `ensure_database` makes what is restored to."""
 
+    is_automatic = True
+
     def __init__(
         self, world: World, ensure_database: Callable[[Database], Awaitable[None]]
     ) -> None:
@@ -27,6 +29,11 @@ class MemoryBackups:
             stored = stored_database(self._world, id)
             window = Window(stored.created_at, self._world.now())
             return BackupHistory(tuple(reversed(stored.backups)), (window,))
+
+    async def ensure_enabled(self, id: DatabaseId) -> None:
+        """Nothing is needed."""
+        async with call(self._world, "ensure_enabled", id):
+            stored_database(self._world, id)
 
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
         """One more backup of it, complete at once."""

@@ -29,6 +29,7 @@ from pgherd.engines.local.agent.moves import (
     Look,
     Move,
     Release,
+    ReplacePatroni,
     RestartPatroni,
     RestartPooler,
     RestartServer,
@@ -152,6 +153,8 @@ class Acting:
                 cluster.seen = replace(cluster.seen, lease_left=None)
                 cluster.record.because(name, PATRONI, "it was silent")
                 self._supervisor.kill(cluster.patroni_program(name), process)
+            case ReplacePatroni(name, process):
+                await self._replace_patroni(name, process)
             case RestartPooler(process):
                 await self._restart_pooler(process)
             case RestartServer(name, postmaster):
@@ -285,6 +288,16 @@ class Acting:
         key = self._cluster.keys.leader_key
         _, found = await self._etcd.range(key)
         return next((one.value for one in found if one.key == key), None)
+
+    async def _replace_patroni(self, name: str, process: Identity) -> None:
+        cluster = self._cluster
+        key = cluster.keys.member_key(name)
+        _, found = await self._etcd.range(key)
+        if any(one.key == key for one in found):
+            return
+        log.warning("%s: etcd does not hear of Patroni of %s: it is killed", cluster.id, name)
+        cluster.record.because(name, PATRONI, "etcd did not hear of it")
+        self._supervisor.kill(cluster.patroni_program(name), process)
 
     async def _restart_pooler(self, process: Identity) -> None:
         cluster = self._cluster

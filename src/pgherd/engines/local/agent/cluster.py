@@ -174,6 +174,7 @@ class Cluster(Recorded):
             seen = self.seen.without_server(
                 name, self.servers.state(number), now, is_damaged=self.servers.is_damaged(number)
             )
+        seen = seen.heard(name, now, is_heard=name in self.keys.members)
         if name in seen.replicas - seen.streaming and self.servers.is_getting_on(number):
             seen = seen.getting_on(name, now)
         if seen != self.seen:

@@ -12,12 +12,14 @@ import time
 from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from pgherd.engines.local import pooler, sessions
+from pgherd.engines.local.agent.kept_session import KeptSession
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.processes import Identity
@@ -100,9 +102,10 @@ class Console:
             return False
         return True
 
-    async def clients(self) -> Clients | None:
-        """The service's; None where the pooler does not say."""
-        all_pools = await self._pools()
+    async def clients(self, session: KeptSession, process: Identity) -> Clients | None:
+        """The service's, as that process says in a session that is kept; None where it does not."""
+        opened = partial(sessions.open_console, self._layout, self._manifest, self._operator)
+        all_pools = await self._pools(session.turn(process, opened))
         pools = [pool for pool in all_pools if pool["user"] == self._service]
         if not pools:
             return None
@@ -134,7 +137,7 @@ class Console:
     async def waiting(self) -> str:
         """Why clients of the service wait for a server, if it says so; empty where none does."""
         name = self._awaited
-        for pool in await self._pools():
+        for pool in await self._pools(self._open()):
             if (pool["database"], pool["user"]) == (name, self._service) and pool["cl_waiting"]:
                 return (
                     f"{pool['cl_waiting']} clients wait for one of {pool['sv_active']} connections"
@@ -173,10 +176,12 @@ class Console:
     def _names(self) -> set[str]:
         return {door.name for door in pooler.doors(self._service)}
 
-    async def _pools(self) -> list[dict[str, Any]]:
+    async def _pools(
+        self, session: AbstractAsyncContextManager[sessions.Connection]
+    ) -> list[dict[str, Any]]:
         """What it says of each pair of name and user; nothing where it does not answer."""
         try:
-            async with asyncio.timeout(PING_SECONDS), self._open() as console:
+            async with asyncio.timeout(PING_SECONDS), session as console:
                 return await _rows(await console.execute("SHOW POOLS"))
         except (psycopg.Error, OSError):
             return []

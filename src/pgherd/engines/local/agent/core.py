@@ -27,6 +27,7 @@ from pgherd.engines.local.agent.moves import (
     Look,
     Move,
     Release,
+    ReplacePatroni,
     RestartPatroni,
     RestartPooler,
     RestartServer,
@@ -64,6 +65,9 @@ COPIED_SECONDS = 600.0
 """A replica that was copied again is not copied once more before."""
 MUTE_SECONDS = 20.0
 """A replica that has said nothing for so long is taken for frozen: it should each 10 s."""
+UNHEARD_SECONDS = 60.0
+"""A Patroni renews its word every 10 s, and it is good for 30: one that has none for so long after
+that stands still inside."""
 UNREACHABLE_SECONDS = 3.0
 """A server makes its Unix socket in less; a pooler that has not answered is asked again."""
 SILENT_SECONDS = 8
@@ -75,6 +79,7 @@ def next_moves(seen: Seen, now: float) -> frozenset[Move]:
     return frozenset(
         [
             *_rescue(seen, now),
+            *_listen(seen, now),
             *_mend(seen, now),
             *_reach(seen, now),
             *_follow(seen),
@@ -109,6 +114,21 @@ def _rescue(seen: Seen, now: float) -> Iterator[Move]:
     holder = seen.instances.get(leader.name) if leader else None
     if leader and holder and holder.patroni and _is_silent(seen, holder, now):
         yield RestartPatroni(leader.name, holder.patroni)
+
+
+def _listen(seen: Seen, now: float) -> Iterator[Move]:
+    """End Patronis that run and that etcd has not heard of for long.
+
+    Who says something is left alone, also where nobody leads. Only a Patroni knows whether its
+    data may lead, and while one begins again the others choose without asking what it has.
+    """
+    for name, instance in seen.instances.items():
+        leads = seen.leader is not None and seen.leader.name == name
+        if instance.patroni is None or instance.unheard_since is None or leads:
+            continue
+        young_until = instance.patroni_since + YOUNG_SECONDS
+        due = max(instance.unheard_since, young_until, instance.moved_at) + UNHEARD_SECONDS
+        yield ReplacePatroni(name, instance.patroni) if now >= due else Wait(due)
 
 
 def _mend(seen: Seen, now: float) -> Iterator[Move]:

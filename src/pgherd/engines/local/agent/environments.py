@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import shutil
+import signal
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -66,6 +69,7 @@ class Environments:
         """Its etcd runs and is watched, with certificates and authorities as they lie on disk."""
         name = manifest.name
         await self._ensure_etcd(manifest)
+        self._ensure_archive(manifest)
         self.manifests[name] = manifest
         self.forget_certificates(name)
         self.read_certificates(name)
@@ -94,6 +98,17 @@ class Environments:
         self._programs[manifest.name] = program
         self._supervisor.want({program.name: program})
 
+    def _ensure_archive(self, manifest: EnvironmentManifest) -> None:
+        """What lets backups be taken runs, and has read its files anew."""
+        program = programs.of_archive(self._layout, manifest)
+        if program is None:
+            return
+        ensure_directory(self._layout.run / f"{manifest.name}.archive")
+        self._supervisor.want({program.name: program})
+        if process := self._supervisor.process(program.name):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGHUP)
+
     def _runs_otherwise(self, name: str, program: Program) -> bool:
         if known := self._programs.get(name):
             return known != program
@@ -110,6 +125,7 @@ class Environments:
         self._programs.pop(name, None)
         del self.manifests[name]
         await self._supervisor.stop(programs.etcd_name(name))
+        await self._supervisor.stop(programs.archive_name(name))
 
     async def mend(self, name: str, *, is_empty: bool = False) -> None:
         """Begin an etcd anew that will not run by itself; NeedsHuman where that is of no use.

@@ -33,6 +33,10 @@ class Keys:
         """The whole name of the key that the leader holds."""
         return f"{self._prefix}leader"
 
+    def member_key(self, name: str) -> str:
+        """The whole name of the key in which an instance says how it is."""
+        return f"{self._prefix}members/{name}"
+
     def learn(self, keys: Iterable[KeyValue]) -> None:
         """These are all that there are."""
         self._keys = {}

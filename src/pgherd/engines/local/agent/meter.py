@@ -39,6 +39,8 @@ WANTED_SECONDS = 30.0
 LOOK_SECONDS = 3.0
 STALE_SECONDS = 15.0
 """What a server said before that is not told any more."""
+POOLER = "pooler"
+"""In place of an instance's name, which has a number."""
 SIZE_SECONDS = 60.0
 """The size of a database is asked for so often: PostgreSQL looks at each of its files."""
 QUESTION = """\
@@ -124,7 +126,8 @@ class Meter:
             for name, instance in asked.items():
                 if (server := cluster.seen.instances[name].postmaster) is not None:
                     self._begin(cluster.id, name, partial(self._ask, cluster, instance, server))
-            self._begin(cluster.id, "", partial(self._ask_pooler, cluster))
+            if (process := cluster.seen.pooler.process) is not None:
+                self._begin(cluster.id, POOLER, partial(self._ask_pooler, cluster, process))
 
     def _begin(self, id: DatabaseId, name: str, ask: Any) -> None:
         """One question at a time to each."""
@@ -157,8 +160,9 @@ class Meter:
                 taken=now(), server=_name(server), database_bytes=size[1], **said
             )
 
-    async def _ask_pooler(self, cluster: Cluster) -> None:
-        if found := await cluster.console.clients():
+    async def _ask_pooler(self, cluster: Cluster, process: Identity) -> None:
+        session = self._sessions.setdefault((cluster.id, POOLER), KeptSession())
+        if found := await cluster.console.clients(session, process):
             self._poolers[cluster.id] = MeasuredPooler(now(), *astuple(found))
 
     def _measured(self, cluster: Cluster) -> MeasuredDatabase:
@@ -200,7 +204,7 @@ class Meter:
             (id, cluster.manifest.instance_name(instance.number))
             for id, cluster in self._clusters.items()
             for instance in cluster.manifest.instances
-        }
+        } | {(id, POOLER) for id in self._clusters}
         for kept in (self._sessions, self._said, self._sizes):
             for key in kept.keys() - known:
                 del kept[key]

@@ -97,6 +97,17 @@ class RestartPatroni:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplacePatroni:
+    """End a Patroni that etcd does not hear of, to be started again; its server runs on.
+
+    Not where etcd has a word of it by now.
+    """
+
+    instance: str
+    patroni: Identity
+
+
+@dataclass(frozen=True, slots=True)
 class RestartPooler:
     """End a pooler that nobody can tell anything, to be started again."""
 
@@ -157,6 +168,7 @@ Move: TypeAlias = (
     | EndServer
     | CopyAgain
     | RestartPatroni
+    | ReplacePatroni
     | RestartPooler
     | RestartServer
     | Checkpoint

@@ -76,6 +76,8 @@ class Instance:
     """When it was last seen to get on: a program of its Patroni's runs, or it replays WAL."""
     unreachable_since: float | None = None
     """Since when its server runs and nobody can open it: its Unix socket is gone."""
+    unheard_since: float | None = None
+    """Since when its Patroni runs and etcd, which answers, has no word of it."""
     copied_at: float | None = None
     """When its data was last taken away, to be copied from the leader again."""
 

@@ -146,6 +146,8 @@ class Seen:
         """Whether its server is stopped, as by a signal or a debugger."""
         known = self.instances[name]
         since = (known.stopped_since or now) if is_stopped else None
+        if since == known.stopped_since:
+            return self
         return self.with_instance(name, replace(known, stopped_since=since))
 
     def reached(self, name: str, now: float, *, is_reachable: bool) -> Seen:
@@ -153,6 +155,8 @@ class Seen:
         known = self.instances[name]
         is_lost = known.postmaster is not None and not is_reachable
         since = (known.unreachable_since or now) if is_lost else None
+        if since == known.unreachable_since:
+            return self
         return self.with_instance(name, replace(known, unreachable_since=since))
 
     def pooler_reached(self, now: float, *, is_reachable: bool) -> Seen:
@@ -179,6 +183,8 @@ class Seen:
         known = self.instances[name]
         is_astray = known.postmaster and name in self.replicas - self.streaming and self.serving
         since = (known.astray_since or now) if is_astray else None
+        if since == known.astray_since:
+            return self
         return self.with_instance(name, replace(known, astray_since=since))
 
     def getting_on(self, name: str, now: float) -> Seen:
@@ -198,6 +204,13 @@ class Seen:
         instance = replace(known, patroni=patroni, patroni_since=since, fenced_since=fenced)
         return self.with_instance(name, instance)
 
+    def heard(self, name: str, now: float, *, is_heard: bool) -> Seen:
+        """Whether etcd has a word of its Patroni. Without etcd that is not known."""
+        known = self.instances[name]
+        is_missed = self.is_current and known.patroni is not None and not is_heard
+        since = (known.unheard_since or now) if is_missed else None
+        return self.with_instance(name, replace(known, unheard_since=since))
+
     def _unwritable(self, name: str) -> Seen:
         if self.leader and self.leader.name == name:
             return replace(self, writable=None)
@@ -211,7 +224,8 @@ class Seen:
         }
         seen = replace(self, replication=heard, replicating_at=now)
         for name in seen.streaming & self.instances.keys():
-            seen = seen.with_instance(name, replace(seen.instances[name], copied_at=None))
+            if seen.instances[name].copied_at is not None:
+                seen = seen.with_instance(name, replace(seen.instances[name], copied_at=None))
         return seen
 
     def taking_writes(self, leader: Leader) -> Seen:

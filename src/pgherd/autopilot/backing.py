@@ -1,0 +1,120 @@
+"""Backups of engines that take none by themselves: asked for in time, and told of where late."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+
+from pgherd.autopilot.asking import Asking
+from pgherd.autopilot.checks import pause_of
+from pgherd.autopilot.helper_link import HelperLink
+from pgherd.autopilot.requests import BackUp, Pause
+from pgherd.autopilot.telling import Telling
+from pgherd.contract.backups import ObservedBackup
+from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
+from pgherd.decide.alerts import Alert
+from pgherd.decide.backups import why_due, why_unprotected
+from pgherd.errors import PgherdError
+from pgherd.fleet.desired import Database, Fleet
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 600.0
+"""So often the helper looks at what there is; where a backup has ended, at once."""
+AT_ONCE = 1
+"""Of an environment: they read all of a disk."""
+ALL_AT_ONCE = 2
+"""Of all environments together."""
+PATIENCE_SECONDS = 1800.0
+"""A database that is seen without a backup for so long is told of."""
+SERVES = (DatabaseState.RUNNING, DatabaseState.DEGRADED)
+
+
+class Backing:
+    """Of one controller."""
+
+    def __init__(self, helper: HelperLink, telling: Telling) -> None:
+        self._helper = helper
+        self._telling = telling
+        self._asking = Asking(helper)
+        self._known: dict[str, Sequence[ObservedBackup]] = {}
+        self._looked: dict[str, float] = {}
+        self._looking: set[str] = set()
+        self._bare_since: dict[str, float] = {}
+
+    def round(
+        self,
+        fleet: Fleet,
+        engines: Collection[str],
+        seen: Observations,
+        pauses: Sequence[Pause],
+        at: datetime,
+    ) -> None:
+        """Begin what is due on these engines, which take none by themselves."""
+        mine = [d for d in fleet.databases if d.environment.engine in engines]
+        names = {str(d.id) for d in mine}
+        self._known = {id: found for id, found in self._known.items() if id in names}
+        self._asking.forget_all_but(names)
+        for engine in engines:
+            if time.monotonic() - self._looked.get(engine, -LOOK_SECONDS) >= LOOK_SECONDS:
+                self._look(engine)
+        for database in mine:
+            id = str(database.id)
+            if id not in self._known or not _serves(database, seen) or pause_of(id, pauses, at):
+                continue
+            is_free = (
+                self._asking.busy_in(database.id.environment) < AT_ONCE
+                and self._asking.busy_in_all() < ALL_AT_ONCE
+            )
+            why = why_due(database.id, self._known[id], at)
+            if why and is_free:
+                self._asking.begin(id, self._back_up(id, database.environment.engine, why))
+
+    def alerts(self, at: datetime) -> list[Alert]:
+        """Those of databases that could not be restored as they should."""
+        now, found = time.monotonic(), []
+        why_of = {id: why_unprotected(backups, at) for id, backups in self._known.items()}
+        bare = {id for id, why in why_of.items() if why}
+        self._bare_since = {id: self._bare_since.get(id, now) for id in bare}
+        for id in sorted(bare):
+            if now - self._bare_since[id] >= PATIENCE_SECONDS:
+                remedy = f"see `pgherd events {id}`, and take one with `pgherd backup now {id}`"
+                found.append(Alert("not-backed-up", id, why_of[id] or "", remedy))
+        return found
+
+    def _look(self, engine: str) -> None:
+        if engine not in self._looking:
+            self._looking.add(engine)
+            self._looked[engine] = time.monotonic()
+            self._asking.later(self._ask(engine))
+
+    async def _ask(self, engine: str) -> None:
+        try:
+            found: Mapping[str, Sequence[ObservedBackup]] = await self._helper.backups(engine)
+            self._known.update(found)
+        except PgherdError as error:
+            log.info("backups of %s are not seen: %s", engine, error.message)
+        finally:
+            self._looking.discard(engine)
+
+    async def _back_up(self, id: str, engine: str, why: str) -> None:
+        began = datetime.now(UTC)
+        ended = await self._asking.carry_out(id, BackUp(id, why))
+        if ended.error is None:
+            self._known.pop(id, None)  # until the next look
+            self._look(engine)
+            details: dict[str, object] = {"seconds": round(ended.seconds, 3)}
+            await self._telling.event(began, "backup", why, database=id, details=details)
+        elif ended.is_news:
+            failed = {"failed": ended.error.message}
+            await self._telling.event(began, "backup-failed", why, database=id, details=failed)
+
+
+def _serves(database: Database, seen: Observations) -> bool:
+    observation = seen.get(database.environment.engine)
+    if not isinstance(observation, Observation):
+        return False
+    found = observation.databases.get(database.id)
+    return isinstance(found, ObservedDatabase) and found.state in SERVES

@@ -1,0 +1,284 @@
+"""pgBackRest: what it is called, how it is configured and asked, and what it answers.
+
+Nothing else in pgherd knows it. Its manual: https://pgbackrest.org/configuration.html
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.engines.local import lowered
+from pgherd.errors import NeedsHuman
+
+PORT = 8432
+"""Where its server listens if nobody says otherwise."""
+SINCE: Mapping[int, tuple[int, int]] = {
+    14: (2, 36),
+    15: (2, 41),
+    16: (2, 48),
+    17: (2, 54),
+    18: (2, 57),
+}
+"""The first version that knows each PostgreSQL (its release notes)."""
+NO_SUCH_STANZA = 1
+"""The status of a stanza that is not in the repository (`info`, status.code)."""
+NO_BACKUP = 2
+
+
+def program(searched: str = lowered.SEARCHED) -> str | None:
+    """Its program, None where it is not installed."""
+    return shutil.which("pgbackrest", path=searched)
+
+
+def version(path: str) -> tuple[int, int] | None:
+    """As in (2, 45); None where it does not say."""
+    try:
+        done = subprocess.run(
+            [path, "version"], capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"(\d+)\.(\d+)", done.stdout)
+    return (int(found[1]), int(found[2])) if found else None
+
+
+def lack(postgresql: int, path: str | None = None) -> str | None:
+    """Why databases of that PostgreSQL cannot be backed up here; None where they can."""
+    path = path or program()
+    if path is None:
+        return "pgBackRest is not installed"
+    found, needed = version(path), SINCE.get(postgresql)
+    if found is None or needed is None or found < needed:
+        told = ".".join(map(str, found)) if found else "of unknown version"
+        return f"pgBackRest {told} does not know PostgreSQL {postgresql}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A server of it: where it listens, and the files of its certificate, key and authority.
+
+    The address stands in its certificate as a name: it compares names only.
+    """
+
+    address: str
+    certificate: Path
+    key: Path
+    authority: Path
+    port: int = PORT
+
+
+def server(door: Door, clients: Mapping[str, str]) -> str:
+    """Of a configuration's [global]: a server, and which stanza each name of a client may use."""
+    admitted = "".join(f"tls-server-auth={name}={stanza}\n" for name, stanza in clients.items())
+    return f"""\
+tls-server-address={door.address}
+tls-server-port={door.port}
+tls-server-cert-file={door.certificate}
+tls-server-key-file={door.key}
+tls-server-ca-file={door.authority}
+{admitted}"""
+
+
+def repository(folder: Path, key: str) -> str:
+    """Of [global], for the owner of a repository: where it is, and what it is encrypted with."""
+    return f"""\
+repo1-path={folder / "repository"}
+repo1-cipher-type=aes-256-cbc
+repo1-cipher-pass={key}
+repo1-retention-full-type=time
+repo1-bundle=y
+archive-copy=y
+lock-path={folder / "lock"}
+spool-path={folder / "lock"}
+start-fast=y
+{PLAIN}"""
+
+
+PLAIN = """\
+compress-type=lz4
+log-level-console=warn
+log-level-stderr=off
+log-level-file=off
+"""
+
+
+def reached(door: Door, configuration: Path, certificate: Path, key: Path) -> str:
+    """Of [global]: the repository behind that door, whose owner has that configuration."""
+    return f"""\
+repo1-host={door.address}
+repo1-host-type=tls
+repo1-host-port={door.port}
+repo1-host-config={configuration}
+repo1-host-cert-file={certificate}
+repo1-host-key-file={key}
+repo1-host-ca-file={door.authority}
+{PLAIN}"""
+
+
+def of_server(
+    door: Door, configuration: Path, data: Path, sockets: Path, port: int, user: str
+) -> list[str]:
+    """Options that say where a PostgreSQL is, whose pgBackRest has that configuration.
+
+    `door` is that pgBackRest's, with the certificate and key of who asks.
+    """
+    return [
+        f"--pg1-host={door.address}",
+        "--pg1-host-type=tls",
+        f"--pg1-host-port={door.port}",
+        f"--pg1-host-config={configuration}",
+        f"--pg1-host-cert-file={door.certificate}",
+        f"--pg1-host-key-file={door.key}",
+        f"--pg1-host-ca-file={door.authority}",
+        f"--pg1-path={data}",
+        f"--pg1-socket-path={sockets}",
+        f"--pg1-port={port}",
+        f"--pg1-user={user}",
+    ]
+
+
+def command(
+    path: str,
+    configuration: Path,
+    name: str,
+    stanza: str | None = None,
+    options: Iterable[str] = (),
+) -> list[str]:
+    """A command line."""
+    named = [f"--stanza={stanza}"] if stanza else []
+    return [path, f"--config={configuration}", *named, *options, name]
+
+
+def archiving(path: str, configuration: Path, stanza: str, data: Path) -> str:
+    """PostgreSQL's archive_command."""
+    words = command(path, configuration, "archive-push", stanza, [f"--pg1-path={data}"])
+    return f'{" ".join(_quoted(word) for word in words)} "%p"'
+
+
+def _quoted(word: str) -> str:
+    """As a shell reads it, where PostgreSQL has replaced %% by %."""
+    return "'" + word.replace("'", "'\\''").replace("%", "%%") + "'"
+
+
+class Stanza(msgspec.Struct, frozen=True):
+    """What a repository has of one incarnation of a database. Backups are the newest first.
+
+    `first` and `last` are WAL segments, None where there are none.
+    """
+
+    backups: tuple[ObservedBackup, ...] = ()
+    system_identifier: int | None = None
+    first: str | None = None
+    last: str | None = None
+    is_busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Of a backup: where in time and WAL it is."""
+
+    label: str
+    backup: ObservedBackup
+    wal: Mapping[str, str] = field(default_factory=dict)
+
+
+def stanzas(output: bytes) -> dict[str, Stanza]:
+    """What `info --output=json` says, by the stanza's name. NeedsHuman where that is no answer."""
+    try:
+        told = msgspec.json.decode(output)
+        return {str(one["name"]): _stanza(one) for one in told}
+    except (msgspec.MsgspecError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise NeedsHuman(f"pgBackRest says what nobody understands: {error!r}") from None
+
+
+def _stanza(told: Mapping[str, object]) -> Stanza:
+    of = msgspec.convert(told, _Info)
+    backups = sorted((_backup(b) for b in of.backup), key=lambda b: b.taken_at, reverse=True)
+    archives = [a for a in of.archive if a.max]
+    newest = of.db[-1] if of.db else None
+    return Stanza(
+        backups=tuple(backups),
+        system_identifier=newest.system_id if newest else None,
+        first=archives[-1].min if archives else None,
+        last=archives[-1].max if archives else None,
+        is_busy=of.status.lock.backup.held,
+    )
+
+
+class _Moments(msgspec.Struct):
+    start: int
+    stop: int
+
+
+class _Size(msgspec.Struct):
+    delta: int = 0
+
+
+class _Sizes(msgspec.Struct):
+    repository: _Size = msgspec.field(default_factory=_Size)
+
+
+class _Backup(msgspec.Struct):
+    label: str
+    type: str
+    timestamp: _Moments
+    error: bool | None = None
+    info: _Sizes = msgspec.field(default_factory=_Sizes)
+
+
+class _Archive(msgspec.Struct):
+    min: str | None = None
+    max: str | None = None
+
+
+class _Cluster(msgspec.Struct, rename={"system_id": "system-id"}):
+    system_id: int | None = None
+
+
+class _Held(msgspec.Struct):
+    held: bool = False
+
+
+class _Lock(msgspec.Struct):
+    backup: _Held = msgspec.field(default_factory=_Held)
+
+
+class _Status(msgspec.Struct):
+    code: int = 0
+    lock: _Lock = msgspec.field(default_factory=_Lock)
+
+
+class _Info(msgspec.Struct):
+    name: str
+    backup: list[_Backup] = []
+    archive: list[_Archive] = []
+    db: list[_Cluster] = []
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+def _backup(told: _Backup) -> ObservedBackup:
+    return ObservedBackup(
+        name=told.label,
+        taken_at=datetime.fromtimestamp(told.timestamp.stop, UTC),
+        state=BackupState.FAILED if told.error else BackupState.AVAILABLE,
+        kind={"incr": "incremental", "diff": "differential"}.get(told.type, told.type),
+        bytes=told.info.repository.delta,
+    )
+
+
+def complaint(output: Sequence[str]) -> str:
+    """The first error of what it printed, without its number; else its last line."""
+    for line in output:
+        if found := re.search(r"ERROR:\s*\[\d+\]:\s*(.+)", line):
+            return found[1]
+    return output[-1].strip() if output else "it says nothing"

@@ -1,0 +1,86 @@
+"""Reading from a repository by somebody who cannot write there, for as long as a restore takes."""
+
+from __future__ import annotations
+
+import asyncio
+import pwd
+import subprocess
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import TracebackType
+
+from pgherd.engines.local import identity, lowered
+from pgherd.engines.local.addresses import is_free
+from pgherd.engines.local.backup import host, pgbackrest
+from pgherd.engines.local.backup.repository import Repository, answers
+from pgherd.engines.local.layout import data_plane_owner
+from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.errors import TryLater
+from pgherd.files import Owner, write
+
+PORTS = range(pgbackrest.PORT + 1, pgbackrest.PORT + 51)
+START_SECONDS = 10.0
+
+
+class Reading:
+    """A server that hands out what one database has in a repository; the client's configuration.
+
+    Its user is nobody, in the group of the repository's owner, which may read there.
+    """
+
+    def __init__(self, repository: Repository, manifest: DatabaseManifest) -> None:
+        self._repository = repository
+        self._manifest = manifest
+        self._process: subprocess.Popen[bytes] | None = None
+        self._files: list[Path] = []
+
+    async def __aenter__(self) -> Path:
+        repository, manifest = self._repository, self._manifest
+        address = IPv4Address(repository.manifest.repository_address)
+        port = next((port for port in PORTS if is_free(address, port)), None)
+        if port is None:
+            raise TryLater(f"too many read from the repository of {manifest.environment}")
+        clients = {identity.archive_name(manifest.service): manifest.archive}
+        theirs = repository.folder / f"reading-{port}.conf"
+        write(theirs, repository.text(clients, port), repository.owner)
+        layout = repository.layout
+        path = layout.archiver(manifest.id) / f"reading-{port}.conf"
+        text = host.archiver_text(layout, repository.manifest, manifest, port, theirs)
+        write(path, text, data_plane_owner())
+        self._files = [theirs, path]
+        self._start(theirs)
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while not await answers(repository.manifest, port):
+            if asyncio.get_running_loop().time() > deadline:
+                raise TryLater(f"the repository of {manifest.environment} cannot be read")
+            await asyncio.sleep(0.02)
+        return path
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        if self._process:
+            self._process.terminate()
+            await asyncio.to_thread(self._process.wait)
+        for file in self._files:
+            file.unlink(missing_ok=True)
+
+    def _start(self, configuration: Path) -> None:
+        repository = self._repository
+        with (repository.folder / "reading.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                pgbackrest.command(repository.manifest.backup_program, configuration, "server"),
+                **{
+                    **lowered.options(_reader(repository.owner), repository.folder),
+                    "stdout": log,
+                    "stderr": log,
+                },
+            )
+
+
+def _reader(owner: Owner) -> Owner:
+    """Who may read what is its, and nothing else; that owner itself where there is no other one."""
+    if not owner.is_another or owner == data_plane_owner():
+        return owner
+    nobody = pwd.getpwnam("nobody")
+    return Owner(nobody.pw_uid, owner.gid, nobody.pw_name)

@@ -1,0 +1,210 @@
+"""A data directory from a repository: run with the rights of the data plane's user, and none more.
+
+What comes out of a backup is full of a tenant's code. It runs here as it does in its database, in a
+server that nobody can reach but this user, over a socket in a folder of its own, and whose only
+session is in `postgres`, where no tenant has been. At the end it is beside its place, whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+RESTORED = "restored"
+BEFORE = "before"
+NOT_REACHED = "recovery ended before configured recovery target was reached"
+START_SECONDS = 24 * 3600.0
+STOP_SECONDS = 600.0
+SETTINGS = """\
+listen_addresses = ''
+unix_socket_directories = '{sockets}'
+unix_socket_permissions = 0700
+port = 5432
+hba_file = '{sockets}/hba.conf'
+ident_file = '{sockets}/ident.conf'
+archive_mode = off
+hot_standby = off
+shared_buffers = 64MB
+autovacuum = off
+logging_collector = off
+"""
+RENAME = """\
+ALTER DATABASE :"old" RENAME TO :"new";
+ALTER ROLE :"old" RENAME TO :"new";
+ALTER ROLE :"old_reader" RENAME TO :"new_reader";
+"""
+"""In `postgres`: none of this runs anything of a tenant's."""
+
+
+class Job(Struct, frozen=True):
+    """What to do. `restore` is a command line of pgBackRest; `names` are renamed, old to new.
+
+    `kept` is the folder of what an instance keeps.
+    """
+
+    kept: str
+    programs: str
+    restore: tuple[str, ...]
+    names: dict[str, str] = {}
+    settings: dict[str, str] = {}
+    """Those that pg_control remembers: the next server would wait for a restart to have others."""
+
+
+class Failed(Exception):
+    """Why there is no such data directory."""
+
+
+def run(job: Job) -> None:
+    """The data directory is `kept`/restored, recovered and shut down, with no trace of how."""
+    data = Path(job.kept) / RESTORED
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700, parents=True)
+    _called(job.restore, "pgbackrest restore")
+    with tempfile.TemporaryDirectory(prefix="pgherd-") as sockets:
+        _recover(job, data, Path(sockets))
+    # Where it came from and where it stopped is no business of what starts there next.
+    (data / "postgresql.auto.conf").write_text("")
+    for left in ("recovery.signal", "standby.signal", "backup_label.old"):
+        (data / left).unlink(missing_ok=True)
+    _called(["/bin/sync", "--file-system", str(data)], "sync")
+
+
+def put(kept: Path) -> None:
+    """What was restored takes its place; what was there is kept beside it."""
+    data, restored, before = kept / "data", kept / RESTORED, kept / BEFORE
+    if not restored.exists():
+        return
+    if data.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        (kept / "whole").unlink(missing_ok=True)
+        data.rename(before)
+    restored.rename(data)
+    (kept / "whole").touch(mode=0o600)
+    _called(["/bin/sync", "--file-system", str(kept)], "sync")
+
+
+def _recover(job: Job, data: Path, sockets: Path) -> None:
+    settings = sockets / "postgresql.conf"
+    remembered = "".join(f"{name} = '{value}'\n" for name, value in job.settings.items())
+    settings.write_text(SETTINGS.format(sockets=sockets) + remembered)
+    (sockets / "hba.conf").write_text("local all postgres trust\n")
+    (sockets / "ident.conf").write_text("")
+    log = sockets / "log"
+    with log.open("wb") as out:
+        server = subprocess.Popen(
+            [f"{job.programs}/postgres", "-D", data, "-c", f"config_file={settings}"],
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+        )
+    try:
+        _await_end(job, server, sockets, log)
+        if job.names:
+            _rename(job, sockets)
+        server.send_signal(signal.SIGINT)
+        if server.wait(STOP_SECONDS) != 0:
+            raise Failed(f"its server did not stop well: {_last(log)}")
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGQUIT)
+            server.wait()
+
+
+def _await_end(job: Job, server: subprocess.Popen[bytes], sockets: Path, log: Path) -> None:
+    """It takes connections once it has recovered: as a standby nobody is let in."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise Failed(_last(log))
+        if _psql(job, sockets, "SELECT 1").returncode == 0:
+            return
+        time.sleep(0.1)
+    raise Failed("its server does not come to the end of its recovery")
+
+
+def _rename(job: Job, sockets: Path) -> None:
+    (old, old_reader), (new, new_reader) = list(job.names), list(job.names.values())
+    variables = {"old": old, "new": new, "old_reader": old_reader, "new_reader": new_reader}
+    done = _psql(job, sockets, RENAME, variables)
+    if done.returncode != 0:
+        raise Failed(f"it cannot be renamed: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _psql(
+    job: Job, sockets: Path, text: str, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    set_ = [f"--set={name}={value}" for name, value in (variables or {}).items()]
+    return subprocess.run(
+        [
+            f"{job.programs}/psql",
+            "--no-psqlrc",
+            "--quiet",
+            "--set=ON_ERROR_STOP=1",
+            f"--host={sockets}",
+            "--port=5432",
+            "--username=postgres",
+            "--dbname=postgres",
+            *set_,
+        ],
+        input=text.encode(),
+        capture_output=True,
+        check=False,
+        env={**os.environ, "PGOPTIONS": "-c search_path=pg_catalog", "PGCONNECT_TIMEOUT": "10"},
+    )
+
+
+def _called(command: Sequence[str], what: str) -> None:
+    done = subprocess.run(
+        command,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if done.returncode != 0:
+        raise Failed(f"{what}: {done.stdout.decode(errors='replace').strip()[-2000:]}")
+
+
+def _last(log: Path) -> str:
+    """What its server says it ended for."""
+    lines = log.read_text(errors="replace").splitlines()
+    fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
+    return fatal[-1] if fatal else (lines[-1] if lines else "it says nothing")
+
+
+def main(action: str, argument: str) -> int:
+    """`restore JOB` or `put KEPT`; what went wrong on standard output."""
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        if action == "put":
+            put(Path(argument))
+        else:
+            import msgspec
+
+            run(msgspec.convert(json.loads(argument), Job))
+    except (Failed, OSError) as error:
+        print(error)
+        return 1
+    return 0
+
+
+def arguments(job: Job) -> list[str]:
+    """What `main` wants for it."""
+    content: dict[str, Any] = {name: getattr(job, name) for name in job.__struct_fields__}
+    return ["restore", json.dumps(content)]
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,232 @@
+"""The repository of one environment: a folder of a user of its own, and a server of that user.
+
+Root writes what that user reads (configuration, certificate, key of the encryption), starts its
+server, and runs its commands with its rights; it neither opens nor follows what that user wrote.
+Whoever has the data plane's rights reaches the repository through that server alone, each database
+what is its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pwd
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pgherd.engines.local import identity, lowered, processes
+from pgherd.engines.local.backup import pgbackrest
+from pgherd.engines.local.backup.pgbackrest import Door, Stanza
+from pgherd.engines.local.layout import Layout, data_plane_owner
+from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
+from pgherd.errors import Busy, NeedsHuman, TryLater
+from pgherd.files import Owner, ensure_directory, write
+
+USER = "pgherd-backup"
+"""Whose the repositories are, where root runs pgherd and `make setup` has made it."""
+LOCKED = 50
+"""pgBackRest's exit code where another one of it is at work."""
+START_SECONDS = 10.0
+READ_ONLY = (
+    "/usr/bin/unshare",
+    "--mount",
+    "--propagation=private",
+    "/bin/sh",
+    "-c",
+    'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"',
+)
+"""Starts a program to which a folder, the first argument, is read-only (util-linux)."""
+
+
+def repository_owner() -> Owner:
+    """The user that repositories belong to; the data plane's where there is no other one."""
+    if os.geteuid() == 0:
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(USER)
+            return Owner(entry.pw_uid, entry.pw_gid, entry.pw_name)
+    return data_plane_owner()
+
+
+class Repository:
+    """That of an environment which has one."""
+
+    def __init__(self, layout: Layout, manifest: EnvironmentManifest) -> None:
+        self.layout = layout
+        self.manifest = manifest
+        self.owner = repository_owner()
+        self.folder = layout.repository(manifest.name)
+        self.configuration = self.folder / "pgbackrest.conf"
+
+    def ensure_written(self, databases: Iterable[DatabaseManifest]) -> bool:
+        """Its folders, and its configuration with those databases; whether that is new."""
+        parent = self.folder.parent
+        ensure_directory(parent, self.owner)
+        _let_pass(parent.parent)
+        ensure_directory(self.folder, self.owner)
+        if self.owner.is_another and not lowered.may_enter(self.owner, self.folder):
+            raise NeedsHuman(
+                f"user {self.owner.name} may not enter {self.folder}",
+                "let it pass through the folders above: `chmod o+x` on each of them",
+            )
+        for name in ("repository", "lock"):
+            # Its group may read there, but cannot write: who restores has no other right.
+            self.owner.give(self.folder / name).chmod(0o750)
+        backups = self.folder / "repository" / "backup"
+        if not backups.is_dir():
+            subprocess.run(
+                ["/bin/mkdir", "-p", "-m", "0750", backups],
+                check=True,
+                **lowered.options(self.owner, self.folder),
+            )
+        # pgBackRest wants one at least: that is the owner itself.
+        clients = {identity.REPOSITORY: "*"} | {
+            identity.archive_name(database.service): database.archive
+            for database in databases
+            if database.archive
+        }
+        return write(self.configuration, self.text(clients), self.owner)
+
+    def text(self, clients: Mapping[str, str], port: int = pgbackrest.PORT) -> str:
+        """A configuration of it: a server, and what each client's name opens."""
+        place = identity.repository_place(self.layout, self.manifest.name)
+        authority = place.folder / f"{identity.DATA}-authority.crt"
+        address = self.manifest.repository_address
+        door = Door(address, place.certificate, place.key, authority, port)
+        kept = pgbackrest.repository(self.folder, self._key())
+        return f"[global]\n{kept}{pgbackrest.server(door, clients)}"
+
+    def _key(self) -> str:
+        """What the repository is encrypted with: it stays as long as that does."""
+        path = self.folder / "encryption.key"
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text().strip()
+        key = secrets.token_urlsafe(48)
+        write(path, f"{key}\n", durable=True)
+        return key
+
+    # Its server
+
+    def process(self) -> int | None:
+        """Its server, where one runs."""
+        found = processes.by_folder(self.owner.uid).get(os.path.realpath(self.folder), [])
+        return next((pid for pid in found if not _is_of_a_client(pid)), None)
+
+    async def ensure_running(self) -> None:
+        """Its server listens, and has read its configuration."""
+        if (pid := self.process()) is not None and await self.answers():
+            os.kill(pid, signal.SIGHUP)
+            return
+        if pid is not None:  # it stands still
+            os.kill(pid, signal.SIGKILL)
+        self._start()
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while not await self.answers():
+            if asyncio.get_running_loop().time() > deadline:
+                raise NeedsHuman(
+                    f"the backup repository of {self.manifest.name} does not start",
+                    f"see {self.folder / 'server.log'}",
+                )
+            await asyncio.sleep(0.02)
+
+    def _start(self) -> None:
+        """It outlives this process.
+
+        Whoever may hand WAL over can do with the repository's files what its server can, since
+        pgBackRest serves its whole protocol to each client. So to this server the backups are
+        read-only; they have all the WAL in them that they need.
+        """
+        options = lowered.options(self.owner, self.folder)
+        program = self.manifest.backup_program
+        command = pgbackrest.command(program, self.configuration, "server")
+        if self.owner.is_another:
+            rights = [
+                f"--{k}={v}" for k, v in (("reuid", self.owner.uid), ("regid", self.owner.gid))
+            ]
+            lowered_ = ["/usr/bin/setpriv", *rights, "--clear-groups", "--no-new-privs", *command]
+            backups = str(self.folder / "repository" / "backup")
+            command = [*READ_ONLY, "sh", backups, *lowered_]
+            options = {k: v for k, v in options.items() if k not in ("user", "group")}
+            del options["extra_groups"]
+        with (self.folder / "server.log").open("ab") as log:
+            subprocess.run(
+                [*lowered.DETACHED, *command],
+                check=True,
+                **{**options, "cwd": self.folder, "stdout": log, "stderr": log},
+            )
+
+    def ensure_stopped(self) -> None:
+        """No server of it runs."""
+        for pid in processes.by_folder(self.owner.uid).get(os.path.realpath(self.folder), []):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    async def answers(self) -> bool:
+        """Whether somebody listens there."""
+        return await answers(self.manifest)
+
+    # What its owner does
+
+    async def run(self, name: str, stanza: str | None = None, options: Iterable[str] = ()) -> bytes:
+        """A command of pgBackRest as the owner; what it prints. Busy, or TryLater with its word."""
+        program = self.manifest.backup_program
+        process = await asyncio.create_subprocess_exec(
+            *pgbackrest.command(program, self.configuration, name, stanza, options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **lowered.options(self.owner, self.folder),
+        )
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+        if process.returncode == LOCKED:
+            raise Busy(f"the backup repository of {self.manifest.name} is at work for {stanza}")
+        if process.returncode != 0:
+            lines = output.decode(errors="replace").splitlines()
+            raise TryLater(f"pgbackrest {name}: {pgbackrest.complaint(lines)}")
+        return output
+
+    async def stanzas(self) -> dict[str, Stanza]:
+        """What it has of each incarnation of a database, by its name."""
+        return pgbackrest.stanzas(await self.run("info", options=["--output=json"]))
+
+
+async def answers(manifest: EnvironmentManifest, port: int = pgbackrest.PORT) -> bool:
+    """Whether the server of an environment's repository takes connections: anybody may ask."""
+    try:
+        async with asyncio.timeout(1.0):
+            _, writer = await asyncio.open_connection(manifest.repository_address, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+async def silent_repositories(environments: Iterable[EnvironmentManifest]) -> dict[str, str]:
+    """Those of environments that run, and whose repository takes no connections."""
+    wanted = [e for e in environments if e.running and e.repository_address]
+    found = await asyncio.gather(*(answers(e) for e in wanted))
+    return {
+        e.name: f"the backup repository of {e.name} does not answer"
+        for e, does_answer in zip(wanted, found, strict=True)
+        if not does_answer
+    }
+
+
+def _is_of_a_client(pid: int) -> bool:
+    """Whether it serves one client of the server, which has started it."""
+    parent = processes.parent(pid)
+    return parent is not None and processes.title(parent) == processes.title(pid)
+
+
+def _let_pass(folder: Path) -> None:
+    """Others may pass through a folder of ours, and see nothing of it."""
+    found = folder.stat()
+    if found.st_uid == os.geteuid():
+        folder.chmod((found.st_mode & 0o7777) | 0o001)

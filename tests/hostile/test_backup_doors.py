@@ -1,0 +1,99 @@
+"""What the user that databases run as can make of their backups."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny_place import Place, new_place
+from tries import DATA_PLANE
+
+from pgherd.engines.local.backup import pgbackrest
+from pgherd.engines.local.backup.repository import repository_owner
+from pgherd.engines.local.layout import data_plane_owner
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(os.geteuid() != 0, reason="where all run as one user there is no way up"),
+]
+POSTGRES = data_plane_owner()
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """Two databases with a backup each."""
+    with new_place() as place:
+        place.want(overrides="")
+        place.up()
+        for service in ("auth", "order"):
+            place.run("backup", "now", f"lab/{service}")
+        yield place
+
+
+def repository(place: Place) -> Path:
+    return place.root.with_name(f"{place.fleet}.backups") / "lab"
+
+
+def tried(*words: str | Path, said: str = "") -> str:
+    """What comes of a command of that user's; it has to fail."""
+    done = subprocess.run(
+        words,
+        user=POSTGRES.uid,
+        group=POSTGRES.gid,
+        extra_groups=[],
+        cwd="/",
+        input=said,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode != 0, done.stdout
+    return done.stdout + done.stderr
+
+
+def client(place: Place, service: str, archive: str, *words: str, said: str = "") -> str:
+    """What comes of pgBackRest, run by what a database hands its WAL over by."""
+    program = pgbackrest.program()
+    assert program
+    configuration = place.path(service, "archiver", "pgbackrest.conf")
+    return tried(program, f"--config={configuration}", f"--stanza={archive}", *words, said=said)
+
+
+def test_backups_are_of_a_user_of_their_own(place: Place) -> None:
+    owner = repository_owner()
+    assert owner != POSTGRES
+    folder = repository(place) / "repository"
+    assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (owner.uid, 0o750)
+
+
+@pytest.mark.makes(DATA_PLANE, "read the key of backups, or a file of theirs")
+def test_neither_key_nor_files_can_be_read(place: Place) -> None:
+    key = repository(place) / "encryption.key"
+    assert key.read_text().strip() in (repository(place) / "pgbackrest.conf").read_text()
+    for path in (key, repository(place) / "pgbackrest.conf", repository(place) / "repository"):
+        assert "ermission denied" in tried("/bin/cat", path)
+
+
+@pytest.mark.makes(DATA_PLANE, "change or delete a backup, by its repository's server")
+@pytest.mark.parametrize("name", ["backup.info", "latest", "new"])
+def test_a_backup_cannot_be_changed_over_the_network(place: Place, name: str) -> None:
+    archive = place.manifest("auth")["archive"]
+    of = repository(place) / "repository/backup" / archive
+    before = sorted((p.name, p.lstat().st_mtime_ns) for p in of.iterdir())
+    there = f"backup/{archive}/{name}"
+    assert "Read-only file system" in client(place, "auth", archive, "repo-put", there, said="x")
+    assert "repository host" in client(place, "auth", archive, "--repo1-retention-full=1", "expire")
+    assert sorted((p.name, p.lstat().st_mtime_ns) for p in of.iterdir()) == before
+
+
+@pytest.mark.makes(DATA_PLANE, "come to another database's archive by a certificate")
+def test_a_certificate_opens_one_archive(place: Place) -> None:
+    theirs = place.manifest("order")["archive"]
+    assert "access denied" in client(place, "auth", theirs, "repo-ls", f"archive/{theirs}")
+    assert "access denied" in client(
+        place, "auth", theirs, "repo-put", f"archive/{theirs}/x", said="x"
+    )

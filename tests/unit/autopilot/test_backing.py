@@ -1,0 +1,148 @@
+"""Backups that nobody has to ask for: begun in time, a few at once, and told of where they fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from pgherd.autopilot import backing
+from pgherd.autopilot.backing import Backing
+from pgherd.autopilot.helper_link import HelperLink
+from pgherd.autopilot.requests import BackUp, Pause
+from pgherd.autopilot.telling import Telling
+from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
+from pgherd.errors import NeedsHuman, PgherdError, TryLater
+from pgherd.fleet.desired import Database
+from pgherd.testing.fleets import database, environment, fleet
+
+STAGING = environment("staging", network="10.1.0.0/16")
+DEVELOPMENT = environment("development", network="10.2.0.0/16")
+AUTH, ORDER = database("auth"), database("order")
+OTHERS = (database("auth", STAGING), database("auth", DEVELOPMENT))
+AT = datetime(2026, 11, 28, 12, tzinfo=UTC)
+FRESH = ObservedBackup("a", AT - timedelta(hours=1), BackupState.AVAILABLE, "full")
+
+
+@dataclass
+class PlayedHelper:
+    """Knows these backups, and takes others while `is_open` is set."""
+
+    known: dict[str, list[ObservedBackup]] = field(default_factory=dict)
+    error: PgherdError | None = None
+    asked: list[str] = field(default_factory=list)
+    looks: int = 0
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def backups(self, engine: str) -> dict[str, list[ObservedBackup]]:
+        self.looks += 1
+        return {id: list(found) for id, found in self.known.items()}
+
+    async def carry_out(self, request: BackUp) -> float:
+        self.asked.append(request.database)
+        await self.is_open.wait()
+        if self.error:
+            raise self.error
+        self.known[request.database] = [FRESH]
+        return 2.0
+
+
+class Played:
+    """Databases that run, on an engine that takes no backups by itself."""
+
+    def __init__(self, *databases: Database) -> None:
+        self.fleet = fleet(*databases)
+        self.helper = PlayedHelper({str(d.id): [] for d in databases})
+        self.told: list[tuple[str, str, dict[str, Any]]] = []
+        self.backing = Backing(cast("HelperLink", self.helper), cast("Telling", self))
+        self.states = {d.id: DatabaseState.RUNNING for d in databases}
+
+    async def event(self, at: datetime, kind: str, reason: str, **more: Any) -> None:
+        self.told.append((kind, more["database"], more["details"]))
+
+    @property
+    def seen(self) -> Observations:
+        found = {id: ObservedDatabase(id, state) for id, state in self.states.items()}
+        names = frozenset(e.name for e in self.fleet.environments)
+        return {e.engine: Observation(names, found) for e in self.fleet.environments}
+
+    async def rounds(self, count: int = 1, pauses: Sequence[Pause] = (), at: datetime = AT) -> None:
+        engines = {e.engine for e in self.fleet.environments}
+        for _ in range(count):
+            self.backing.round(self.fleet, engines, self.seen, pauses, at)
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+
+async def test_a_database_without_a_backup_gets_one_and_no_second() -> None:
+    played = Played(AUTH)
+    played.helper.is_open.set()
+    await played.rounds(10)
+    assert played.helper.asked == ["production/auth"]
+    assert played.told == [("backup", "production/auth", {"seconds": 2.0})]
+    assert played.helper.looks == 2  # at first, and after it
+
+
+async def test_one_of_an_environment_at_a_time_and_two_of_all() -> None:
+    played = Played(AUTH, ORDER, *OTHERS)
+    await played.rounds(5)
+    assert len(played.helper.asked) == 2
+    assert len({name.partition("/")[0] for name in played.helper.asked}) == 2
+    played.helper.is_open.set()
+    await played.rounds(10)
+    assert sorted(played.helper.asked) == sorted(str(d.id) for d in (AUTH, ORDER, *OTHERS))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [DatabaseState.STOPPED, DatabaseState.UNAVAILABLE, DatabaseState.STARTING],
+)
+async def test_what_does_not_serve_is_not_backed_up(state: DatabaseState) -> None:
+    played = Played(AUTH)
+    played.states[AUTH.id] = state
+    await played.rounds(5)
+    assert played.helper.asked == []
+
+
+async def test_what_is_paused_or_was_not_seen_is_left_alone() -> None:
+    played = Played(AUTH)
+    pause = Pause("production", "moving", 0.0)
+    await played.rounds(5, [pause])
+    assert played.helper.asked == []
+    unknown = Played(AUTH)
+    unknown.helper.known = {}
+    await unknown.rounds(5)
+    assert unknown.helper.asked == []
+    assert unknown.backing.alerts(AT) == []
+
+
+async def test_one_that_fails_is_told_once_and_tried_again_later() -> None:
+    played = Played(AUTH)
+    played.helper.is_open.set()
+    played.helper.error = NeedsHuman("the disk is full")
+    await played.rounds(5)
+    assert played.helper.asked == ["production/auth"]
+    assert played.told == [("backup-failed", "production/auth", {"failed": "the disk is full"})]
+
+
+async def test_what_is_late_is_told_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = Played(AUTH, ORDER)
+    played.helper.known["production/order"] = [FRESH]
+    played.helper.error = TryLater("busy")
+    await played.rounds(2)
+    assert played.backing.alerts(AT) == []
+    monkeypatch.setattr(backing, "PATIENCE_SECONDS", 0.0)
+    (alert,) = played.backing.alerts(AT)
+    assert (alert.name, alert.subject) == ("not-backed-up", "production/auth")
+    assert alert.summary == "it has no backup"
+    monkeypatch.undo()
+    played.helper.known["production/auth"] = [FRESH]
+    played.backing._looked.clear()
+    await played.rounds(2)
+    monkeypatch.setattr(backing, "PATIENCE_SECONDS", 0.0)
+    assert played.backing.alerts(AT) == []

@@ -1,0 +1,88 @@
+"""When databases are backed up, and how."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.decide.backups import (
+    FULL,
+    LATE,
+    QUIET_SECONDS,
+    is_full_due,
+    slot,
+    why_due,
+    why_unprotected,
+)
+from pgherd.fleet.desired import DatabaseId
+
+ID = DatabaseId("production", "auth")
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def backup(
+    ago: timedelta, kind: str = FULL, state: BackupState = BackupState.AVAILABLE
+) -> ObservedBackup:
+    return ObservedBackup("a", NOON - ago, state, kind)
+
+
+def test_a_database_without_a_backup_is_backed_up_in_full_at_once() -> None:
+    failed = backup(timedelta(minutes=1), state=BackupState.FAILED)
+    for backups in ((), (failed,)):
+        assert why_due(ID, backups, NOON) == "it has no backup yet"
+        assert why_unprotected(backups, NOON) == "it has no backup"
+        assert is_full_due(backups, 30, NOON)
+
+
+def test_one_a_day_is_enough() -> None:
+    assert why_due(ID, [backup(timedelta(hours=1))], NOON) is None
+    yesterday = why_due(ID, [backup(DAY)], NOON)
+    assert yesterday == "its last backup is of 2026-11-27 12:00 UTC"
+    assert why_unprotected([backup(DAY)], NOON) is None
+
+
+def test_one_that_is_late_is_not_waited_for_any_longer() -> None:
+    at = slot(ID, NOON) - timedelta(seconds=1)  # its moment is still to come
+    old = ObservedBackup("a", at - LATE - timedelta(minutes=1), BackupState.AVAILABLE, FULL)
+    assert why_due(ID, [old], at)
+    assert why_unprotected([old], at) == "its last backup is 36 h old"
+
+
+@pytest.mark.parametrize(
+    ("retention", "ago", "is_due"),
+    [
+        (30, 6.9, False),
+        (30, 7.0, True),
+        (3, 2.9, False),
+        (3, 3.0, True),
+        (1, 1.0, True),
+        (0, 0.9, False),
+        (0, 1.0, True),
+    ],
+)
+def test_full_ones_follow_the_retention_and_the_week(
+    retention: int, ago: float, is_due: bool
+) -> None:
+    between = backup(timedelta(hours=1), "incremental")
+    assert is_full_due([between, backup(ago * DAY)], retention, NOON) is is_due
+
+
+@given(st.text(min_size=1), st.datetimes(timezones=st.just(UTC), min_value=datetime(2000, 1, 1)))
+def test_each_database_has_one_moment_a_day_in_the_quiet_hours(name: str, now: datetime) -> None:
+    id = DatabaseId("production", name)
+    found = slot(id, now)
+    assert timedelta(0) <= now - found < DAY
+    since_one = (found - found.replace(hour=1, minute=0, second=0, microsecond=0)).total_seconds()
+    assert 0 <= since_one < QUIET_SECONDS
+    assert slot(id, found) == found
+    assert slot(id, found - timedelta(microseconds=1)) == found - DAY
+
+
+def test_databases_do_not_all_begin_at_once() -> None:
+    moments = {slot(DatabaseId("production", f"s{number}"), NOON) for number in range(30)}
+    assert len(moments) == 30
