@@ -148,6 +148,14 @@ class ReachPromises(EngineContract):
     ) -> None:
         with pytest.raises(InputError):
             await reach.as_service(NOWHERE)
+        with pytest.raises(InputError):
+            await reach.let_make(NOWHERE, allowed=True)
+
+    async def test_what_the_service_may_make_can_be_said_again(
+        self, reach: Reach, alone: Database
+    ) -> None:
+        for allowed in (True, True, False, False):
+            await reach.let_make(alone.id, allowed=allowed)
 
 
 class SettingPromises(EngineContract):

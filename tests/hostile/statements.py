@@ -2,7 +2,9 @@
 
 `SUPERUSER` is in database `postgres` alone, where nothing is a tenant's. `NEW` is in a cluster that
 is being made: it has no tenant yet. `TENANT` is a login as the service; whatever a tenant has made
-may run there, with the tenant's rights. `CONSOLE` is the pooler's. {} stands for what is filled in.
+may run there, with the tenant's rights. `CONSOLE` is the pooler's.
+`SOURCE` is at a server elsewhere, whose owner may have laid anything there. {} stands for what is
+filled in.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ NEW = "superuser, in a cluster that is being made"
 TENANT = "the service, in its database"
 CONSOLE = "the pooler's console"
 REWIND = "the role of pg_rewind, in postgres"
+SOURCE = "whoever was named, in a database that is imported"
+EITHER = "that one there, and the service in the copy"
 MONITOR = "the role that sees statistics, in postgres"
 
 STATEMENTS: dict[str, str] = {
@@ -97,4 +101,120 @@ STATEMENTS: dict[str, str] = {
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = 'public' AND c.relname = 'alembic_version'": TENANT,
     "SELECT pg_catalog.count(*) FROM (SELECT FROM public.alembic_version LIMIT 9) r": TENANT,
+    # importing/
+    "ALTER DATABASE {} RESET default_transaction_read_only": SOURCE,
+    "ALTER DATABASE {} SET default_transaction_read_only = on": SOURCE,
+    "ALTER SCHEMA public RENAME TO {}": TENANT,
+    "ANALYZE": TENANT,
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY": SOURCE,
+    "COMMENT ON SCHEMA public IS NULL": TENANT,
+    "COMMENT ON SCHEMA public IS {}": TENANT,
+    "CREATE EXTENSION {} WITH SCHEMA {}": TENANT,
+    "CREATE SCHEMA public": TENANT,
+    "CREATE SCHEMA {}": TENANT,
+    "DROP SCHEMA {} CASCADE": TENANT,
+    "GRANT CREATE ON DATABASE {} TO {}": SUPERUSER,
+    "REVOKE CREATE ON DATABASE {} FROM {}": SUPERUSER,
+    "SELECT 'event trigger', evtname::text FROM pg_catalog.pg_event_trigger UNION ALL"
+    " SELECT 'publication', pubname::text FROM pg_catalog.pg_publication UNION ALL"
+    " SELECT 'setting of the database', c FROM pg_catalog.pg_db_role_setting s JOIN"
+    " pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(s.setconfig)"
+    " c WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0 AND c !~"
+    " '^default_transaction_read_only=' ORDER BY 1, 2 LIMIT 100": EITHER,
+    "SELECT COALESCE(pg_catalog.sum(s.n_tup_ins + s.n_tup_upd + s.n_tup_del),"
+    " 0)::pg_catalog.int8 FROM pg_catalog.pg_stat_all_tables s WHERE s.schemaname !~"
+    " '^pg_' AND s.schemaname <> 'information_schema'": SOURCE,
+    "SELECT EXISTS (SELECT FROM ONLY {}.{})": TENANT,
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s JOIN"
+    " pg_catalog.pg_database d ON d.oid = s.setdatabase WHERE s.setrole = 0 AND"
+    " d.datname = pg_catalog.current_database() AND 'default_transaction_read_only=on'"
+    " = ANY (s.setconfig))": SOURCE,
+    "SELECT a.pid FROM pg_catalog.pg_stat_activity a WHERE a.datname ="
+    " pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() AND"
+    " a.usesysid IS NOT NULL AND COALESCE(a.backend_type, 'client backend') = 'client"
+    " backend'": SOURCE,
+    "SELECT c.relkind::text, n.nspname::text, c.relname::text,"
+    " (pg_catalog.pg_relation_size(c.oid) /"
+    " pg_catalog.current_setting('block_size')::int4)::int8,"
+    " pg_catalog.pg_table_size(c.oid) FROM pg_catalog.pg_class c JOIN"
+    " pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm',"
+    " 'f') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <>"
+    " 'information_schema' AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE"
+    " e.classid = 'pg_catalog.pg_class'::regclass AND e.objid = c.oid AND e.deptype ="
+    " 'e') ORDER BY 2, 3": EITHER,
+    "SELECT e.extname::text, n.nspname::text FROM pg_catalog.pg_extension e JOIN"
+    " pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql'"
+    " ORDER BY 1": EITHER,
+    "SELECT e.name::text FROM pg_catalog.pg_available_extensions e JOIN"
+    " pg_catalog.pg_available_extension_versions v ON v.name = e.name AND v.version ="
+    " e.default_version WHERE v.trusted": EITHER,
+    "SELECT n.nspname::text FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_'"
+    " AND n.nspname <> 'information_schema' AND NOT EXISTS (SELECT FROM"
+    " pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_namespace'::regclass AND"
+    " e.objid = n.oid AND e.deptype = 'e') ORDER BY 1": EITHER,
+    "SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata": EITHER,
+    "SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_xacts p WHERE p.database ="
+    " pg_catalog.current_database()": SOURCE,
+    "SELECT pg_catalog.count(*), pg_catalog.sum(('x' ||"
+    " pg_catalog.left(pg_catalog.encode("
+    " pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.textin(pg_catalog.record_out(t.*)),"
+    " 'UTF8')) , 'hex'), 16))::pg_catalog.bit(64)::pg_catalog.int8)::pg_catalog.text"
+    " FROM ONLY {}.{} t": EITHER,
+    "SELECT pg_catalog.count(*), pg_catalog.sum(('x' ||"
+    " pg_catalog.left(pg_catalog.encode("
+    " pg_catalog.sha256(pg_catalog.convert_to(pg_catalog.textin(pg_catalog.record_out(t.*)),"
+    " 'UTF8')) , 'hex'), 16))::pg_catalog.bit(64)::pg_catalog.int8)::pg_catalog.text"
+    " FROM ONLY {}.{} t WHERE t.ctid >= {}::pg_catalog.tid AND t.ctid <"
+    " {}::pg_catalog.tid": EITHER,
+    "SELECT pg_catalog.count(*), pg_catalog.sum(('x' ||"
+    " pg_catalog.left(pg_catalog.encode( pg_catalog.sha256(pg_catalog.lo_get(o.oid)),"
+    " 'hex'), 16))::pg_catalog.bit(64) ::pg_catalog.int8)::pg_catalog.text FROM"
+    " pg_catalog.pg_largeobject_metadata o": EITHER,
+    "SELECT pg_catalog.count(pg_catalog.lo_unlink(o.oid)) FROM"
+    " pg_catalog.pg_largeobject_metadata o": TENANT,
+    "SELECT pg_catalog.current_database()::pg_catalog.text": SOURCE,
+    "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,"
+    " pg_catalog.pg_database_size(d.oid),"
+    " pg_catalog.pg_encoding_to_char(d.encoding)::text, d.datname::text,"
+    " d.datcollate::text FROM pg_catalog.pg_database d WHERE d.datname ="
+    " pg_catalog.current_database()": EITHER,
+    "SELECT pg_catalog.max(pg_catalog.obj_description(n.oid, 'pg_namespace')) FROM"
+    " pg_catalog.pg_namespace n WHERE n.nspname = 'public'": EITHER,
+    "SELECT pg_catalog.pg_export_snapshot()": SOURCE,
+    "SELECT pg_catalog.pg_terminate_backend(%s)": SOURCE,
+    "SELECT pg_catalog.pg_try_advisory_lock({})": TENANT,
+    "SELECT s.schemaname::text, s.sequencename::text, s.last_value FROM"
+    " pg_catalog.pg_sequences s ORDER BY 1, 2": EITHER,
+    "SET search_path = pg_catalog, pg_temp; SET statement_timeout = '15min'; SET"
+    " lock_timeout = '60s'; SET idle_in_transaction_session_timeout = 0; SET"
+    " default_transaction_read_only = off; SET row_security = off; SET client_encoding"
+    " = 'UTF8'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET"
+    " TimeZone = 'UTC'; SET extra_float_digits = 3; SET bytea_output = 'hex'; SET"
+    " lc_monetary = 'C'; SET xmlbinary = 'base64'": EITHER,
+    "SET statement_timeout = 0": TENANT,
+    "SET {} = 0": EITHER,
+    "WITH x(class, oid, kind, name) AS ( SELECT 'pg_foreign_data_wrapper'::regclass,"
+    " oid, 'foreign data wrapper', fdwname FROM pg_catalog.pg_foreign_data_wrapper"
+    " UNION ALL SELECT 'pg_foreign_server'::regclass, oid, 'foreign server', srvname"
+    " FROM pg_catalog.pg_foreign_server UNION ALL SELECT 'pg_class'::regclass, oid,"
+    " 'foreign table', relname FROM pg_catalog.pg_class WHERE relkind = 'f' UNION ALL"
+    " SELECT 'pg_proc'::regclass, p.oid, 'function of a library', p.proname FROM"
+    " pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE"
+    " l.lanname IN ('c', 'internal') UNION ALL SELECT 'pg_proc'::regclass, oid,"
+    " 'leakproof function', proname FROM pg_catalog.pg_proc WHERE proleakproof UNION"
+    " ALL SELECT 'pg_type'::regclass, oid, 'base type', typname FROM pg_catalog.pg_type"
+    " WHERE typtype = 'b' AND typcategory <> 'A' UNION ALL SELECT"
+    " 'pg_opclass'::regclass, oid, 'operator class', opcname FROM pg_catalog.pg_opclass"
+    " UNION ALL SELECT 'pg_opfamily'::regclass, oid, 'operator family', opfname FROM"
+    " pg_catalog.pg_opfamily UNION ALL SELECT 'pg_am'::regclass, oid, 'access method',"
+    " amname FROM pg_catalog.pg_am UNION ALL SELECT 'pg_language'::regclass, oid,"
+    " 'language', lanname FROM pg_catalog.pg_language UNION ALL SELECT"
+    " 'pg_ts_parser'::regclass, oid, 'text search parser', prsname FROM"
+    " pg_catalog.pg_ts_parser UNION ALL SELECT 'pg_ts_template'::regclass, oid, 'text"
+    " search template', tmplname FROM pg_catalog.pg_ts_template UNION ALL SELECT"
+    " 'pg_cast'::regclass, oid, 'cast without a function',"
+    " castsource::regtype::text::name FROM pg_catalog.pg_cast WHERE castmethod = 'b' )"
+    " SELECT x.kind, x.name::text FROM x WHERE x.oid >= 16384 AND NOT EXISTS (SELECT"
+    " FROM pg_catalog.pg_depend e WHERE e.classid = x.class AND e.objid = x.oid AND"
+    " e.deptype = 'e') ORDER BY 1, 2 LIMIT 100": EITHER,
 }

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from running_fleet import AUTH, RunningFleet
-from statements import CONSOLE, MONITOR, NEW, REWIND, STATEMENTS, SUPERUSER, TENANT
+from statements import (
+    CONSOLE,
+    EITHER,
+    MONITOR,
+    NEW,
+    REWIND,
+    SOURCE,
+    STATEMENTS,
+    SUPERUSER,
+    TENANT,
+)
 
 import pgherd
 from pgherd.control.migrations import AlembicMigrations
@@ -36,13 +46,11 @@ def sent(path: Path) -> Iterator[str]:
     for node in ast.walk(module):
         match node:
             case ast.Call(func=ast.Attribute(attr=attr), args=[first, *_]) if attr in SENDERS:
-                if isinstance(first, ast.Name):
-                    first = constants.get(first.id, first)
-                if (text := as_text(first)) is not None:
+                if (text := as_text(first, constants)) is not None:
                     yield " ".join(text.split())
 
 
-def as_text(node: ast.expr) -> str | None:
+def as_text(node: ast.expr, constants: Mapping[str, ast.expr]) -> str | None:
     match node:
         case ast.Constant(value=str(text)):
             return text
@@ -50,9 +58,11 @@ def as_text(node: ast.expr) -> str | None:
             parts = (v.value if isinstance(v, ast.Constant) else "{}" for v in values)
             return "".join(map(str, parts))
         case ast.Call(func=ast.Attribute(value=inner, attr="format")):
-            return as_text(inner)
+            return as_text(inner, constants)
         case ast.Call(func=ast.Attribute(attr="SQL"), args=[inner]):
-            return as_text(inner)
+            return as_text(inner, constants)
+        case ast.Name(id=name) if name in constants:
+            return as_text(constants[name], constants)
         case ast.Name(id=name):
             return f"<{name}>"
     return None
@@ -66,8 +76,8 @@ def test_each_statement_is_on_the_list_and_each_on_the_list_is_sent() -> None:
     assert STATEMENTS.keys() - found == set(), "nobody sends these any more"
 
 
-def test_sessions_are_opened_in_two_places_only() -> None:
-    """The agent's in `sessions.py`, migrations' as the service; others must go there."""
+def test_sessions_are_opened_in_three_places_only() -> None:
+    """The agent's in `sessions.py`, migrations' as the service, an import's without rights."""
     openers = set()
     for path in sources():
         text = path.read_text()
@@ -75,7 +85,7 @@ def test_sessions_are_opened_in_two_places_only() -> None:
             r"psycopg\.(Async)?(connect|Connection\.connect)|AsyncConnection\.connect", text
         ):
             openers.add(path.name)
-    assert openers == {"sessions.py", "migrations.py"}
+    assert openers == {"sessions.py", "migrations.py", "looker.py"}
 
 
 @pytest.mark.parametrize("statement", [s for s, who in STATEMENTS.items() if who == SUPERUSER])
@@ -92,7 +102,9 @@ def test_a_superusers_statement_leaves_no_name_to_be_looked_up(statement: str) -
 
 
 def test_every_statement_has_a_sender() -> None:
-    assert set(STATEMENTS.values()) <= {SUPERUSER, MONITOR, TENANT, CONSOLE, NEW, REWIND}
+    assert set(STATEMENTS.values()) <= {
+        *(SUPERUSER, MONITOR, TENANT, CONSOLE, NEW, REWIND, SOURCE, EITHER)
+    }
 
 
 LINE = re.compile(r"(?P<user>\w+)@(?P<database>[\w-]+) LOG:  (?P<what>.*)")

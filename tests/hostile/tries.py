@@ -13,6 +13,7 @@ READER = "a reader, in SQL"
 OTHER = "a certificate of another environment or service"
 NOBODY = "a client without a certificate"
 LOGIN = "another login of the machine"
+FOREIGNER = "the source of an import"
 DATA_PLANE = "the user that databases run as"
 
 PRIVILEGE = "PostgreSQL: no right"
@@ -469,6 +470,18 @@ DONE = (
     Try(DATA_PLANE, "have others told, or of what is not theirs to hear", CHECKED),
     Try(DATA_PLANE, "flood a receiver with messages", "so many within an hour"),
     Try(DATA_PLANE, "add a header, a link or a call to a message", "cleaned by the helper"),
+    Try(
+        FOREIGNER,
+        "have its code run with more rights than the service's",
+        "restored as the service",
+    ),
+    Try(FOREIGNER, "run programs by its code", PRIVILEGE),
+    Try(
+        FOREIGNER,
+        "be taken for the same by its own casts, operators and functions",
+        "full names, and types' own output",
+    ),
+    Try(FOREIGNER, "act on the terminal by its names", "what is printed is escaped"),
 )
 """Each is made by a test that names it (`makes`)."""
 

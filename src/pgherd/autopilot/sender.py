@@ -8,7 +8,6 @@ a few words of its own: Apprise's may hold parts of the URL.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
@@ -19,7 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+from pgherd.engines.local.rightless import give_up_rights
+
 LARGEST = 2**30
 """Bytes of memory."""
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -40,23 +40,6 @@ def main(uid: str = "", gid: str = "") -> None:
     sys.stdout.write(json.dumps({"why": why}))
     sys.stdout.flush()
     os._exit(0)
-
-
-def give_up_rights(uid: str, gid: str) -> None:
-    """From now on this has that user's rights and gets no others, and nobody looks into it."""
-    if uid:
-        os.setgroups([])
-        os.setresgid(int(gid), int(gid), int(gid))
-        os.setresuid(int(uid), int(uid), int(uid))
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    for option, value in (
-        (PR_SET_DUMPABLE, 0),
-        (PR_SET_NO_NEW_PRIVS, 1),
-        (PR_SET_PDEATHSIG, int(signal.SIGKILL)),
-    ):
-        if prctl(option, value, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), f"prctl {option}")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def told_command(job: dict[str, Any]) -> str | None:

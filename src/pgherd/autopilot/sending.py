@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pwd
 import signal
 import subprocess
 import time
@@ -19,6 +18,7 @@ from pgherd.autopilot.notice import Notice
 from pgherd.autopilot.private_file import read_word
 from pgherd.autopilot.said import said_by
 from pgherd.engines.local import lowered
+from pgherd.engines.local.rightless import arguments, nobody
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.receivers import Receiver, is_url
 
@@ -26,8 +26,6 @@ SEND_SECONDS = 15.0
 """For all of it, from the start of the process that sends."""
 LONGEST_ANSWER = 4096
 LONGEST_REASON = 200
-NOBODY = "nobody"
-_NOBODY_UID = 65534
 
 
 def send(receiver: Receiver, notice: Notice) -> None:
@@ -62,7 +60,7 @@ def _ask(job: bytes) -> str | None:
         message.write(job)
         message.seek(0)
         process = subprocess.Popen(
-            lowered.python("pgherd.autopilot.sender", *_rights()),
+            lowered.python("pgherd.autopilot.sender", *arguments(nobody())),
             stdin=message,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -87,14 +85,3 @@ def _ask(job: bytes) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return "what sends it has failed"
     return why if why is None else "".join(c for c in why if c.isprintable())[:LONGEST_REASON]
-
-
-def _rights() -> tuple[str, ...]:
-    """Whose rights it takes: nobody's, where this is root. Else it has no others to take."""
-    if os.geteuid() != 0:
-        return ()
-    try:
-        entry = pwd.getpwnam(NOBODY)
-    except KeyError:
-        return (str(_NOBODY_UID), str(_NOBODY_UID))
-    return (str(entry.pw_uid), str(entry.pw_gid))

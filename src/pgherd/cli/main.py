@@ -53,6 +53,7 @@ VERBS = {
     "resume": "pgherd.cli.pause:resume",
     "backup": "pgherd.cli.backup:backup",
     "restore": "pgherd.cli.restore:restore",
+    "import": "pgherd.cli.importing:import_",
     "switchover": "pgherd.cli.primary:switchover",
     "failover": "pgherd.cli.primary:failover",
     "certificates": "pgherd.cli.certificates:certificates",

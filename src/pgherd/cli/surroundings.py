@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # each takes a while to import
     from pgherd.control.act import Migrations
     from pgherd.control.applied import History
     from pgherd.control.clock import Clock
+    from pgherd.control.importing.moving import MoveIn
 
 
 def _migrations() -> Migrations:
@@ -76,6 +77,12 @@ def _send(receiver: Receiver, notice: Notice) -> None:
     from pgherd.autopilot.sending import send
 
     send(receiver, notice)
+
+
+def _move_in() -> MoveIn:
+    from pgherd.control.importing.moving import move_in
+
+    return move_in
 
 
 def _clock() -> Clock:
@@ -123,6 +130,7 @@ class Surroundings:
     run_autopilot: Callable[[str, bool], None] = _run_autopilot
     service: Callable[[str], Service] = _service
     send: Callable[[Receiver, Notice], None] = _send
+    move_in: Callable[[], MoveIn] = _move_in
     user: Callable[[], str] = _user
     replace_process: Callable[[str, Sequence[str], Mapping[str, str]], None] = _replace_process
 

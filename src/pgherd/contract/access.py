@@ -83,9 +83,16 @@ class Access:
 class Reach(Protocol):
     """pgherd's own way into the databases from where it runs: an ability that an engine may lack.
 
-    Migrations need it.
+    Migrations need it, and imports do.
     """
 
     async def as_service(self, id: DatabaseId) -> Access:
         """How pgherd connects as the service that a database belongs to."""
+        ...
+
+    async def let_make(self, id: DatabaseId, *, allowed: bool) -> None:
+        """The service may make schemas and extensions in its database, or, as always, may not.
+
+        For the moment in which an import makes those of its source.
+        """
         ...

@@ -16,7 +16,7 @@ import pytest
 from shop import AUTH, Shop
 
 from pgherd.cli.main import cli
-from pgherd.contract.access import Access, AccessRole
+from pgherd.contract.access import Access, AccessRole, Reach
 from pgherd.contract.backups import BackupHistory, ObservedBackup
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.contract.engine import Engine
@@ -24,6 +24,9 @@ from pgherd.contract.logs import LogLine
 from pgherd.contract.observed import Observation, Unknown
 from pgherd.contract.offers import Capability, Offer
 from pgherd.control.act import Migrations
+from pgherd.control.clock import Clock
+from pgherd.control.importing.judging import Moved
+from pgherd.control.importing.moving import Telling, Wish
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import Database, DatabaseId, Pooling
 from pgherd.testing.memory.abilities import MemoryCertificates, MemoryLogs
@@ -170,6 +173,11 @@ class HostileShop(Shop):
     def migrations(self) -> Migrations:
         kind = HostileMigrations if self.is_hostile else MemoryMigrations
         return kind(self.world, self.heads)
+
+    async def move_in(self, wish: Wish, reach: Reach, clock: Clock, telling: Telling) -> Moved:
+        """Of a source that lies in each of its words."""
+        self.seen, self.moved = tainted(self.seen), tainted(self.moved)
+        return await super().move_in(wish, reach, clock, telling)
 
     def fail(self, operation: str) -> None:
         """The next call of that kind ends in hostile words."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -17,8 +18,12 @@ from pgherd.autopilot.reading import History, ReadEvent, Told, Wanted
 from pgherd.autopilot.requests import Pause
 from pgherd.cli.main import cli
 from pgherd.cli.surroundings import Surroundings
+from pgherd.contract.access import Reach
 from pgherd.contract.engine import Engine
 from pgherd.control.act import Migrations
+from pgherd.control.clock import Clock
+from pgherd.control.importing.judging import Checked, Inventory, Moved, Verdict
+from pgherd.control.importing.moving import Differs, Seen, Telling, Wish
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.fleet.receivers import Receiver
@@ -42,6 +47,34 @@ environments:
 """
 NOW = datetime(2026, 5, 4, 12, 3, 4, tzinfo=UTC)
 AUTH = DatabaseId("production", "auth")
+SOURCE = Inventory(
+    version=15,
+    bytes=50_000_000,
+    encoding="UTF8",
+    name="old",
+    schemas=("public",),
+    extensions=(),
+    trusted=frozenset(),
+    tables=(),
+    views=(),
+    foreign=(),
+    left_out=(("event trigger", "audit"),),
+    objects=0,
+    comment=None,
+)
+MOVED = Moved(
+    database=AUTH,
+    source="old at db.example.com",
+    version=15,
+    bytes=50_000_000,
+    tables=(Checked("public", "accounts", Verdict.SAME, 3, 3),),
+    sequences=1,
+    sequences_behind=(),
+    left_out=(),
+    written=True,
+    is_read_only=False,
+    seconds={"copy": 1.5},
+)
 
 
 class RememberedAutopilot:
@@ -119,6 +152,9 @@ class Shop:
         self.started: list[tuple[str, Sequence[str], Mapping[str, str]]] = []
         self.is_interactive = False
         self.autopilot = RememberedAutopilot()
+        self.wishes: list[Wish] = []
+        self.seen = Seen(SOURCE, replace(SOURCE, left_out=()), "")
+        self.moved = MOVED
         self.write(FLEET)
 
     def write(self, text: str) -> None:
@@ -129,6 +165,16 @@ class Shop:
 
     def migrations(self) -> Migrations:
         return MemoryMigrations(self.world, self.heads)
+
+    async def move_in(self, wish: Wish, reach: Reach, clock: Clock, telling: Telling) -> Moved:
+        """An import that tells what is `seen` and ends as `moved`; nothing is copied."""
+        self.wishes.append(wish)
+        telling.ensure_agreed(self.seen)
+        telling.begins("copying rows")
+        moved = replace(self.moved, database=wish.id, is_read_only=wish.stops_writes)
+        if moved.problems():
+            raise Differs(moved)
+        return moved
 
     def surroundings(self) -> Surroundings:
         return Surroundings(
@@ -143,6 +189,7 @@ class Shop:
             told=lambda fleet: cast("Told", self.autopilot),
             run_autopilot=self.autopilot.run,
             send=self.autopilot.send,
+            move_in=lambda: self.move_in,
             user=lambda: "alice",
             replace_process=lambda *call: self.started.append(call),
             is_interactive=lambda: self.is_interactive,

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from io import StringIO
 from itertools import chain
 from pathlib import Path
@@ -24,6 +25,7 @@ from pgherd.cli.headway import Headway
 from pgherd.cli.main import VERBS, main
 from pgherd.cli.progress import drawing
 from pgherd.control.events import Planned, Retrying, Started
+from pgherd.control.importing.judging import Checked, Verdict
 from pgherd.decide.actions import Interruption, RestartInstance
 from pgherd.decide.plan import Plan
 from pgherd.errors import TryLater
@@ -127,6 +129,13 @@ def applied_in_an_odd_folder(shop: HostileShop) -> None:
     shop.run("up")
 
 
+def differing(shop: HostileShop) -> None:
+    """An import whose copy is not what its source is."""
+    wrong = Checked("public", "accounts", Verdict.DIFFERENT, 3, 2)
+    shop.moved = replace(shop.moved, tables=(wrong,))
+
+
+FROM = "production/auth --from postgresql://me@old/shop"
 COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("up", half_made),
     ("up", blind),
@@ -176,6 +185,10 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("backup list production/auth", failing("history")),
     ("backup now production/auth", as_it_is),
     ("restore production/auth --as old --to 2026-05-04T12:03:04", failing("restore")),
+    (f"import {FROM}", as_it_is),
+    (f"import {FROM}", differing),
+    ("import production/{} --from postgresql://me@old/shop", as_it_is),
+    ("import production/auth --from-file {}", as_it_is),
     ("switchover production/auth", as_it_is),
     ("switchover production/auth", failing("switchover")),
     ("failover production/auth", as_it_is),

@@ -8,6 +8,7 @@ from pgherd.contract.access import Access, AccessRole
 from pgherd.contract.logs import LogLine
 from pgherd.engines.local import logs, postgres
 from pgherd.engines.local.place import Place
+from pgherd.errors import TryLater
 from pgherd.fleet.desired import DatabaseId, Pooling
 from pgherd.fleet.names import pooled_name
 
@@ -56,6 +57,28 @@ class Reach:
     async def as_service(self, id: DatabaseId) -> Access:
         """Through the pooler by certificate."""
         return through_pooler(self._place, id, AccessRole.SERVICE, Pooling.SESSION)
+
+    async def let_make(self, id: DatabaseId, *, allowed: bool) -> None:
+        """Granted and taken back from database postgres, where nothing is the service's."""
+        import psycopg
+        from psycopg import sql
+
+        from pgherd.engines.local import sessions
+
+        service = sql.Identifier(self._place.database(id).service)
+        access = await as_operator(self._place, id)
+        try:
+            async with await sessions.operator(access) as session:
+                if allowed:
+                    await session.execute(
+                        sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(service, service)
+                    )
+                else:
+                    await session.execute(
+                        sql.SQL("REVOKE CREATE ON DATABASE {} FROM {}").format(service, service)
+                    )
+        except psycopg.Error as error:
+            raise TryLater(f"{id}: its primary does not answer: {error}") from error
 
 
 class Logs:

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 
+from pgherd.contract.access import Access
 from pgherd.engines.local.identity import probe_place
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
@@ -40,6 +41,20 @@ async def superuser(
 ) -> Connection:
     """A session with the database that has nothing of a tenant. Close it."""
     return await _open(layout, manifest, instance, MAINTENANCE, "postgres", seconds)
+
+
+async def operator(access: Access) -> Connection:
+    """A command's own session of that kind, where the server is known to be the fleet's. Close it.
+
+    `access` is an operator's.
+    """
+    return await psycopg.AsyncConnection.connect(
+        **{**access.parameters(), "options": pinned(LOOK_SECONDS)},  # type: ignore[arg-type]
+        application_name="pgherd",
+        autocommit=True,
+        prepare_threshold=None,
+        connect_timeout=CONNECT_SECONDS,
+    )
 
 
 async def monitor(

@@ -104,6 +104,11 @@ class MemoryReach:
         async with call(self._world, "access", id):
             return Access(NOWHERE, 5432, id.service, id.service)
 
+    async def let_make(self, id: DatabaseId, *, allowed: bool) -> None:
+        """Nothing is ever made there."""
+        async with call(self._world, "let_make", id):
+            stored_database(self._world, id)
+
 
 class MemorySettings:
     """How long backups are kept."""
