@@ -154,6 +154,16 @@ class ConvergeDatabase(Request[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class Forget(Request[None]):
+    """Nothing is known any more of a database that does not run: its data is about to be another.
+
+    Who led, and how far it had come, would keep the next one from leading.
+    """
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
 class Configure(Request[None]):
     """Let all instances of a database share what its manifest says (in Patroni's words)."""
 

@@ -148,6 +148,7 @@ class Agent:
             door.Measure: self._meter.answer,
             door.ConvergeEnvironment: self.converge_environment,
             door.MendEnvironment: self.mend_environment,
+            door.Forget: self.forget,
             door.AwaitEnvironment: self.await_environment,
             door.ConvergeDatabase: self.converge_database,
             door.AwaitDatabase: self.await_database,
@@ -196,6 +197,10 @@ class Agent:
             program = programs.of_environment(self.layout, manifest)
             for left in self.supervisor.adopt({program.name: program}):
                 await self.supervisor.stop(left)
+
+    async def forget(self, asked: door.Forget) -> None:
+        """Nothing of it is left in etcd."""
+        await self.databases.forget(DatabaseId.parse(asked.database))
 
     async def mend_environment(self, asked: door.MendEnvironment) -> None:
         """Begin its etcd anew, where it will not run otherwise."""

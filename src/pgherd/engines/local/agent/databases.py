@@ -131,6 +131,12 @@ class Databases:
         if cluster := self._clusters.get(id):
             cluster.begin_anew()
 
+    async def forget(self, id: DatabaseId) -> None:
+        """Nothing is left in etcd of one that does not run; InputError where it does."""
+        if id in self._clusters:
+            raise InputError(f"{id} runs", f"stop it with `pgherd down {id}`")
+        await self._environments.client(id.environment).delete(patroni.scope_prefix(id.service))
+
     async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
         """Stop what an earlier agent started and did not live to stop."""
         left = self._supervisor.adopt(_by_name(unwanted))

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import msgspec
 
-from pgherd.engines.local import lowered, patroni
+from pgherd.engines.local import door, lowered, patroni
 from pgherd.engines.local.backup import pgbackrest, recover
 from pgherd.engines.local.backup.reading import Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.databases import Databases
-from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest
+from pgherd.engines.local.manifest import (
+    DatabaseManifest,
+    InstanceManifest,
+    write_database,
+)
 from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman
@@ -54,6 +58,7 @@ class Restoring:
                 f"write postgresql: {source.postgresql}",
             )
         await self._recover(source, repository, manifest, manifest.instances[0], moment)
+        await place.agent.ask(door.Forget(str(target.id)))
         await self._put(manifest, manifest.instances[0])
         await self._databases.make_so(replace(manifest, made=True, restored_from=origin))
 
@@ -63,16 +68,22 @@ class Restoring:
         repository: Repository,
         moment: datetime,
     ) -> None:
-        """It serves until the other one is whole. That is another incarnation."""
+        """It serves until the other one is whole. That is another incarnation.
+
+        It is noted as such before it takes its place: in the archive of the one before there are
+        segments of the names that it would write.
+        """
         place = self._place
         first, *others = source.instances
         await self._recover(source, repository, source, first, moment)
         await self._databases.ensure_stopped(source.id)
+        origin = f"{source.archive} {moment.isoformat()}"
+        anew = replace(source, running=False, archive="", restored_from=origin)
+        write_database(place.layout, anew, place.owner)
+        await place.agent.ask_once_it_runs(door.Forget(str(source.id)))
         await place.remove(*(place.layout.kept_by(source.id, i.number) for i in others))
         await self._put(source, first)
-        origin = f"{source.archive} {moment.isoformat()}"
-        anew = replace(source, running=True, archive="", restored_from=origin)
-        await self._databases.make_so(anew)
+        await self._databases.make_so(replace(anew, running=True))
 
     async def _recover(
         self,
