@@ -11,7 +11,11 @@ from pathlib import Path
 from pgherd.contract.offers import Capability
 from pgherd.engines.local import control_trees, etcd, library, machine, pooler, postgres
 from pgherd.engines.local.backup import pgbackrest
-from pgherd.engines.local.backup.repository import USER, repository_owner
+from pgherd.engines.local.backup.repository import (
+    USER,
+    can_be_read_only,
+    repository_owner,
+)
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import PgherdError
 
@@ -123,6 +127,14 @@ def _backups() -> Iterator[Capability]:
     if os.geteuid() != 0:
         return
     owner = repository_owner()
+    is_safe = can_be_read_only()
+    yield Capability(
+        "mount namespaces",
+        is_safe,
+        "backups are read-only to the databases' user" if is_safe else "root may not make them",
+        "" if is_safe else "give the container CAP_SYS_ADMIN, or trust the databases' user",
+        required=False,
+    )
     yield Capability(
         "user of backups",
         owner != data_plane_owner(),

@@ -43,6 +43,19 @@ READ_ONLY = (
 """Starts a program to which a folder, the first argument, is read-only (util-linux)."""
 
 
+OF_ANOTHER = ("user", "group", "extra_groups")
+"""What makes a process another user's, for `subprocess`."""
+
+
+def can_be_read_only() -> bool:
+    """Whether this machine lets root make backups read-only to the server that takes WAL in.
+
+    A container may not.
+    """
+    probe = [*READ_ONLY, "sh", "/usr", "/bin/true"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
 def repository_owner() -> Owner:
     """The user that repositories belong to; the data plane's where there is no other one."""
     if os.geteuid() == 0:
@@ -150,18 +163,14 @@ class Repository:
         pgBackRest serves its whole protocol to each client. So to this server the backups are
         read-only; they have all the WAL in them that they need.
         """
-        options = lowered.options(self.owner, self.folder)
+        owner, options = self.owner, lowered.options(self.owner, self.folder)
         program = self.manifest.backup_program
         command = pgbackrest.command(program, self.configuration, "server")
-        if self.owner.is_another:
-            rights = [
-                f"--{k}={v}" for k, v in (("reuid", self.owner.uid), ("regid", self.owner.gid))
-            ]
-            lowered_ = ["/usr/bin/setpriv", *rights, "--clear-groups", "--no-new-privs", *command]
+        if owner.is_another and can_be_read_only():
+            rights = [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
             backups = str(self.folder / "repository" / "backup")
-            command = [*READ_ONLY, "sh", backups, *lowered_]
-            options = {k: v for k, v in options.items() if k not in ("user", "group")}
-            del options["extra_groups"]
+            command = [*READ_ONLY, "sh", backups, "/usr/bin/setpriv", *rights, *command]
+            options = {k: v for k, v in options.items() if k not in OF_ANOTHER}
         with (self.folder / "server.log").open("ab") as log:
             subprocess.run(
                 [*lowered.DETACHED, *command],
