@@ -214,16 +214,19 @@ def ignore_end(connection: psycopg.Connection[Any], statement: str) -> None:
 @pytest.mark.makes(READER, "keep a transaction alive for ever")
 def test_an_old_transaction_is_ended_though_it_is_used(running: RunningFleet) -> None:
     """The agent's own statement, on a replica, with less patience than it has."""
-    (replica,) = running.replicas(ORDER)
-    with running.operator(ORDER, replica, database="postgres") as operator:
-        row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'order_ro'").fetchone()
+    # Not the one of `idle`, whose transaction is older.
+    with connect(running.through_pooler(AUTH, AccessRole.READ_ONLY)) as connection:
+        row = connection.execute("SELECT host(inet_server_addr())").fetchone()
         assert row
-        role = row[0]
-        with connect(running.through_pooler(ORDER, AccessRole.READ_ONLY)) as connection:
+        (replica,) = (r for r in running.replicas(AUTH) if r.address == row[0])
+        with running.operator(AUTH, replica, database="postgres") as operator:
+            row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'auth_ro'").fetchone()
+            assert row
+            role = row[0]
             connection.execute("BEGIN; SELECT 1")
-            assert operator.execute(GUARD, (role, role, "10 s")).fetchone() == (0, "order_ro")
+            assert operator.execute(GUARD, (role, role, "10 s")).fetchone() == (0, "auth_ro")
             time.sleep(1.2)
             connection.execute("SELECT 2")
-            assert operator.execute(GUARD, (role, role, "1 s")).fetchone() == (1, "order_ro")
+            assert operator.execute(GUARD, (role, role, "1 s")).fetchone() == (1, "auth_ro")
             with pytest.raises(psycopg.OperationalError):
                 connection.execute("SELECT 3")

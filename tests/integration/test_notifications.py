@@ -53,6 +53,7 @@ def test_an_alert_is_told_once_and_its_end_too(place: Place, hook: Webhook) -> N
         assert first["title"].startswith("pgherd tiny: lab/order: ")
         assert "clients wait for a connection" in first["title"]
         assert "what to do: let clients use fewer sessions" in first["message"]
+        eventually(lambda: "not yet" not in place.run("alerts"), 30)  # that is in the history
         before = ask(place_of(place.root.with_name("tiny.applied")), Status())
         assert before
         assert before.controller

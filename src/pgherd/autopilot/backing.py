@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.requests import BackUp, Pause
+from pgherd.autopilot.requests import BackUp, BackupsSeen, Pause
 from pgherd.autopilot.telling import Telling
-from pgherd.contract.backups import ObservedBackup
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
 from pgherd.decide.alerts import Alert
 from pgherd.decide.backups import why_due, why_unprotected
@@ -41,7 +40,8 @@ class Backing:
         self._helper = helper
         self._telling = telling
         self._asking = Asking(helper)
-        self._known: dict[str, Sequence[ObservedBackup]] = {}
+        self._known: dict[str, BackupsSeen] = {}
+        self._ended: dict[str, float] = {}
         self._looked: dict[str, float] = {}
         self._looking: set[str] = set()
         self._bare_since: dict[str, float] = {}
@@ -58,6 +58,7 @@ class Backing:
         mine = [d for d in fleet.databases if d.environment.engine in engines]
         names = {str(d.id) for d in mine}
         self._known = {id: found for id, found in self._known.items() if id in names}
+        self._ended = {id: ended for id, ended in self._ended.items() if id in names}
         self._asking.forget_all_but(names)
         serving = [d for d in mine if _serves(d, seen)]
         for engine in engines:
@@ -73,14 +74,18 @@ class Backing:
                 self._asking.busy_in(database.id.environment) < AT_ONCE
                 and self._asking.busy_in_all() < ALL_AT_ONCE
             )
-            why = why_due(database.id, self._known[id], at)
-            if why and is_free:
+            known = self._known[id]
+            why = why_due(database.id, known.backups, at)
+            if why and is_free and not known.trouble:
                 self._asking.begin(id, self._back_up(id, database.environment.engine, why))
 
     def alerts(self, at: datetime) -> list[Alert]:
         """Those of databases that could not be restored as they should."""
         now, found = time.monotonic(), []
-        why_of = {id: why_unprotected(backups, at) for id, backups in self._known.items()}
+        why_of = {
+            id: known.trouble or why_unprotected(known.backups, at)
+            for id, known in self._known.items()
+        }
         bare = {id for id, why in why_of.items() if why}
         self._bare_since = {id: self._bare_since.get(id, now) for id in bare}
         for id in sorted(bare):
@@ -96,9 +101,11 @@ class Backing:
             self._asking.later(self._ask(engine))
 
     async def _ask(self, engine: str) -> None:
+        began = time.monotonic()
         try:
-            found: Mapping[str, Sequence[ObservedBackup]] = await self._helper.backups(engine)
-            self._known.update(found)
+            found: Mapping[str, BackupsSeen] = await self._helper.backups(engine)
+            # One that has ended meanwhile may not be among them.
+            self._known |= {n: s for n, s in found.items() if self._ended.get(n, 0.0) < began}
         except PgherdError as error:
             log.info("backups of %s are not seen: %s", engine, error.message)
         finally:
@@ -109,6 +116,7 @@ class Backing:
         ended = await self._asking.carry_out(id, BackUp(id, why))
         if ended.error is None:
             self._known.pop(id, None)  # until the next look
+            self._ended[id] = time.monotonic()
             self._look(engine)
             details: dict[str, object] = {"seconds": round(ended.seconds, 3)}
             await self._telling.event(began, "backup", why, database=id, details=details)

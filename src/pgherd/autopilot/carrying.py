@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 
 import msgspec
@@ -17,6 +17,7 @@ from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.requests import (
     BackUp,
+    BackupsSeen,
     Done,
     Failure,
     Look,
@@ -27,7 +28,6 @@ from pgherd.autopilot.requests import (
 )
 from pgherd.autopilot.sending import send
 from pgherd.autopilot.variables import signed_in
-from pgherd.contract.backups import ObservedBackup
 from pgherd.contract.observed import DatabaseState, Observation, Unknown
 from pgherd.control.abilities import backups_of
 from pgherd.control.act import Actor
@@ -43,7 +43,7 @@ from pgherd.decide.actions import (
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.engines.opening import open_engine
 from pgherd.errors import Busy, InputError, NeedsHuman, PgherdError, TryLater
-from pgherd.fleet.desired import Fleet
+from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.state import lock_path
 from pgherd.units import quoted
 
@@ -90,21 +90,23 @@ def _look(work: Look, fleet: Fleet) -> Looked:
     return asyncio.run(look(open_engine(work.engine, fleet.name, fleet.environments)))
 
 
-def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, tuple[ObservedBackup, ...]]:
-    """Of those that are there, and give an answer."""
+def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, BackupsSeen]:
+    """Of each database there, or why nobody knows."""
     if work.engine not in {environment.engine for environment in fleet.environments}:
         raise InputError(f"engine {quoted(work.engine)} is none of the fleet")
     backups = backups_of(open_engine(work.engine, fleet.name, fleet.environments))
     wanted = [d.id for d in fleet.databases if d.environment.engine == work.engine]
 
-    async def look() -> dict[str, tuple[ObservedBackup, ...]]:
-        found = {}
-        for id in wanted:
-            with suppress(PgherdError):
-                found[str(id)] = (await backups.history(id)).backups
-        return found
+    async def look(id: DatabaseId) -> BackupsSeen:
+        try:
+            return BackupsSeen((await backups.history(id)).backups)
+        except PgherdError as error:
+            return BackupsSeen(trouble=error.message)
 
-    return asyncio.run(look())
+    async def look_at_all() -> dict[str, BackupsSeen]:
+        return {str(id): await look(id) for id in wanted}
+
+    return asyncio.run(look_at_all())
 
 
 def _back_up(work: BackUp, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:

@@ -48,6 +48,8 @@ TELL_SECONDS = 10.0
 """So often samples go to the store, whose finest are of as long."""
 OBSERVE_SECONDS = 30.0
 SAVE_SECONDS = 60.0
+RECALL_SECONDS = 60.0
+"""So long nobody is told, lest it be what they were told before; then the history is away."""
 EFFECT_SECONDS = 30.0
 """So long after a change of size its effect is measured."""
 MOST_AT_ONCE = 4
@@ -85,6 +87,7 @@ class Controller:
         self._due: dict[str, float] = {}
         self._alerting = Alerting()
         self._alerts: tuple[Alert, ...] = ()
+        self._began = time.monotonic()
         self._is_recalled = False
 
     async def run(self) -> None:
@@ -125,7 +128,8 @@ class Controller:
             self._alerts = (*current, *self._backing.alerts(at))
             await self._tell(at, now_of)
             unknown = unsure(fleet, watching.seen, watching.usages, watching.metered())
-            await self._notifying.round(fleet, self._alerts, unknown, at)
+            if self._is_recalled or time.monotonic() - self._began > RECALL_SECONDS:
+                await self._notifying.round(fleet, self._alerts, unknown, at)
             if self._exporter:
                 await self._exporter.show(self._picture(fleet, at), at)
 

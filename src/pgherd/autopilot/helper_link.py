@@ -15,6 +15,7 @@ from pgherd.autopilot.requests import (
     Applied,
     Asked,
     BackUp,
+    BackupsSeen,
     Beat,
     FindHistory,
     HistoryAt,
@@ -25,7 +26,6 @@ from pgherd.autopilot.requests import (
     Request,
     Work,
 )
-from pgherd.contract.backups import ObservedBackup
 from pgherd.errors import TryLater
 
 ANSWER_SECONDS = 900.0
@@ -70,10 +70,10 @@ class HelperLink:
             raise TryLater("nothing is applied yet")
         return answer.applied
 
-    async def backups(self, engine: str) -> dict[str, list[ObservedBackup]]:
+    async def backups(self, engine: str) -> dict[str, BackupsSeen]:
         """Those of each database on that engine, by its name. Its error, or TryLater."""
         answer = await self._ask(LookAtBackups(engine), FAR_LOOK_SECONDS)
-        return msgspec.json.decode(answer.looked, type=dict[str, list[ObservedBackup]])
+        return msgspec.json.decode(answer.looked, type=dict[str, BackupsSeen])
 
     async def carry_out(self, request: Request | BackUp) -> float:
         """Have it carried out; how many seconds it took. The error of whoever refuses it."""

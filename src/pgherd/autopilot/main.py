@@ -88,7 +88,7 @@ def control(place: AutopilotPlace, owner: Owner, connection: socket.socket) -> N
 async def _control(place: AutopilotPlace, connection: socket.socket) -> None:
     link = await HelperLink.open(connection)
     telling = Telling(Archive(link.history_at, opening(place)))
-    watched = partial(watch, link)
+    watched = partial(watch, link, {})
     controller = Controller(link, telling, read, watched, Exporter(telling))
     answers, rounds = asyncio.create_task(link.run()), asyncio.create_task(controller.run())
     ended, _ = await asyncio.wait([answers, rounds], return_when=asyncio.FIRST_COMPLETED)
@@ -96,12 +96,15 @@ async def _control(place: AutopilotPlace, connection: socket.socket) -> None:
         await task
 
 
-def watch(link: HelperLink, fleet: Fleet) -> Mapping[str, Watched]:
-    """The engines of a fleet, those that only the helper may sign in to as it tells of them."""
+def watch(link: HelperLink, known: dict[str, DistantEngine], fleet: Fleet) -> Mapping[str, Watched]:
+    """The engines of a fleet, those that only the helper may sign in to as it tells of them.
+
+    What was told of these is `known`, whichever file was applied since.
+    """
     names = dict.fromkeys(environment.engine for environment in fleet.environments)
     far = signed_in(fleet)
     return {
-        name: DistantEngine(name, link)
+        name: known.setdefault(name, DistantEngine(name, link))
         if name in far
         else open_engine(name, fleet.name, fleet.environments)
         for name in names

@@ -11,6 +11,8 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
+from pgherd.contract.backups import ObservedBackup
+
 LONGEST_LINE = 64 * 1024
 """Bytes of a request; whoever sends more is ended."""
 
@@ -114,6 +116,13 @@ class LookAtBackups(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """Which backups are there of the databases on that engine?"""
 
     engine: Name
+
+
+class BackupsSeen(Struct, frozen=True):
+    """The backups of one database, or why nobody knows."""
+
+    backups: tuple[ObservedBackup, ...] = ()
+    trouble: str = ""
 
 
 class BackUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):

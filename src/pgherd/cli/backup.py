@@ -53,9 +53,10 @@ def now(surroundings: Surroundings, fleet: Fleet, *, database: str, wait: bool) 
     """Take a backup and wait until it is complete."""
     id, engine = chosen(surroundings, fleet, database)
     clock = surroundings.clock()
+    began = clock.now()
     with surroundings.lock(fleet, "backup now", wait=wait):
-        began = clock.now()
-        taken = run(backups_of(engine).back_up(id))
+        run(backups_of(engine).ensure_enabled(id))
+    taken = run(backups_of(engine).back_up(id))
     until = f", kept until {moment_text(taken.kept_until)}" if taken.kept_until else ""
     say(f"{id}: backup {taken.name} is complete{until} ({duration(clock.now() - began)})")
 

@@ -11,6 +11,8 @@ from pgherd.fleet.desired import DatabaseId
 
 FULL = "full"
 FULL_EVERY = timedelta(days=7)
+A_LITTLE = timedelta(hours=12)
+"""A backup ends some time after its moment of the day: on the last day it is time for the next."""
 """What changed since is enough of the others; a shorter retention needs full ones as often."""
 QUIET = time(1, tzinfo=UTC)
 QUIET_SECONDS = 4 * 3600
@@ -29,7 +31,7 @@ def is_full_due(backups: Sequence[ObservedBackup], retention_days: int, now: dat
     """Whether the next one has to be a full one."""
     full = [b for b in available(backups) if b.kind == FULL]
     every = min(FULL_EVERY, timedelta(days=max(1, retention_days)))
-    return not full or now - full[0].taken_at >= every
+    return not full or now - full[0].taken_at >= every - A_LITTLE
 
 
 def why_due(id: DatabaseId, backups: Sequence[ObservedBackup], now: datetime) -> str | None:

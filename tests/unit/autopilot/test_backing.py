@@ -13,7 +13,7 @@ import pytest
 from pgherd.autopilot import backing
 from pgherd.autopilot.backing import Backing
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.requests import BackUp, Pause
+from pgherd.autopilot.requests import BackUp, BackupsSeen, Pause
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.backups import BackupState, ObservedBackup
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
@@ -34,14 +34,15 @@ class PlayedHelper:
     """Knows these backups, and takes others while `is_open` is set."""
 
     known: dict[str, list[ObservedBackup]] = field(default_factory=dict)
+    trouble: str = ""
     error: PgherdError | None = None
     asked: list[str] = field(default_factory=list)
     looks: int = 0
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def backups(self, engine: str) -> dict[str, list[ObservedBackup]]:
+    async def backups(self, engine: str) -> dict[str, BackupsSeen]:
         self.looks += 1
-        return {id: list(found) for id, found in self.known.items()}
+        return {id: BackupsSeen(tuple(b), self.trouble) for id, b in self.known.items()}
 
     async def carry_out(self, request: BackUp) -> float:
         self.asked.append(request.database)
@@ -146,3 +147,15 @@ async def test_what_is_late_is_told_after_a_while(monkeypatch: pytest.MonkeyPatc
     await played.rounds(2)
     monkeypatch.setattr(backing, "PATIENCE_SECONDS", 0.0)
     assert played.backing.alerts(AT) == []
+
+
+async def test_what_cannot_be_backed_up_is_told_of_and_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    played = Played(AUTH)
+    played.helper.trouble = "pgBackRest is not installed"
+    monkeypatch.setattr(backing, "PATIENCE_SECONDS", 0.0)
+    await played.rounds(5)
+    assert played.helper.asked == []
+    (alert,) = played.backing.alerts(AT)
+    assert alert.summary == "pgBackRest is not installed"

@@ -56,13 +56,13 @@ def test_one_that_is_late_is_not_waited_for_any_longer() -> None:
 @pytest.mark.parametrize(
     ("retention", "ago", "is_due"),
     [
-        (30, 6.9, False),
-        (30, 7.0, True),
-        (3, 2.9, False),
-        (3, 3.0, True),
-        (1, 1.0, True),
-        (0, 0.9, False),
-        (0, 1.0, True),
+        (30, 6.4, False),
+        (30, 6.9, True),
+        (3, 2.4, False),
+        (3, 2.9, True),
+        (1, 0.4, False),
+        (1, 0.9, True),
+        (0, 0.9, True),
     ],
 )
 def test_full_ones_follow_the_retention_and_the_week(

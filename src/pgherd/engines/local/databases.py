@@ -40,6 +40,12 @@ class Databases:
             require_room(place.layout, 1)
             require_possible(place.layout, place.owner, database)
             manifest = place.placement.database(database)
+        if manifest.restoring:
+            to = manifest.restoring.partition(" ")[2]
+            raise NeedsHuman(
+                f"{database.id} is half restored to {to}",
+                f"run `pgherd restore {database.id} --to {to} --yes-overwrite {database.id}`",
+            )
         manifest = place.placement.limited(manifest, database)
         await self.make_so(replace(manifest, running=True))
 

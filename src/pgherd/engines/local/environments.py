@@ -13,6 +13,7 @@ from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.local import door
 from pgherd.engines.local.backup import host
 from pgherd.engines.local.backup.repository import Repository
+from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
     DamagedManifest,
     EnvironmentManifest,
@@ -52,6 +53,7 @@ class Certificates:
         """What is due, or all with `renew`, is new and served; so are authorities, with that."""
         self._place.environment(environment)
         made = await self.renewal.run(environment, renew=renew, authorities=authorities)
+        await ensure_repository(self._place.layout, self._place.environment(environment))
         return len(made)
 
     @cached_property
@@ -82,22 +84,15 @@ class Environments:
         kept_all_out = await renewal.let_in(name)
         manifest, _ = renewal.write_environment(manifest)
         if manifest.repository_address:
-            await self._ensure_repository(manifest)
+            path = host.configuration(place.layout, name)
+            ensure_directory(path.parent, place.owner)
+            write(path, host.server_text(place.layout, manifest), place.owner)
         await place.agent.ensure_running()
         await renewal.converge(name)
         if kept_all_out or renewal.is_due(manifest):
             await self._certificates.ensure_valid(name)
-
-    async def _ensure_repository(self, manifest: EnvironmentManifest) -> None:
-        """Its backups can be taken, and WAL can be handed over."""
-        layout, owner = self._place.layout, self._place.owner
-        path = host.configuration(layout, manifest.name)
-        ensure_directory(path.parent, owner)
-        write(path, host.server_text(layout, manifest), owner)
-        mine = [d for d in read_databases(layout) if d.environment == manifest.name]
-        repository = Repository(layout, manifest)
-        repository.ensure_written(mine)
-        await repository.ensure_running()
+        # The last: etcd and databases can do without it.
+        await ensure_repository(place.layout, manifest)
 
     async def ensure_stopped(self, name: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted.
@@ -140,3 +135,12 @@ class Environments:
         own = [path for path in layout.data_plane if path.exists()]
         await self._place.remove(*(inside for path in own for inside in path.iterdir()))
         shutil.rmtree(layout.root, ignore_errors=True)
+
+
+async def ensure_repository(layout: Layout, manifest: EnvironmentManifest) -> None:
+    """Its server runs, with certificates and databases as they are; nothing where there is none."""
+    if manifest.running and manifest.repository_address:
+        repository = Repository(layout, manifest)
+        mine = [d for d in read_databases(layout) if d.environment == manifest.name]
+        repository.ensure_written(mine)
+        await repository.ensure_running()

@@ -45,10 +45,16 @@ def _with_cores(content: dict[str, Any]) -> dict[str, Any]:
     return {"cores": 0.0, "least_ocpus": content["ocpus"], **content}
 
 
+def _with_backups(content: dict[str, Any]) -> dict[str, Any]:
+    """What knows nothing of archives must not write such a manifest back."""
+    return content
+
+
 UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
     _with_cores,
+    _with_backups,
 )
 """What makes a manifest of format N one of N + 1. The first ones did not say their format.
 
@@ -130,6 +136,9 @@ class DatabaseManifest:
     """For how long backups are kept; 0 where its manifest does not say it."""
     restored_from: str = ""
     """The incarnation, and the moment, that it was restored from."""
+    restoring: str = ""
+    restoring_at: int = 0
+    """The same of what is about to take its place, and in which instance that lies."""
     can_count_statements: bool = False
     """pg_stat_statements is loaded; it counts nothing until it is told to."""
 

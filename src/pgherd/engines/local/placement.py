@@ -61,7 +61,7 @@ class Placement:
         """With a repository, where this machine has what it takes."""
         program = pgbackrest.program()
         if program is None:
-            return manifest
+            return replace(manifest, backup_program="", repository_address="", archive_address="")
         return replace(
             manifest,
             backup_program=program,

@@ -194,8 +194,13 @@ class Agent:
         elif name in self.environments.manifests:
             await self.environments.drop(name)
         elif manifest:
-            program = programs.of_environment(self.layout, manifest)
-            for left in self.supervisor.adopt({program.name: program}):
+            both = (
+                programs.of_environment(self.layout, manifest),
+                programs.of_archive(self.layout, manifest),
+            )
+            for left in self.supervisor.adopt(
+                {program.name: program for program in both if program}
+            ):
                 await self.supervisor.stop(left)
 
     async def forget(self, asked: door.Forget) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pgherd.contract.backups import BackupHistory, BackupState, ObservedBackup, Window
 from pgherd.decide.backups import is_full_due
 from pgherd.engines.local.backup import host, pgbackrest
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.backup.repository import Repository
-from pgherd.engines.local.backup.restoring import Restoring
+from pgherd.engines.local.backup.restoring import Restoring, origin_of
 from pgherd.engines.local.databases import Databases
-from pgherd.engines.local.manifest import DatabaseManifest, read_databases
+from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
-from pgherd.errors import InputError, TryLater
+from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Database, DatabaseId
 
 RETENTION_DAYS = 7
@@ -45,7 +46,8 @@ class LocalBackups:
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
         """Of the primary, now and then a full one; what its retention needs no more goes then."""
         repository, manifest, where = await self._running(id)
-        manifest = await self._ensure_archived(repository, manifest, where)
+        if not manifest.archive:
+            manifest = await self._ensure_archived(repository, manifest, where)
         before = (await self._stanza(repository, manifest)).backups
         days = manifest.retention_days or RETENTION_DAYS
         kind = "full" if is_full_due(before, days, self._place.now()) else "incr"
@@ -73,26 +75,53 @@ class LocalBackups:
         if region is not None:
             raise InputError("this machine has no other region", "leave --from-region out")
         manifest = self._place.database(source)
+        if not self._place.environment(source.environment).running:
+            raise InputError(f"{source.environment} is stopped", "start it with `pgherd up`")
+        if manifest.restoring:
+            self._require_same(manifest, target, moment)
+        elif target.id == source and is_done(manifest, moment):
+            await self._databases.make_so(manifest)
+            return
         repository = self._repository(manifest)
         stanza = await self._stanza(repository, manifest) if manifest.archive else Stanza()
         require_reachable(source, stanza, moment)
-        if manifest.running:
-            await self._hand_over(repository, manifest)
-        restoring = Restoring(self._place, self._databases)
+        leader = await self._hand_over(repository, manifest) if manifest.running else None
+        restoring = Restoring(
+            self._place, self._databases, repository, manifest, is_handed_over=bool(leader)
+        )
         if target.id == source:
-            await restoring.in_place(manifest, repository, moment)
+            first = manifest.numbered(leader or "") or manifest.instances[0]
+            await restoring.in_place(self._begun_at(manifest) or first, moment)
         else:
-            await restoring.beside(manifest, repository, target, moment)
+            await restoring.beside(target, moment)
 
-    async def _hand_over(self, repository: Repository, manifest: DatabaseManifest) -> None:
-        """All that is committed now is in the repository."""
+    def _require_same(self, manifest: DatabaseManifest, target: Database, moment: datetime) -> None:
+        if target.id != manifest.id or manifest.restoring != origin_of(manifest, moment):
+            since = manifest.restoring.partition(" ")[2]
+            raise InputError(
+                f"{manifest.id} is half restored to {since}",
+                f"run `pgherd restore {manifest.id} --to {since} --yes-overwrite {manifest.id}`",
+            )
+
+    def _begun_at(self, manifest: DatabaseManifest) -> InstanceManifest | None:
+        """Where what is being restored lies, if any is."""
+        number = manifest.restoring_at if manifest.restoring else 0
+        return next((i for i in manifest.instances if i.number == number), None)
+
+    async def _hand_over(self, repository: Repository, manifest: DatabaseManifest) -> str:
+        """All that is committed now is in the repository; who leads."""
+        seen = await self._place.seen(manifest)
         where = await self._primary(repository, manifest)
         await repository.run("check", manifest.archive, where)
+        return seen.leader or ""
 
     async def _primary(self, repository: Repository, manifest: DatabaseManifest) -> list[str]:
         seen = await self._place.seen(manifest)
         if (instance := manifest.numbered(seen.leader or "")) is None:
-            raise TryLater(f"{manifest.id} has no primary", "see `pgherd status`")
+            raise TryLater(
+                f"{manifest.id} has no primary",
+                f"see `pgherd status`; to restore it, stop it first: `pgherd down {manifest.id}`",
+            )
         return host.options(self._place.layout, repository.manifest, manifest, instance)
 
     def _repository(self, manifest: DatabaseManifest) -> Repository:
@@ -100,7 +129,10 @@ class LocalBackups:
         if lack := pgbackrest.lack(manifest.postgresql, environment.backup_program or None):
             raise InputError(f"{manifest.id} cannot be backed up here: {lack}", "run `make setup`")
         if not manifest.can_archive:
-            raise InputError(f"{manifest.id} was made without an archive", "run `pgherd up`")
+            raise InputError(
+                f"{manifest.id} was made before pgBackRest was installed",
+                "move it into a new database with `pgherd import`",
+            )
         return Repository(self._place.layout, environment)
 
     async def _ensure_archived(
@@ -114,18 +146,27 @@ class LocalBackups:
         if is_new:
             name = f"{manifest.service}-{secrets.token_hex(4)}"
             manifest = replace(manifest, archive=name)
-        known = read_databases(self._place.layout)
-        others = (d for d in known if d.environment == manifest.environment and d.id != manifest.id)
+        databases = read_databases(self._place.layout)
+        others = (
+            d for d in databases if d.environment == manifest.environment and d.id != manifest.id
+        )
         if repository.ensure_written((*others, manifest)) or not await repository.answers():
             await repository.ensure_running()
-        if await self._stanza(repository, manifest) == Stanza():
+        known = await self._stanza(repository, manifest, is_new=True)
+        if not known.backups and known.system_identifier is None:  # or half made
             await repository.run("stanza-create", manifest.archive, where)
         if is_new:
             await self._databases.reconfigure(manifest)
         return manifest
 
-    async def _stanza(self, repository: Repository, manifest: DatabaseManifest) -> Stanza:
-        return (await repository.stanzas()).get(manifest.archive, Stanza())
+    async def _stanza(
+        self, repository: Repository, manifest: DatabaseManifest, *, is_new: bool = False
+    ) -> Stanza:
+        """What there is of its incarnation. NeedsHuman where that cannot be read."""
+        found = (await repository.stanzas()).get(manifest.archive, Stanza())
+        if found.trouble and not is_new:
+            raise NeedsHuman(found.trouble, f"see {repository.folder}")
+        return found
 
 
 def require_reachable(id: DatabaseId, stanza: Stanza, moment: datetime) -> None:
@@ -133,15 +174,26 @@ def require_reachable(id: DatabaseId, stanza: Stanza, moment: datetime) -> None:
     whole = [b for b in stanza.backups if b.state is BackupState.AVAILABLE]
     if not whole:
         raise InputError(f"{id} has no backup yet", f"take one with `pgherd backup now {id}`")
-    if moment < (first := whole[-1].taken_at):
+    if moment < (first := _first_moment(whole)):
         raise InputError(
             f"{id} cannot be restored to a time before {first:%Y-%m-%d %H:%M:%S} UTC",
             f"see `pgherd backup list {id}`",
         )
 
 
+def is_done(manifest: DatabaseManifest, moment: datetime) -> bool:
+    """Whether it was restored to that moment, and has not been backed up since. Pure."""
+    return not manifest.archive and manifest.restored_from.partition(" ")[2] == moment.isoformat()
+
+
+def _first_moment(whole: Sequence[ObservedBackup]) -> datetime:
+    """pgBackRest wants a whole second after the end of the first one."""
+    return whole[-1].taken_at + timedelta(seconds=1)
+
+
 def history(stanza: Stanza) -> BackupHistory:
     """As the contract has it. Pure."""
     whole = [b for b in stanza.backups if b.state is BackupState.AVAILABLE]
-    windows = (Window(whole[-1].taken_at, whole[0].taken_at),) if whole else ()
+    first = _first_moment(whole) if whole else None
+    windows = (Window(first, max(first, whole[0].taken_at)),) if first else ()
     return BackupHistory(stanza.backups, windows)

@@ -57,6 +57,8 @@ def lack(postgresql: int, path: str | None = None) -> str | None:
     path = path or program()
     if path is None:
         return "pgBackRest is not installed"
+    if not Path(path).exists():
+        return "pgBackRest is not installed any more"
     found, needed = version(path), SINCE.get(postgresql)
     if found is None or needed is None or found < needed:
         told = ".".join(map(str, found)) if found else "of unknown version"
@@ -76,6 +78,14 @@ class Door:
     key: Path
     authority: Path
     port: int = PORT
+
+
+def key_of(text: str) -> str:
+    """What the repository of a configuration is encrypted with."""
+    found = re.search(r"^repo1-cipher-pass=(.+)$", text, re.MULTILINE)
+    if found is None:
+        raise NeedsHuman("a configuration of pgBackRest has no key", "bring it back from a copy")
+    return found[1]
 
 
 def server(door: Door, clients: Mapping[str, str]) -> str:
@@ -182,6 +192,8 @@ class Stanza(msgspec.Struct, frozen=True):
     first: str | None = None
     last: str | None = None
     is_busy: bool = False
+    trouble: str = ""
+    """Why nothing is known of it; the others of the repository are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,10 +218,9 @@ def stanzas(output: bytes) -> dict[str, Stanza]:
 def _stanza(told: Mapping[str, object]) -> Stanza:
     of = msgspec.convert(told, _Info)
     if of.status.code not in (0, NO_SUCH_STANZA, NO_BACKUP):
-        words = [repo.status.message or of.status.message for repo in of.repo] or [
-            of.status.message
-        ]
-        raise NeedsHuman(f"archive {of.name} cannot be read: {words[0].splitlines()[0][:200]}")
+        words = [*(repo.status.message for repo in of.repo), of.status.message, "no reason given"]
+        first = next(word.splitlines()[0] for word in words if word.strip())
+        return Stanza(trouble=f"archive {of.name} cannot be read: {first[:200]}")
     backups = sorted((_backup(b) for b in of.backup), key=lambda b: b.taken_at, reverse=True)
     archives = [a for a in of.archive if a.max]
     newest = of.db[-1] if of.db else None
@@ -262,7 +273,7 @@ class _Lock(msgspec.Struct):
 
 class _Status(msgspec.Struct):
     code: int = 0
-    message: str = "no reason given"
+    message: str = ""
     lock: _Lock = msgspec.field(default_factory=_Lock)
 
 

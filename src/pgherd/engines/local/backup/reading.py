@@ -20,6 +20,8 @@ from pgherd.files import Owner, write
 
 PORTS = range(pgbackrest.PORT + 1, pgbackrest.PORT + 51)
 START_SECONDS = 10.0
+PARENTAL = ("/usr/bin/setpriv", "--pdeathsig=TERM")
+"""Starts a program that ends with whoever started it (util-linux)."""
 
 
 class Reading:
@@ -35,6 +37,13 @@ class Reading:
         self._files: list[Path] = []
 
     async def __aenter__(self) -> Path:
+        try:
+            return await self._begin()
+        except BaseException:
+            await self._end()
+            raise
+
+    async def _begin(self) -> Path:
         repository, manifest = self._repository, self._manifest
         address = IPv4Address(repository.manifest.repository_address)
         port = next((port for port in PORTS if is_free(address, port)), None)
@@ -42,12 +51,11 @@ class Reading:
             raise TryLater(f"too many read from the repository of {manifest.environment}")
         clients = {identity.archive_name(manifest.service): manifest.archive}
         theirs = repository.folder / f"reading-{port}.conf"
-        write(theirs, repository.text(clients, port), repository.owner)
-        layout = repository.layout
-        path = layout.archiver(manifest.id) / f"reading-{port}.conf"
-        text = host.archiver_text(layout, repository.manifest, manifest, port, theirs)
-        write(path, text, data_plane_owner())
+        path = repository.layout.archiver(manifest.id) / f"reading-{port}.conf"
         self._files = [theirs, path]
+        write(theirs, repository.text(clients, port), repository.owner)
+        text = host.archiver_text(repository.layout, repository.manifest, manifest, port, theirs)
+        write(path, text, data_plane_owner())
         self._start(theirs)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while not await answers(repository.manifest, port):
@@ -59,6 +67,9 @@ class Reading:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
+        await self._end()
+
+    async def _end(self) -> None:
         if self._process:
             self._process.terminate()
             await asyncio.to_thread(self._process.wait)
@@ -67,9 +78,13 @@ class Reading:
 
     def _start(self, configuration: Path) -> None:
         repository = self._repository
+        program = repository.manifest.backup_program
         with (repository.folder / "reading.log").open("ab") as log:
             self._process = subprocess.Popen(
-                pgbackrest.command(repository.manifest.backup_program, configuration, "server"),
+                [
+                    *PARENTAL,
+                    *pgbackrest.command(program, configuration, "server"),
+                ],
                 **{
                     **lowered.options(_reader(repository.owner), repository.folder),
                     "stdout": log,

@@ -86,6 +86,12 @@ class Repository:
                 f"user {self.owner.name} may not enter {self.folder}",
                 "let it pass through the folders above: `chmod o+x` on each of them",
             )
+        if self.owner.is_another and self.folder.stat().st_gid != self.owner.gid:
+            raise NeedsHuman(
+                f"{self.folder} is not {self.owner.name}'s: that user is newer",
+                f"run chgrp -R {self.owner.name} {self.folder.parent}, and chown -R "
+                f"{self.owner.name} {self.folder / 'repository'} {self.folder / 'lock'}",
+            )
         for name in ("repository", "lock"):
             # Its group may read there, but cannot write: who restores has no other right.
             self.owner.give(self.folder / name).chmod(0o750)
@@ -118,7 +124,15 @@ class Repository:
         path = self.folder / "encryption.key"
         with contextlib.suppress(FileNotFoundError):
             return path.read_text().strip()
-        key = secrets.token_urlsafe(48)
+        if self.configuration.exists():  # what has it still
+            key = pgbackrest.key_of(self.configuration.read_text())
+        elif any((self.folder / "repository" / "backup").glob("*")):
+            raise NeedsHuman(
+                f"the key {path} is lost",
+                "bring it back from a copy; without it nobody can read what is there",
+            )
+        else:
+            key = secrets.token_urlsafe(48)
         write(path, f"{key}\n", durable=True)
         return key
 
@@ -127,7 +141,9 @@ class Repository:
     def process(self) -> int | None:
         """Its server, where one runs."""
         found = processes.by_folder(self.owner.uid).get(os.path.realpath(self.folder), [])
-        return next((pid for pid in found if not _is_of_a_client(pid)), None)
+        command = pgbackrest.command(self.manifest.backup_program, self.configuration, "server")
+        mine = (pid for pid in found if processes.title(pid).split("\0")[: len(command)] == command)
+        return next((pid for pid in mine if not _is_of_a_client(pid)), None)
 
     async def ensure_running(self) -> None:
         """Its server listens, and has read its files. It is started anew: a SIGHUP ends it."""
@@ -180,9 +196,8 @@ class Repository:
 
     def ensure_stopped(self) -> None:
         """No server of it runs."""
-        for pid in processes.by_folder(self.owner.uid).get(os.path.realpath(self.folder), []):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
+        if (pid := self.process()) and (process := Process.of(pid)):
+            process.signal(signal.SIGTERM)
 
     async def answers(self) -> bool:
         """Whether somebody listens there."""

@@ -12,7 +12,7 @@ import msgspec
 
 from pgherd.engines.local import door, lowered, patroni
 from pgherd.engines.local.backup import pgbackrest, recover
-from pgherd.engines.local.backup.reading import Reading
+from pgherd.engines.local.backup.reading import PARENTAL, Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.databases import Databases
@@ -27,22 +27,33 @@ from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import Database
 
 
-class Restoring:
-    """That of one fleet."""
+def origin_of(manifest: DatabaseManifest, moment: datetime) -> str:
+    """The incarnation and the moment, as a manifest has it."""
+    return f"{manifest.archive} {moment.isoformat()}"
 
-    def __init__(self, place: Place, databases: Databases) -> None:
+
+class Restoring:
+    """That of one fleet. `is_handed_over`: all that was committed so far is in the repository."""
+
+    def __init__(
+        self,
+        place: Place,
+        databases: Databases,
+        repository: Repository,
+        source: DatabaseManifest,
+        *,
+        is_handed_over: bool,
+    ) -> None:
         self._place = place
         self._databases = databases
+        self._repository = repository
+        self._source = source
+        self._is_handed_over = is_handed_over
 
-    async def beside(
-        self,
-        source: DatabaseManifest,
-        repository: Repository,
-        target: Database,
-        moment: datetime,
-    ) -> None:
+    async def beside(self, target: Database, moment: datetime) -> None:
         """To a database that is not there. One that was restored so already is as it should be."""
-        place, origin = self._place, f"{source.archive} {moment.isoformat()}"
+        place, source = self._place, self._source
+        origin = origin_of(source, moment)
         if known := place.known_database(target.id, target):
             if known.restored_from != origin:
                 raise InputError(f"{target.id} is there already", "give it another name with --as")
@@ -57,76 +68,71 @@ class Restoring:
                 f"{manifest.postgresql}",
                 f"write postgresql: {source.postgresql}",
             )
-        await self._recover(source, repository, manifest, manifest.instances[0], moment)
+        await self._recover(manifest, manifest.instances[0], moment)
         await place.agent.ask(door.Forget(str(target.id)))
         await self._put(manifest, manifest.instances[0])
         await self._databases.make_so(replace(manifest, made=True, restored_from=origin))
 
-    async def in_place(
-        self,
-        source: DatabaseManifest,
-        repository: Repository,
-        moment: datetime,
-    ) -> None:
-        """It serves until the other one is whole. That is another incarnation.
+    async def in_place(self, first: InstanceManifest, moment: datetime) -> None:
+        """It serves until the other one is whole, which is put where `first` has its data.
 
-        It is noted as such before it takes its place: in the archive of the one before there are
-        segments of the names that it would write.
+        From the moment that it is noted as being restored, only the same call takes it on.
         """
-        place = self._place
-        first, *others = source.instances
-        await self._recover(source, repository, source, first, moment)
-        await self._databases.ensure_stopped(source.id)
-        origin = f"{source.archive} {moment.isoformat()}"
-        anew = replace(source, running=False, archive="", restored_from=origin)
-        write_database(place.layout, anew, place.owner)
-        await place.agent.ask_once_it_runs(door.Forget(str(source.id)))
-        await place.remove(*(place.layout.kept_by(source.id, i.number) for i in others))
-        await self._put(source, first)
-        await self._databases.make_so(replace(anew, running=True))
+        if not self._source.restoring:
+            await self._recover(self._source, first, moment)
+        origin = origin_of(self._source, moment)
+        await self.finish(replace(self._source, restoring=origin, restoring_at=first.number), first)
+
+    async def finish(self, restoring: DatabaseManifest, first: InstanceManifest) -> None:
+        """What is whole takes its place: another incarnation, with an archive of its own."""
+        place, id = self._place, restoring.id
+        write_database(place.layout, replace(restoring, running=False), place.owner)
+        await self._databases.ensure_stopped(id)
+        await place.agent.ask_once_it_runs(door.Forget(str(id)))
+        await self._put(restoring, first)
+        others = (i for i in restoring.instances if i.number != first.number)
+        await place.remove(*(place.layout.kept_by(id, i.number) for i in others))
+        origin = restoring.restoring
+        anew = replace(restoring, running=True, archive="", restoring="", restored_from=origin)
+        await self._databases.make_so(anew)
 
     async def _recover(
-        self,
-        source: DatabaseManifest,
-        repository: Repository,
-        target: DatabaseManifest,
-        instance: InstanceManifest,
-        moment: datetime,
+        self, target: DatabaseManifest, instance: InstanceManifest, moment: datetime
     ) -> None:
+        source = self._source
         kept = self._place.layout.kept_by(target.id, instance.number)
         stop = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
         names = {}
         if source.service != target.service:
             names = {source.service: target.service, source.read_only_role: target.read_only_role}
-        async with Reading(repository, source) as configuration:
+        async with Reading(self._repository, source) as configuration:
             options = [f"--pg1-path={kept / recover.RESTORED}"]
             exact = [*options, "--type=time", f"--target={stop}", "--target-action=promote"]
             whole = [*options, "--type=default"]
             job = Job(
                 str(kept),
                 source.bin_directory,
-                tuple(self._restore(repository, configuration, source, exact)),
+                tuple(self._restore(configuration, exact)),
                 names,
                 patroni.remembered(target),
             )
             try:
                 await self._run(*recover.arguments(job))
             except NeedsHuman as error:
-                # Nothing was committed after that moment, for all WAL since is there.
                 if recover.NOT_REACHED not in error.message:
                     raise
-                again = tuple(self._restore(repository, configuration, source, whole))
+                if not self._is_handed_over:
+                    raise InputError(
+                        f"the WAL of {source.id} that was handed over ends before that time",
+                        "name an earlier one",
+                    ) from error
+                # Nothing was committed after that moment, for all WAL since is there.
+                again = tuple(self._restore(configuration, whole))
                 await self._run(*recover.arguments(msgspec.structs.replace(job, restore=again)))
 
-    def _restore(
-        self,
-        repository: Repository,
-        configuration: Path,
-        source: DatabaseManifest,
-        options: list[str],
-    ) -> list[str]:
-        program = repository.manifest.backup_program
-        return pgbackrest.command(program, configuration, "restore", source.archive, options)
+    def _restore(self, configuration: Path, options: list[str]) -> list[str]:
+        program = self._repository.manifest.backup_program
+        return pgbackrest.command(program, configuration, "restore", self._source.archive, options)
 
     async def _put(self, manifest: DatabaseManifest, instance: InstanceManifest) -> None:
         await self._run("put", str(self._place.layout.kept_by(manifest.id, instance.number)))
@@ -134,6 +140,7 @@ class Restoring:
     async def _run(self, *arguments: str) -> None:
         place = self._place
         process = await asyncio.create_subprocess_exec(
+            *PARENTAL,
             *lowered.python("pgherd.engines.local.backup.recover", *arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
