@@ -70,8 +70,8 @@ def test_backups_are_of_a_user_of_their_own(place: Place) -> None:
     assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (owner.uid, 0o750)
 
 
-@pytest.mark.makes(DATA_PLANE, "read the key of backups, or a file of theirs")
-def test_neither_key_nor_files_can_be_read(place: Place) -> None:
+@pytest.mark.makes(DATA_PLANE, "open a file of backups, or that of their key")
+def test_no_file_can_be_opened(place: Place) -> None:
     key = repository(place) / "encryption.key"
     assert key.read_text().strip() in (repository(place) / "pgbackrest.conf").read_text()
     for path in (key, repository(place) / "pgbackrest.conf", repository(place) / "repository"):

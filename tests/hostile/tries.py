@@ -447,7 +447,7 @@ DONE = (
         "have the autopilot's helper run or read something by its request",
         "requests are names and numbers",
     ),
-    Try(DATA_PLANE, "read the key of backups, or a file of theirs", FILE_MODE),
+    Try(DATA_PLANE, "open a file of backups, or that of their key", FILE_MODE),
     Try(
         DATA_PLANE,
         "change or delete a backup, by its repository's server",

@@ -42,6 +42,7 @@ class Backing:
         self._asking = Asking(helper)
         self._known: dict[str, BackupsSeen] = {}
         self._ended: dict[str, float] = {}
+        self._serving: set[str] = set()
         self._looked: dict[str, float] = {}
         self._looking: set[str] = set()
         self._bare_since: dict[str, float] = {}
@@ -61,6 +62,7 @@ class Backing:
         self._ended = {id: ended for id, ended in self._ended.items() if id in names}
         self._asking.forget_all_but(names)
         serving = [d for d in mine if _serves(d, seen)]
+        self._serving = {str(d.id) for d in serving}
         for engine in engines:
             of_it = (str(d.id) for d in serving if d.environment.engine == engine)
             every = SOON_SECONDS if set(of_it) - self._known.keys() else LOOK_SECONDS
@@ -101,11 +103,12 @@ class Backing:
             self._asking.later(self._ask(engine))
 
     async def _ask(self, engine: str) -> None:
-        began = time.monotonic()
+        began, serving = time.monotonic(), self._serving
         try:
             found: Mapping[str, BackupsSeen] = await self._helper.backups(engine)
-            # One that has ended meanwhile may not be among them.
-            self._known |= {n: s for n, s in found.items() if self._ended.get(n, 0.0) < began}
+            # A backup that has ended meanwhile may not be among them, nor a database that came.
+            sure = {n for n in serving if self._ended.get(n, 0.0) < began}
+            self._known |= {name: seen for name, seen in found.items() if name in sure}
         except PgherdError as error:
             log.info("backups of %s are not seen: %s", engine, error.message)
         finally:

@@ -27,6 +27,7 @@ ENVIRONMENT = EnvironmentManifest(
     etcd_peer_port=2380,
     etcd_program="/usr/bin/etcd",
     backup_program="/usr/bin/pgbackrest",
+    backup_port=18432,
     repository_address="127.7.0.8",
     archive_address="127.7.0.9",
 )
@@ -92,6 +93,7 @@ def test_the_repository_is_encrypted_with_a_key_that_stays(
     assert first["repo1-path"] == str(repository.folder / "repository")
     assert repository.folder == layout.root.with_name("shop.backups") / "lab"
     assert first["tls-server-address"] == ENVIRONMENT.repository_address
+    assert first["tls-server-port"] == "18432"
 
 
 def test_each_client_opens_its_own_archive(repository: Repository) -> None:

@@ -18,7 +18,14 @@ from pathlib import Path
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner, write
 
-STANDARD_PORTS = {"postgresql": 5432, "patroni": 8008, "pooler": 6432, "etcd": 2379, "peer": 2380}
+STANDARD_PORTS = {
+    "postgresql": 5432,
+    "patroni": 8008,
+    "pooler": 6432,
+    "etcd": 2379,
+    "peer": 2380,
+    "backup": 8432,
+}
 LOOKED_AT = 8
 """How many addresses of a block must be free for a new fleet."""
 PORT_STEP = 10000

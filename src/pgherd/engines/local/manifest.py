@@ -82,6 +82,7 @@ class EnvironmentManifest:
     """The file with what its etcd trusts, beside its certificate."""
     backup_program: str = ""
     """pgBackRest; nothing where it is not installed, and then there is no repository."""
+    backup_port: int = 0
     repository_address: str = ""
     archive_address: str = ""
     """Where the server of the repository listens, and the one that lets backups be taken."""

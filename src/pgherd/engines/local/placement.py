@@ -65,6 +65,7 @@ class Placement:
         return replace(
             manifest,
             backup_program=program,
+            backup_port=self._book(f"{manifest.name}/repository").ports["backup"],
             repository_address=self._address(f"{manifest.name}/repository"),
             archive_address=self._address(f"{manifest.name}/archive"),
         )

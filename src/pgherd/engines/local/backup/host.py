@@ -34,7 +34,9 @@ def server_text(layout: Layout, manifest: EnvironmentManifest) -> str:
     """Its content: the repository's owner may come in, and nobody else."""
     place = identity.archive_place(layout, manifest.name)
     authority = place.folder / f"{identity.DATA}-authority.crt"
-    door = Door(manifest.archive_address, place.certificate, place.key, authority)
+    door = Door(
+        manifest.archive_address, manifest.backup_port, place.certificate, place.key, authority
+    )
     locks = layout.run / f"{manifest.name}.archive"
     admitted = {identity.REPOSITORY: "*"}
     return f"""\
@@ -48,13 +50,19 @@ def archiver_text(
     layout: Layout,
     environment: EnvironmentManifest,
     manifest: DatabaseManifest,
-    port: int = pgbackrest.PORT,
+    port: int | None = None,
     theirs: Path | None = None,
 ) -> str:
     """What a database hands its WAL over by; or reads by, at another port and configuration."""
     place = identity.archiver_place(layout, manifest.id)
     authority = place.folder / f"{identity.DATA}-authority.crt"
-    door = Door(environment.repository_address, place.certificate, place.key, authority, port)
+    door = Door(
+        environment.repository_address,
+        port or environment.backup_port,
+        place.certificate,
+        place.key,
+        authority,
+    )
     theirs = theirs or layout.repository(environment.name) / "pgbackrest.conf"
     locks = layout.run / f"{environment.name}.archive"
     reached = pgbackrest.reached(door, theirs, place.certificate, place.key)
@@ -91,7 +99,13 @@ def options(
     """Where the repository's owner finds an instance."""
     place = identity.repository_place(layout, environment.name)
     authority = place.folder / f"{identity.DATA}-authority.crt"
-    door = Door(environment.archive_address, place.certificate, place.key, authority)
+    door = Door(
+        environment.archive_address,
+        environment.backup_port,
+        place.certificate,
+        place.key,
+        authority,
+    )
     return pgbackrest.of_server(
         door,
         configuration(layout, environment.name),

@@ -20,8 +20,6 @@ from pgherd.contract.backups import BackupState, ObservedBackup
 from pgherd.engines.local import lowered
 from pgherd.errors import NeedsHuman
 
-PORT = 8432
-"""Where its server listens if nobody says otherwise."""
 SINCE: Mapping[int, tuple[int, int]] = {
     14: (2, 36),
     15: (2, 41),
@@ -74,10 +72,10 @@ class Door:
     """
 
     address: str
+    port: int
     certificate: Path
     key: Path
     authority: Path
-    port: int = PORT
 
 
 def key_of(text: str) -> str:

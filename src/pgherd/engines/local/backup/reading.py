@@ -18,7 +18,8 @@ from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import TryLater
 from pgherd.files import Owner, write
 
-PORTS = range(pgbackrest.PORT + 1, pgbackrest.PORT + 51)
+MOST_READERS = 50
+"""At once, of an environment: each has a port, from the one after the repository's on."""
 START_SECONDS = 10.0
 PARENTAL = ("/usr/bin/setpriv", "--pdeathsig=TERM")
 """Starts a program that ends with whoever started it (util-linux)."""
@@ -46,7 +47,9 @@ class Reading:
     async def _begin(self) -> Path:
         repository, manifest = self._repository, self._manifest
         address = IPv4Address(repository.manifest.repository_address)
-        port = next((port for port in PORTS if is_free(address, port)), None)
+        first = repository.manifest.backup_port + 1
+        ports = range(first, first + MOST_READERS)
+        port = next((port for port in ports if is_free(address, port)), None)
         if port is None:
             raise TryLater(f"too many read from the repository of {manifest.environment}")
         clients = {identity.archive_name(manifest.service): manifest.archive}

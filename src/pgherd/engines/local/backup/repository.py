@@ -110,12 +110,13 @@ class Repository:
         }
         return write(self.configuration, self.text(clients), self.owner)
 
-    def text(self, clients: Mapping[str, str], port: int = pgbackrest.PORT) -> str:
+    def text(self, clients: Mapping[str, str], port: int | None = None) -> str:
         """A configuration of it: a server, and what each client's name opens."""
         place = identity.repository_place(self.layout, self.manifest.name)
         authority = place.folder / f"{identity.DATA}-authority.crt"
         address = self.manifest.repository_address
-        door = Door(address, place.certificate, place.key, authority, port)
+        listens = port or self.manifest.backup_port
+        door = Door(address, listens, place.certificate, place.key, authority)
         kept = pgbackrest.repository(self.folder, self._key())
         return f"[global]\n{kept}{pgbackrest.server(door, clients)}"
 
@@ -156,7 +157,8 @@ class Repository:
             process.signal(signal.SIGKILL)
         loop = asyncio.get_running_loop()
         deadline, started = loop.time() + START_SECONDS, float("-inf")
-        while not (self.process() and await self.answers()):
+        # One that is being ended seems to run, and to answer.
+        while (process and process.is_alive) or not (self.process() and await self.answers()):
             if self.process() is None and loop.time() - started > 0.5:
                 started = loop.time()
                 self._start()
@@ -232,11 +234,13 @@ class Repository:
         return pgbackrest.stanzas(await self.run("info", options=["--output=json"]))
 
 
-async def answers(manifest: EnvironmentManifest, port: int = pgbackrest.PORT) -> bool:
+async def answers(manifest: EnvironmentManifest, port: int | None = None) -> bool:
     """Whether the server of an environment's repository takes connections: anybody may ask."""
     try:
         async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_connection(manifest.repository_address, port)
+            _, writer = await asyncio.open_connection(
+                manifest.repository_address, port or manifest.backup_port
+            )
     except (OSError, TimeoutError):
         return False
     writer.close()
