@@ -73,6 +73,7 @@ def test_each_database_is_backed_up_without_being_asked(tiny: Place) -> None:
 
 
 def test_wal_is_handed_over_after_failovers_too_and_restores_cross_them(tiny: Place) -> None:
+    tiny.run("backup", "now", "lab/auth")  # of the incarnation that it is now
     moments = {"one": write(tiny, "one")}
     tiny.run("switchover", "lab/auth")
     eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 60)
@@ -109,3 +110,22 @@ def test_a_repository_whose_server_is_gone_is_seen_and_comes_back(tiny: Place) -
     eventually(lambda: server(tiny) not in (0, pid), 120)
     tiny.run("backup", "now", "lab/auth")
     assert moment < datetime.now(UTC)
+
+
+def test_a_restore_in_place_that_is_killed_goes_on_with_the_same_command(tiny: Place) -> None:
+    tiny.run("backup", "now", "lab/auth")
+    moment = write(tiny, "kept").strftime("%Y-%m-%dT%H:%M:%S.%f")
+    write(tiny, "lost")
+    again = ("restore", "lab/auth", "--yes-overwrite", "lab/auth", "--to")
+    with tiny.start(*again, moment) as process:
+        eventually(lambda: tiny.manifest("auth")["restoring"], 60)
+        process.kill()
+    assert "lab/auth is half restored to" in tiny.run("up", exit_code=4)
+    elsewhere = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    assert "lab/auth is half restored to" in tiny.run(*again, elsewhere, exit_code=2)
+    tiny.run(*again, moment)
+    assert {"kept", "lost"} & rows(tiny, "auth") == {"kept"}
+    eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 60)
+    assert tiny.manifest("auth")["archive"] == ""
+    tiny.run("backup", "now", "lab/auth")
+    assert [b["kind"] for b in backups(tiny, "auth")] == ["full"]

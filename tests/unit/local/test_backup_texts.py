@@ -142,9 +142,10 @@ def test_only_those_that_archive_have_a_certificate_for_it(layout: Layout) -> No
     without = list(identity.of_environment(layout, replace(ENVIRONMENT, repository_address="")))
     mine, server = [c for c in with_repository if c not in without]
     assert (mine.identity.common_name, mine.is_repositorys) == ("pgherd.repository", True)
-    assert mine.identity.server_names == (ENVIRONMENT.repository_address,)
     assert (server.identity.common_name, server.is_repositorys) == ("pgherd.archive", False)
-    assert IPv4Address(ENVIRONMENT.archive_address) not in server.identity.server_addresses
+    for one, address in ((mine, "127.7.0.8"), (server, "127.7.0.9")):
+        assert one.identity.server_names == (address,)
+        assert one.identity.server_addresses == (IPv4Address(address),)
 
 
 def test_where_the_repositorys_owner_finds_a_server(layout: Layout) -> None:

@@ -110,18 +110,27 @@ def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Ce
 
 
 def _of_backups(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Certificate]:
-    """pgBackRest compares names only: an address stands in its certificates as a name."""
+    """pgBackRest compares names only up to 2.52: an address stands in its certificates as one."""
     yield Certificate(
         repository_place(layout, manifest.name),
         DATA,
-        Identity(REPOSITORY, is_client=True, server_names=(manifest.repository_address,)),
+        Identity(
+            REPOSITORY,
+            is_client=True,
+            server_addresses=(IPv4Address(manifest.repository_address),),
+            server_names=(manifest.repository_address,),
+        ),
         "backup repository",
         is_repositorys=True,
     )
     yield Certificate(
         archive_place(layout, manifest.name),
         DATA,
-        Identity("pgherd.archive", server_names=(manifest.archive_address,)),
+        Identity(
+            "pgherd.archive",
+            server_addresses=(IPv4Address(manifest.archive_address),),
+            server_names=(manifest.archive_address,),
+        ),
         "what is backed up",
     )
 

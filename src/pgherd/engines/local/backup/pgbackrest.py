@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,13 +21,13 @@ from pgherd.engines.local import lowered
 from pgherd.errors import NeedsHuman
 
 SINCE: Mapping[int, tuple[int, int]] = {
-    14: (2, 36),
-    15: (2, 41),
+    14: (2, 34),
+    15: (2, 42),
     16: (2, 48),
     17: (2, 54),
-    18: (2, 57),
+    18: (2, 56),
 }
-"""The first version that knows each PostgreSQL (its release notes)."""
+"""From which version on it is taken to know each PostgreSQL: the first that does, or one after."""
 NO_SUCH_STANZA = 1
 """The status of a stanza that is not in the repository (`info`, status.code)."""
 NO_BACKUP = 2
@@ -68,7 +68,7 @@ def lack(postgresql: int, path: str | None = None) -> str | None:
 class Door:
     """A server of it: where it listens, and the files of its certificate, key and authority.
 
-    The address stands in its certificate as a name: it compares names only.
+    The address stands in its certificate as a name too: it compares nothing else up to 2.52.
     """
 
     address: str
@@ -180,27 +180,12 @@ def _quoted(word: str) -> str:
 
 
 class Stanza(msgspec.Struct, frozen=True):
-    """What a repository has of one incarnation of a database. Backups are the newest first.
-
-    `first` and `last` are WAL segments, None where there are none.
-    """
+    """What a repository has of one incarnation of a database. Backups are the newest first."""
 
     backups: tuple[ObservedBackup, ...] = ()
     system_identifier: int | None = None
-    first: str | None = None
-    last: str | None = None
-    is_busy: bool = False
     trouble: str = ""
     """Why nothing is known of it; the others of the repository are."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """Of a backup: where in time and WAL it is."""
-
-    label: str
-    backup: ObservedBackup
-    wal: Mapping[str, str] = field(default_factory=dict)
 
 
 def stanzas(output: bytes) -> dict[str, Stanza]:
@@ -220,14 +205,10 @@ def _stanza(told: Mapping[str, object]) -> Stanza:
         first = next(word.splitlines()[0] for word in words if word.strip())
         return Stanza(trouble=f"archive {of.name} cannot be read: {first[:200]}")
     backups = sorted((_backup(b) for b in of.backup), key=lambda b: b.taken_at, reverse=True)
-    archives = [a for a in of.archive if a.max]
     newest = of.db[-1] if of.db else None
     return Stanza(
         backups=tuple(backups),
         system_identifier=newest.system_id if newest else None,
-        first=archives[-1].min if archives else None,
-        last=archives[-1].max if archives else None,
-        is_busy=of.status.lock.backup.held,
     )
 
 
@@ -252,27 +233,13 @@ class _Backup(msgspec.Struct):
     info: _Sizes = msgspec.field(default_factory=_Sizes)
 
 
-class _Archive(msgspec.Struct):
-    min: str | None = None
-    max: str | None = None
-
-
 class _Cluster(msgspec.Struct, rename={"system_id": "system-id"}):
     system_id: int | None = None
-
-
-class _Held(msgspec.Struct):
-    held: bool = False
-
-
-class _Lock(msgspec.Struct):
-    backup: _Held = msgspec.field(default_factory=_Held)
 
 
 class _Status(msgspec.Struct):
     code: int = 0
     message: str = ""
-    lock: _Lock = msgspec.field(default_factory=_Lock)
 
 
 class _Repository(msgspec.Struct):
@@ -282,7 +249,6 @@ class _Repository(msgspec.Struct):
 class _Info(msgspec.Struct):
     name: str
     backup: list[_Backup] = []
-    archive: list[_Archive] = []
     db: list[_Cluster] = []
     repo: list[_Repository] = []
     status: _Status = msgspec.field(default_factory=_Status)
