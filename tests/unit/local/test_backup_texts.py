@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from local_fleet import ALONE, PRODUCTION, LongLayout
 
 from pgherd.engines.local import identity
 from pgherd.engines.local.backup import host
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.layout import Layout
-from pgherd.engines.local.manifest import (
-    DatabaseManifest,
-    EnvironmentManifest,
-    InstanceManifest,
-)
+from pgherd.engines.local.manifest import DatabaseManifest
 
-ENVIRONMENT = EnvironmentManifest(
-    name="lab",
-    etcd_address="127.7.0.1",
-    etcd_port=2379,
-    etcd_peer_port=2380,
-    etcd_program="/usr/bin/etcd",
+ENVIRONMENT = replace(
+    PRODUCTION,
     backup_program="/usr/bin/pgbackrest",
     backup_port=18432,
     repository_address="127.7.0.8",
     archive_address="127.7.0.9",
 )
-INSTANCE = InstanceManifest(1, 1, "127.7.0.3")
-AUTH = DatabaseManifest(
-    environment="lab",
-    service="auth",
-    postgresql=15,
-    bin_directory="/usr/lib/postgresql/15/bin",
-    library="/var/lib/pgherd/programs/pgherd-15.so",
-    pooler_program="/usr/sbin/pgbouncer",
-    postgresql_port=5432,
-    patroni_port=8008,
-    pooler_address="127.7.0.2",
-    pooler_port=6432,
-    ocpus=1,
-    least_ocpus=1,
-    max_ocpus=4,
-    memory_bytes=2**26,
-    cores=0.1,
-    storage_bytes=2**34,
-    durability="asynchronous",
-    instances=(INSTANCE,),
-    can_archive=True,
-    archive="auth-1a2b3c4d",
-)
+BACKED_UP = replace(ALONE, can_archive=True, archive="auth-1a2b3c4d")
+(INSTANCE,) = BACKED_UP.instances
 
 
 @pytest.fixture
-def layout() -> Iterator[Layout]:
-    """In a folder whose path is short enough for sockets."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="b-") as folder:
-        yield Layout(Path(folder) / "shop")
+def layout(tmp_path: Path) -> Layout:
+    return LongLayout(tmp_path / "shop")
 
 
 @pytest.fixture
@@ -91,7 +59,7 @@ def test_the_repository_is_encrypted_with_a_key_that_stays(
     key = repository.folder / "encryption.key"
     assert key.stat().st_mode & 0o777 == 0o600
     assert first["repo1-path"] == str(repository.folder / "repository")
-    assert repository.folder == layout.root.with_name("shop.backups") / "lab"
+    assert repository.folder == layout.root.with_name("shop.backups") / "production"
     assert first["tls-server-address"] == ENVIRONMENT.repository_address
     assert first["tls-server-port"] == "18432"
 
@@ -107,7 +75,7 @@ def test_each_client_opens_its_own_archive(repository: Repository) -> None:
 def test_what_the_databases_user_reads_has_no_key(repository: Repository, layout: Layout) -> None:
     key = lines(repository.text({}))["repo1-cipher-pass"]
     server = host.server_text(layout, ENVIRONMENT)
-    archiver = host.archiver_text(layout, ENVIRONMENT, AUTH)
+    archiver = host.archiver_text(layout, ENVIRONMENT, BACKED_UP)
     for text in (server, archiver):
         assert key not in text
         assert "cipher" not in text
@@ -119,25 +87,25 @@ def test_what_the_databases_user_reads_has_no_key(repository: Repository, layout
 
 
 def test_who_reads_for_a_restore_comes_by_another_door(layout: Layout) -> None:
-    theirs = layout.repository("lab") / "reading-8433.conf"
-    told = lines(host.archiver_text(layout, ENVIRONMENT, AUTH, 8433, theirs))
+    theirs = layout.repository("production") / "reading-8433.conf"
+    told = lines(host.archiver_text(layout, ENVIRONMENT, BACKED_UP, 8433, theirs))
     assert told["repo1-host-port"] == "8433"
     assert told["repo1-host-config"] == str(theirs)
 
 
 def test_wal_goes_nowhere_before_there_is_an_archive(layout: Layout) -> None:
-    bare = replace(AUTH, archive="")
+    bare = replace(BACKED_UP, archive="")
     assert host.archive_command(layout, ENVIRONMENT, bare, INSTANCE) == "/bin/true"
-    command = host.archive_command(layout, ENVIRONMENT, AUTH, INSTANCE)
+    command = host.archive_command(layout, ENVIRONMENT, BACKED_UP, INSTANCE)
     assert "'--stanza=auth-1a2b3c4d'" in command
-    assert str(layout.data(AUTH.id, 1)) in command
+    assert str(layout.data(BACKED_UP.id, 1)) in command
 
 
 def test_only_those_that_archive_have_a_certificate_for_it(layout: Layout) -> None:
     def names(manifest: DatabaseManifest) -> set[str]:
         return {c.identity.common_name for c in identity.of_database(layout, manifest)}
 
-    assert names(AUTH) - names(replace(AUTH, can_archive=False)) == {"auth.archive"}
+    assert names(BACKED_UP) - names(replace(BACKED_UP, can_archive=False)) == {"auth.archive"}
     with_repository = list(identity.of_environment(layout, ENVIRONMENT))
     without = list(identity.of_environment(layout, replace(ENVIRONMENT, repository_address="")))
     mine, server = [c for c in with_repository if c not in without]
@@ -149,7 +117,7 @@ def test_only_those_that_archive_have_a_certificate_for_it(layout: Layout) -> No
 
 
 def test_where_the_repositorys_owner_finds_a_server(layout: Layout) -> None:
-    told = host.options(layout, ENVIRONMENT, AUTH, INSTANCE)
+    told = host.options(layout, ENVIRONMENT, BACKED_UP, INSTANCE)
     assert f"--pg1-host={ENVIRONMENT.archive_address}" in told
-    assert f"--pg1-path={layout.data(AUTH.id, 1)}" in told
+    assert f"--pg1-path={layout.data(BACKED_UP.id, 1)}" in told
     assert "--pg1-user=postgres" in told
