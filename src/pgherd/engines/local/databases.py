@@ -41,11 +41,7 @@ class Databases:
             require_possible(place.layout, place.owner, database)
             manifest = place.placement.database(database)
         if manifest.restoring:
-            to = manifest.restoring.partition(" ")[2]
-            raise NeedsHuman(
-                f"{database.id} is half restored to {to}",
-                f"run `pgherd restore {database.id} --to {to} --yes-overwrite {database.id}`",
-            )
+            raise NeedsHuman(*half_restored(manifest))
         manifest = place.placement.limited(manifest, database)
         await self.make_so(replace(manifest, running=True))
 
@@ -187,3 +183,10 @@ class Databases:
     async def _await(self, id: DatabaseId, condition: Condition, seconds: float) -> None:
         if not await self._place.agent.ask(door.AwaitDatabase(str(id), condition, seconds)):
             raise TryLater(f"{id} does not serve after {seconds:.0f} s", f"see `pgherd logs {id}`")
+
+
+def half_restored(manifest: DatabaseManifest) -> tuple[str, str]:
+    """That one waits for its restore to go on, and how that is done."""
+    id, moment = manifest.id, manifest.restoring.partition(" ")[2]
+    how = f"run `pgherd restore {id} --to {moment} --yes-overwrite {id}`"
+    return f"{id} is half restored to {moment}", how

@@ -54,6 +54,26 @@ def options(owner: Owner, home: Path) -> dict[str, Any]:
     }
 
 
+async def call(owner: Owner, home: Path, command: Sequence[str]) -> tuple[int, bytes, bytes]:
+    """Run a command as `owner` to its end: its exit code, and what it printed on either output.
+
+    It is told to end, and waited for, where this is cut off.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options(owner, home),
+    )
+    try:
+        output, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+    return process.returncode or 0, output, said
+
+
 async def remove(owner: Owner, home: Path, paths: Sequence[Path]) -> None:
     """Nothing is left of these files and folders, as far as `owner` may remove them."""
     process = await asyncio.create_subprocess_exec(

@@ -64,7 +64,8 @@ class Renewal:
         wanted = list(identity.of_environment(self._layout, manifest))
         made = self._writer.ensure_certificates(manifest.name, wanted, renew=renew)
         # Nobody but root sees when the repository's is due: it goes with the others.
-        hidden = [c for c in wanted if c.is_repositorys] if made else []
+        old = (c for c in wanted if c.place.certificate not in made)
+        hidden = [c for c in old if c.is_repositorys] if made else []
         made |= self._writer.ensure_certificates(manifest.name, hidden, renew=True)
         trust = certificates.ensure_etcd_trust(self._layout, manifest.name, self._owner)
         manifest = replace(manifest, etcd_trust=trust)

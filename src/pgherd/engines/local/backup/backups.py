@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from pgherd.contract.backups import BackupHistory, BackupState, ObservedBackup, Window
-from pgherd.decide.backups import is_full_due
+from pgherd.contract.backups import BackupHistory, ObservedBackup, Window
+from pgherd.decide.backups import available, is_full_due
 from pgherd.engines.local.backup import host, pgbackrest
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.backup.restoring import Restoring, origin_of
-from pgherd.engines.local.databases import Databases
+from pgherd.engines.local.databases import Databases, half_restored
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman, TryLater
@@ -61,7 +61,8 @@ class LocalBackups:
         if not manifest.running:
             raise InputError(f"{id} is stopped", "start it with `pgherd up`")
         repository = self._repository(manifest)
-        return repository, manifest, await self._primary(repository, manifest)
+        leader = await self._leader(manifest)
+        return repository, manifest, self._at(repository, manifest, leader)
 
     async def restore(
         self,
@@ -87,42 +88,44 @@ class LocalBackups:
         require_reachable(source, stanza, moment)
         leader = await self._hand_over(repository, manifest) if manifest.running else None
         restoring = Restoring(
-            self._place, self._databases, repository, manifest, is_handed_over=bool(leader)
+            self._place, self._databases, repository, manifest, is_handed_over=leader is not None
         )
         if target.id == source:
-            first = manifest.numbered(leader or "") or manifest.instances[0]
+            first = leader or manifest.instances[0]
             await restoring.in_place(self._begun_at(manifest) or first, moment)
         else:
             await restoring.beside(target, moment)
 
     def _require_same(self, manifest: DatabaseManifest, target: Database, moment: datetime) -> None:
         if target.id != manifest.id or manifest.restoring != origin_of(manifest, moment):
-            since = manifest.restoring.partition(" ")[2]
-            raise InputError(
-                f"{manifest.id} is half restored to {since}",
-                f"run `pgherd restore {manifest.id} --to {since} --yes-overwrite {manifest.id}`",
-            )
+            raise InputError(*half_restored(manifest))
 
     def _begun_at(self, manifest: DatabaseManifest) -> InstanceManifest | None:
         """Where what is being restored lies, if any is."""
         number = manifest.restoring_at if manifest.restoring else 0
         return next((i for i in manifest.instances if i.number == number), None)
 
-    async def _hand_over(self, repository: Repository, manifest: DatabaseManifest) -> str:
+    async def _hand_over(
+        self, repository: Repository, manifest: DatabaseManifest
+    ) -> InstanceManifest:
         """All that is committed now is in the repository; who leads."""
-        seen = await self._place.seen(manifest)
-        where = await self._primary(repository, manifest)
-        await repository.run("check", manifest.archive, where)
-        return seen.leader or ""
+        leader = await self._leader(manifest)
+        await repository.run("check", manifest.archive, self._at(repository, manifest, leader))
+        return leader
 
-    async def _primary(self, repository: Repository, manifest: DatabaseManifest) -> list[str]:
+    def _at(
+        self, repository: Repository, manifest: DatabaseManifest, instance: InstanceManifest
+    ) -> list[str]:
+        return host.options(self._place.layout, repository.manifest, manifest, instance)
+
+    async def _leader(self, manifest: DatabaseManifest) -> InstanceManifest:
         seen = await self._place.seen(manifest)
         if (instance := manifest.numbered(seen.leader or "")) is None:
             raise TryLater(
                 f"{manifest.id} has no primary",
                 f"see `pgherd status`; to restore it, stop it first: `pgherd down {manifest.id}`",
             )
-        return host.options(self._place.layout, repository.manifest, manifest, instance)
+        return instance
 
     def _repository(self, manifest: DatabaseManifest) -> Repository:
         environment = self._place.environment(manifest.environment)
@@ -171,7 +174,7 @@ class LocalBackups:
 
 def require_reachable(id: DatabaseId, stanza: Stanza, moment: datetime) -> None:
     """InputError, with the first moment that can be had, where that is one before. Pure."""
-    whole = [b for b in stanza.backups if b.state is BackupState.AVAILABLE]
+    whole = available(stanza.backups)
     if not whole:
         raise InputError(f"{id} has no backup yet", f"take one with `pgherd backup now {id}`")
     if moment < (first := _first_moment(whole)):
@@ -193,7 +196,7 @@ def _first_moment(whole: Sequence[ObservedBackup]) -> datetime:
 
 def history(stanza: Stanza) -> BackupHistory:
     """As the contract has it. Pure."""
-    whole = [b for b in stanza.backups if b.state is BackupState.AVAILABLE]
+    whole = available(stanza.backups)
     first = _first_moment(whole) if whole else None
     windows = (Window(first, max(first, whole[0].taken_at)),) if first else ()
     return BackupHistory(stanza.backups, windows)

@@ -13,6 +13,7 @@ from pgherd.engines.local.backup import pgbackrest
 from pgherd.engines.local.backup.pgbackrest import Door
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, InstanceManifest
+from pgherd.pki.certificate import Place
 
 SUPERUSER = "postgres"
 """The role by which backups are begun and ended, over the Unix socket and in `postgres` alone."""
@@ -23,27 +24,36 @@ def configuration(layout: Layout, name: str) -> Path:
     return layout.archive(name) / "pgbackrest.conf"
 
 
+def door(address: str, port: int, place: Place) -> Door:
+    """A server there, for whoever has the certificate at `place`."""
+    return Door(address, port, place.certificate, place.key, _trust(place))
+
+
+def read_at_start(configuration: Path, place: Place) -> list[Path]:
+    """What a server of pgBackRest reads when it begins, and never again."""
+    return [configuration, place.certificate, place.key, _trust(place)]
+
+
+def _trust(place: Place) -> Path:
+    return place.folder / f"{identity.DATA}-authority.crt"
+
+
 def files(layout: Layout, name: str) -> list[Path]:
-    """What that server reads when it begins, and never again."""
-    place = identity.archive_place(layout, name)
-    authority = place.folder / f"{identity.DATA}-authority.crt"
-    return [configuration(layout, name), place.certificate, place.key, authority]
+    """What that of an environment with the data plane's rights reads."""
+    return read_at_start(configuration(layout, name), identity.archive_place(layout, name))
 
 
 def server_text(layout: Layout, manifest: EnvironmentManifest) -> str:
     """Its content: the repository's owner may come in, and nobody else."""
     place = identity.archive_place(layout, manifest.name)
-    authority = place.folder / f"{identity.DATA}-authority.crt"
-    door = Door(
-        manifest.archive_address, manifest.backup_port, place.certificate, place.key, authority
-    )
+    mine = door(manifest.archive_address, manifest.backup_port, place)
     locks = layout.run / f"{manifest.name}.archive"
     admitted = {identity.REPOSITORY: "*"}
     return f"""\
 [global]
 lock-path={locks}
 spool-path={locks}
-{pgbackrest.PLAIN}{pgbackrest.server(door, admitted)}"""
+{pgbackrest.PLAIN}{pgbackrest.server(mine, admitted)}"""
 
 
 def archiver_text(
@@ -55,22 +65,14 @@ def archiver_text(
 ) -> str:
     """What a database hands its WAL over by; or reads by, at another port and configuration."""
     place = identity.archiver_place(layout, manifest.id)
-    authority = place.folder / f"{identity.DATA}-authority.crt"
-    door = Door(
-        environment.repository_address,
-        port or environment.backup_port,
-        place.certificate,
-        place.key,
-        authority,
-    )
     theirs = theirs or layout.repository(environment.name) / "pgbackrest.conf"
     locks = layout.run / f"{environment.name}.archive"
-    reached = pgbackrest.reached(door, theirs, place.certificate, place.key)
+    there = door(environment.repository_address, port or environment.backup_port, place)
     return f"""\
 [global]
 lock-path={locks}
 spool-path={locks}
-{reached}"""
+{pgbackrest.reached(there, theirs)}"""
 
 
 def archive_command(
@@ -98,16 +100,8 @@ def options(
 ) -> list[str]:
     """Where the repository's owner finds an instance."""
     place = identity.repository_place(layout, environment.name)
-    authority = place.folder / f"{identity.DATA}-authority.crt"
-    door = Door(
-        environment.archive_address,
-        environment.backup_port,
-        place.certificate,
-        place.key,
-        authority,
-    )
     return pgbackrest.of_server(
-        door,
+        door(environment.archive_address, environment.backup_port, place),
         configuration(layout, environment.name),
         layout.data(manifest.id, instance.number),
         layout.socket_folder(manifest.id, instance.number),

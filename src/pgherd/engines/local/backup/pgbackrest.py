@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,7 @@ def program(searched: str = lowered.SEARCHED) -> str | None:
     return shutil.which("pgbackrest", path=searched)
 
 
+@cache
 def version(path: str) -> tuple[int, int] | None:
     """As in (2, 45); None where it does not say."""
     try:
@@ -121,15 +123,15 @@ log-level-file=off
 """
 
 
-def reached(door: Door, configuration: Path, certificate: Path, key: Path) -> str:
+def reached(door: Door, configuration: Path) -> str:
     """Of [global]: the repository behind that door, whose owner has that configuration."""
     return f"""\
 repo1-host={door.address}
 repo1-host-type=tls
 repo1-host-port={door.port}
 repo1-host-config={configuration}
-repo1-host-cert-file={certificate}
-repo1-host-key-file={key}
+repo1-host-cert-file={door.certificate}
+repo1-host-key-file={door.key}
 repo1-host-ca-file={door.authority}
 {PLAIN}"""
 

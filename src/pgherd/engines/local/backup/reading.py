@@ -84,15 +84,10 @@ class Reading:
         program = repository.manifest.backup_program
         with (repository.folder / "reading.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [
-                    *PARENTAL,
-                    *pgbackrest.command(program, configuration, "server"),
-                ],
-                **{
-                    **lowered.options(_reader(repository.owner), repository.folder),
-                    "stdout": log,
-                    "stderr": log,
-                },
+                [*PARENTAL, *pgbackrest.command(program, configuration, "server")],
+                stdout=log,
+                stderr=log,
+                **lowered.options(_reader(repository.owner), repository.folder),
             )
 
 

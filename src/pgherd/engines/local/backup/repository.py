@@ -19,13 +19,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pgherd.engines.local import identity, lowered, processes
-from pgherd.engines.local.backup import pgbackrest
-from pgherd.engines.local.backup.pgbackrest import Door, Stanza
+from pgherd.engines.local.backup import host, pgbackrest
+from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
 from pgherd.engines.local.processes import Process
 from pgherd.errors import Busy, NeedsHuman, TryLater
 from pgherd.files import Owner, ensure_directory, write
+from pgherd.pki.certificate import Place
 
 USER = "pgherd-backup"
 """Whose the repositories are, where root runs pgherd and `make setup` has made it."""
@@ -41,8 +42,6 @@ READ_ONLY = (
     'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"',
 )
 """Starts a program to which a folder, the first argument, is read-only (util-linux)."""
-
-
 OF_ANOTHER = ("user", "group", "extra_groups")
 """What makes a process another user's, for `subprocess`."""
 
@@ -112,13 +111,14 @@ class Repository:
 
     def text(self, clients: Mapping[str, str], port: int | None = None) -> str:
         """A configuration of it: a server, and what each client's name opens."""
-        place = identity.repository_place(self.layout, self.manifest.name)
-        authority = place.folder / f"{identity.DATA}-authority.crt"
-        address = self.manifest.repository_address
-        listens = port or self.manifest.backup_port
-        door = Door(address, listens, place.certificate, place.key, authority)
+        manifest = self.manifest
+        mine = host.door(manifest.repository_address, port or manifest.backup_port, self._place)
         kept = pgbackrest.repository(self.folder, self._key())
-        return f"[global]\n{kept}{pgbackrest.server(door, clients)}"
+        return f"[global]\n{kept}{pgbackrest.server(mine, clients)}"
+
+    @property
+    def _place(self) -> Place:
+        return identity.repository_place(self.layout, self.manifest.name)
 
     def _key(self) -> str:
         """What the repository is encrypted with: it stays as long as that does."""
@@ -151,7 +151,8 @@ class Repository:
         pid = self.process()
         process = Process.of(pid) if pid else None
         if process:
-            has_read = processes.has_read(process.identity, self._files())
+            files = host.read_at_start(self.configuration, self._place)
+            has_read = processes.has_read(process.identity, files)
             if has_read and await self.answers():
                 return
             process.signal(signal.SIGKILL)
@@ -168,11 +169,6 @@ class Repository:
                     f"see {self.folder / 'server.log'}",
                 )
             await asyncio.sleep(0.02)
-
-    def _files(self) -> list[Path]:
-        place = identity.repository_place(self.layout, self.manifest.name)
-        authority = place.folder / f"{identity.DATA}-authority.crt"
-        return [self.configuration, place.certificate, place.key, authority]
 
     def _start(self) -> None:
         """It outlives this process.
@@ -210,21 +206,11 @@ class Repository:
     async def run(self, name: str, stanza: str | None = None, options: Iterable[str] = ()) -> bytes:
         """A command of pgBackRest as the owner; what it prints. Busy, or TryLater with its word."""
         program = self.manifest.backup_program
-        process = await asyncio.create_subprocess_exec(
-            *pgbackrest.command(program, self.configuration, name, stanza, options),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **lowered.options(self.owner, self.folder),
-        )
-        try:
-            output, said = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
-        if process.returncode == LOCKED:
+        command = pgbackrest.command(program, self.configuration, name, stanza, options)
+        code, output, said = await lowered.call(self.owner, self.folder, command)
+        if code == LOCKED:
             raise Busy(f"the backup repository of {self.manifest.name} is at work for {stanza}")
-        if process.returncode != 0:
+        if code != 0:
             lines = said.decode(errors="replace").splitlines()
             raise TryLater(f"pgbackrest {name}: {pgbackrest.complaint(lines)}")
         return output

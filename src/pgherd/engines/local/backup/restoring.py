@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,20 +136,8 @@ class Restoring:
         await self._run("put", str(self._place.layout.kept_by(manifest.id, instance.number)))
 
     async def _run(self, *arguments: str) -> None:
-        place = self._place
-        process = await asyncio.create_subprocess_exec(
-            *PARENTAL,
-            *lowered.python("pgherd.engines.local.backup.recover", *arguments),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            **lowered.options(place.owner, place.layout.root),
-        )
-        try:
-            said, _ = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
-        if process.returncode != 0:
-            lines = said.decode(errors="replace").strip().splitlines()
+        command = [*PARENTAL, *lowered.python("pgherd.engines.local.backup.recover", *arguments)]
+        code, *said = await lowered.call(self._place.owner, self._place.layout.root, command)
+        if code != 0:
+            lines = b"".join(said).decode(errors="replace").strip().splitlines()
             raise NeedsHuman(f"it is not restored: {lines[-1] if lines else 'no reason given'}")
