@@ -337,7 +337,6 @@ async def trouble(
     engine: StallingEngine,
     loads: Loads,
     helper: DayHelper,
-    ids: Sequence[DatabaseId],
     chance: random.Random,
     seen: Counter[str],
 ) -> None:
