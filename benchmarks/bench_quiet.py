@@ -2,8 +2,9 @@
 
 One synchronous database with two replicas, its autopilot and writers. Every few seconds something
 stands still for less than the time after which it counts as dead: the agent, the pooler, servers,
-Patroni, etcd, the autopilot, the whole machine; or two loops take all of the CPU. What is counted
-is what pgherd did about it, which should be nothing, and by how much its own processes have grown.
+Patroni, etcd, the autopilot, the whole machine; or others use up the CPU or the disk. What is
+counted is what pgherd did about it, which should be nothing, and by how much its own processes
+have grown.
 """
 
 from __future__ import annotations
@@ -54,17 +55,31 @@ LONGEST = {
     "agent": 2.0,
     "keeper": 2.0,
     "fork server": 2.0,
-    "autopilot": 15.0,
-    "pooler": 1.5,
-    "postmaster": 1.5,
-    "instance": 1.5,
-    "replica": 1.5,
-    "patroni": 8.0,
-    "etcd": 4.0,
+    "autopilot": 2.0,
+    "pooler": 2.0,
+    "postmaster": 2.0,
+    "instance": 2.0,
+    "replica": 2.0,
+    "patroni": 2.0,
+    "etcd": 2.0,
     "machine": 8.0,
     "cpu": 8.0,
+    "disk": 8.0,
 }
-"""What stands still, and for how many seconds at most: what waits for it is more patient."""
+"""What stands still, or is used up, and for how many seconds at most. Who is stopped for three
+looks, a second apart, counts as frozen: pgherd ends it, and should."""
+BUSY = {
+    "cpu": "while True: pass",
+    "disk": """
+import os, tempfile
+with tempfile.TemporaryFile(buffering=0) as file:
+    while True:
+        file.seek(0)
+        file.write(bytes(32 * 2**20))
+        os.fsync(file)
+""",
+}
+"""Programs that use something up."""
 WRITERS = 4
 PAUSE_SECONDS = 0.02
 MIB = 2**20
@@ -112,8 +127,8 @@ class Quiet:
 
     async def disturb(self, thing: str, seconds: float) -> None:
         """Let it stand still for so long."""
-        if thing == "cpu":
-            with spinning(os.cpu_count() or 1):
+        if thing in BUSY:
+            with running(BUSY[thing], 2 * (os.cpu_count() or 1)):
                 await asyncio.sleep(seconds)
             return
         pids = await self.pids(thing)
@@ -166,15 +181,15 @@ class Quiet:
 
 
 @contextmanager
-def spinning(count: int) -> Iterator[None]:
-    """So many loops."""
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+def running(program: str, count: int) -> Iterator[None]:
+    """So many processes of it."""
+    started = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(count)]
     try:
         yield
     finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+        for one in started:
+            one.kill()
+            one.wait()
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:
