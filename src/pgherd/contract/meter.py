@@ -47,7 +47,8 @@ class Usage:
     that it had. With `memory_is_cache`, memory counts a cache that could be smaller, so that only
     `cache_hit_percent` tells whether there is enough. `readers` are clients of one user who
     have a session of the read-only name, or wait for one; each server that it leads to may have
-    `readers_each` of that user. `at` is aware.
+    `readers_each` of that user. All that was committed until `unarchived_seconds` ago was handed
+    over to its backups. `at` is aware.
     """
 
     at: datetime
@@ -64,6 +65,7 @@ class Usage:
     longest_wait_seconds: float | None = None
     readers: int | None = None
     readers_each: int | None = None
+    unarchived_seconds: float | None = None
     instances: Mapping[str, InstanceUsage] = field(default_factory=dict)
 
 

@@ -128,6 +128,17 @@ class Measure(Look[Measured]):
 
 
 @dataclass(frozen=True, slots=True)
+class CommittedUntil(Look[float | None]):
+    """Until when lies all that was committed in a database before that position of its WAL?
+
+    In seconds since the machine was started; None where nobody has looked then.
+    """
+
+    database: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leave(Look[None]):
     """End; everything runs on."""
 

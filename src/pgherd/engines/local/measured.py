@@ -102,11 +102,15 @@ class MeasuredPooler:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredDatabase:
-    """One database: its instances by name. `serving` is the primary that clients are sent to."""
+    """One database: its instances by name. `serving` is the primary that clients are sent to.
+
+    All that was committed until `unarchived_seconds` ago was handed over to be archived.
+    """
 
     serving: str | None = None
     instances: Mapping[str, MeasuredInstance] = field(default_factory=dict)
     pooler: MeasuredPooler | None = None
+    unarchived_seconds: Seconds | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,7 @@ def usage(
         longest_wait_seconds=pooler.longest_wait_seconds if pooler else None,
         readers=readers,
         readers_each=readers_each,
+        unarchived_seconds=after.unarchived_seconds if manifest.archive else None,
         instances=instances,
     )
 

@@ -17,6 +17,7 @@ import psycopg
 
 from pgherd.engines.local import control_groups, door, processes, sessions
 from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.committed import Committed, Committing
 from pgherd.engines.local.agent.kept_session import KeptSession
 from pgherd.engines.local.agent.record import Record
 from pgherd.engines.local.layout import Layout
@@ -69,8 +70,15 @@ SELECT NOT pg_catalog.pg_is_in_recovery() AS is_primary,
                 THEN 0 ELSE pg_catalog.extract('epoch', pg_catalog.clock_timestamp()
                     - pg_catalog.pg_last_xact_replay_timestamp())::pg_catalog.float8
            END
-       END AS lag_seconds
-  FROM pg_catalog.pg_stat_database d,
+       END AS lag_seconds,
+       CASE WHEN pg_catalog.pg_is_in_recovery() THEN NULL ELSE
+           pg_catalog.pg_wal_lsn_diff(
+               pg_catalog.pg_current_wal_insert_lsn(), '0/0')::pg_catalog.int8
+       END AS wal_position,
+       pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot,
+       w.last_archived_wal AS archived,
+       COALESCE(w.last_failed_time > w.last_archived_time, w.failed_count > 0) AS fails
+  FROM pg_catalog.pg_stat_database d, pg_catalog.pg_stat_archiver w,
        (SELECT pg_catalog.count(*) AS connections,
                pg_catalog.count(*) FILTER (WHERE state = 'active') AS active,
                pg_catalog.count(*) FILTER (WHERE state LIKE 'idle in transaction%%')
@@ -81,6 +89,8 @@ SELECT NOT pg_catalog.pg_is_in_recovery() AS is_primary,
           FROM pg_catalog.pg_stat_activity
          WHERE datname = %s AND backend_type = 'client backend') a
  WHERE d.datname = %s"""
+COMMITTING = ("snapshot", "wal_position", "archived", "fails")
+"""Its columns for `Committing`."""
 SIZE = "SELECT pg_catalog.pg_database_size(%s)"
 
 
@@ -100,12 +110,18 @@ class Meter:
         self._said: dict[tuple[DatabaseId, str], SaidByServer] = {}
         self._poolers: dict[DatabaseId, MeasuredPooler] = {}
         self._sizes: dict[tuple[DatabaseId, str], tuple[float, int]] = {}
+        self._committed: dict[DatabaseId, Committed] = {}
 
     async def answer(self, asked: door.Measure) -> Measured:
         """All that is known now, and what was done lately; servers are asked from now on."""
         self._wanted_at = now()
         found = {str(id): self._measured(cluster) for id, cluster in self._clusters.items()}
         return Measured(now(), found, self._record.after(asked.source, asked.after))
+
+    async def committed_until(self, asked: door.CommittedUntil) -> float | None:
+        """Seconds since the machine was started; None where nobody knows."""
+        committed = self._committed.get(DatabaseId.parse(asked.database))
+        return committed.until(asked.position) if committed else None
 
     async def run(self) -> None:
         """Ask, round after round, while somebody wants to know; for ever."""
@@ -140,6 +156,7 @@ class Meter:
         session = self._sessions.setdefault(key, KeptSession())
         opened = partial(sessions.monitor, self._layout, cluster.manifest, instance)
         size = self._sizes.get(key)
+        asked = now()
         try:
             async with asyncio.timeout(LOOK_SECONDS), session.turn(server, opened) as connection:
                 cursor = await connection.execute(QUESTION, (service, service), prepare=True)
@@ -153,6 +170,12 @@ class Meter:
             return
         if row is not None:
             said = dict(zip(columns, row, strict=True))
+            snapshot, position, archived, fails = (said.pop(column) for column in COMMITTING)
+            if position is not None and name == cluster.seen.serving:
+                committing = Committing(snapshot, position, archived, fails)
+                self._committed.setdefault(cluster.id, Committed()).look(
+                    asked, _name(server), committing
+                )
             for column in ("lag_bytes", "lag_seconds", "slot_bytes", "oldest_transaction_seconds"):
                 if said[column] is not None:
                     said[column] = max(0, said[column])
@@ -178,8 +201,13 @@ class Meter:
             used = self._used(cluster.id, instance.number, server)
             instances[name] = MeasuredInstance(used, said if is_known else None)
         pooler = self._poolers.get(cluster.id)
+        committed = self._committed.get(cluster.id)
+        until = committed.archived_until() if committed else None
         return MeasuredDatabase(
-            cluster.seen.serving, instances, pooler if pooler and _is_fresh(pooler.taken) else None
+            cluster.seen.serving,
+            instances,
+            pooler if pooler and _is_fresh(pooler.taken) else None,
+            unarchived_seconds=None if until is None else max(0.0, now() - until),
         )
 
     def _used(self, id: DatabaseId, number: int, server: Identity) -> UsedByServer:
@@ -210,6 +238,8 @@ class Meter:
                 del kept[key]
         for id in self._poolers.keys() - self._clusters.keys():
             del self._poolers[id]
+        for id in self._committed.keys() - self._clusters.keys():
+            del self._committed[id]
 
     async def _close_all(self) -> None:
         opened, self._sessions = self._sessions, {}

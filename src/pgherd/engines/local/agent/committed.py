@@ -1,0 +1,94 @@
+"""Until when all that was committed lies before a place in the WAL.
+
+A heartbeat that writes nothing: each look at a primary says what its transactions are and how far
+its WAL has come. As long as the transactions are the same, nothing was committed in between, so a
+copy of the WAL up to the first of these looks has all that was committed up to the last of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, replace
+
+SETTLED_SECONDS = 150.0
+"""By then all that matters was handed over: PostgreSQL ends a segment with a commit in it after a
+minute (`archive_timeout`), and leaves alone one that only its own notes are in."""
+FINE_SECONDS = 600.0
+COARSE_SECONDS = 60.0
+"""Of what is older than `FINE_SECONDS`, one mark in so long is kept."""
+MOST = 400
+SEGMENT_BYTES = 16 * 1024 * 1024
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Nothing was committed from `began` to `seen`, and all of before lies before `position`."""
+
+    began: float
+    seen: float
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committing:
+    """What a primary says: `transactions` is its snapshot, `position` where its WAL ends.
+
+    `archived` is the name of what was archived last; `fails` where a later one was not.
+    """
+
+    transactions: str
+    position: int
+    archived: str | None = None
+    fails: bool = False
+
+
+class Committed:
+    """Of one database. Times are those of one clock that only goes on."""
+
+    def __init__(self) -> None:
+        self._marks: deque[Mark] = deque(maxlen=MOST)
+        self._transactions = ""
+        self._archived: int | None = None
+
+    def look(self, asked: float, server: str, said: Committing) -> None:
+        """A primary has said so; it was asked at that time."""
+        if (archived := end_of(said.archived)) is not None:
+            self._archived = archived
+        transactions = f"{server} {said.transactions}"
+        last = self._marks[-1] if self._marks else None
+        if last is None or transactions != self._transactions:
+            self._transactions = transactions
+            self._thin(asked)
+            self._marks.append(Mark(asked, asked, said.position))
+            return
+        position = last.position
+        is_settled = asked - last.began > SETTLED_SECONDS and not said.fails
+        if is_settled and archived is not None:
+            position = min(position, archived)
+        self._marks[-1] = replace(last, seen=asked, position=position)
+
+    def until(self, position: int) -> float | None:
+        """All that was committed by then lies before that position; None where that is unknown."""
+        found = (mark.seen for mark in reversed(self._marks) if mark.position <= position)
+        return next(found, None)
+
+    def archived_until(self) -> float | None:
+        """The same of what was handed over."""
+        return None if self._archived is None else self.until(self._archived)
+
+    def _thin(self, now: float) -> None:
+        """The last one but one of those that are old goes where it lies close to the one before."""
+        old = [m for m in self._marks if now - m.seen > FINE_SECONDS]
+        if len(old) > 2 and old[-1].seen - old[-3].seen < COARSE_SECONDS:
+            self._marks.remove(old[-2])
+
+
+def end_of(segment: str | None) -> int | None:
+    """The position at which a segment of WAL ends; None for names of other files."""
+    found = SEGMENT.match(segment or "")
+    if found is None:
+        return None
+    name = found.group()
+    return (int(name[8:16], 16) << 32) + (int(name[16:], 16) + 1) * SEGMENT_BYTES
