@@ -12,6 +12,7 @@ from engine_contract import NOWHERE, EngineContract, is_whole, new_row, seen
 
 from pgherd.contract.backups import Backups, BackupState
 from pgherd.contract.engine import Engine
+from pgherd.contract.proofs import Proofs
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Environment
 from pgherd.testing.fleets import database
@@ -121,3 +122,41 @@ class BackupPromises(EngineContract):
     ) -> None:
         with pytest.raises(InputError):
             await backups.restore(NOWHERE, copy, datetime.now(UTC))
+
+
+class ProofPromises(EngineContract):
+    """Of an engine that proves backups."""
+
+    @pytest.fixture
+    def proofs(self, engine: Engine) -> Proofs:
+        assert engine.proofs is not None
+        return engine.proofs
+
+    async def test_without_a_backup_there_is_nothing_to_prove(
+        self, engine: Engine, proofs: Proofs, alone: Database
+    ) -> None:
+        assert await proofs.known(alone.id) == ()
+        with pytest.raises(InputError):
+            await proofs.prove(alone.id)
+
+    async def test_a_proof_is_remembered_and_changes_nothing(
+        self, engine: Engine, proofs: Proofs, alone: Database, client: Client
+    ) -> None:
+        row = new_row()
+        await client.write(alone.id, row)
+        assert engine.backups is not None
+        await engine.backups.back_up(alone.id)
+        before = await seen(engine, alone.id)
+        proof = await proofs.prove(alone.id)
+        assert proof.ok
+        assert proof.checks
+        assert all(check.ok for check in proof.checks)
+        assert proof.rto_seconds is not None
+        assert (await proofs.known(alone.id))[0] == proof
+        after = await seen(engine, alone.id)
+        assert [i.name for i in after.instances] == [i.name for i in before.instances]
+        assert row in await client.rows(alone.id)
+
+    async def test_a_database_unknown_has_no_proof(self, proofs: Proofs) -> None:
+        with pytest.raises(InputError):
+            await proofs.prove(NOWHERE)

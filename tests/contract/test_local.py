@@ -13,7 +13,7 @@ from clients import PsycopgClient
 from engine_contract import EngineContract, clear
 from own_folder import own_folder
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
-from promises_of_backups import BackupPromises
+from promises_of_backups import BackupPromises, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
@@ -101,4 +101,8 @@ class TestReach(OnThisMachine, ReachPromises):
 
 
 class TestBackups(OnThisMachine, BackupPromises):
+    pass
+
+
+class TestProofs(OnThisMachine, ProofPromises):
     pass

@@ -13,7 +13,7 @@ from promises_of_abilities import (
     ReachPromises,
     SettingPromises,
 )
-from promises_of_backups import BackupPromises
+from promises_of_backups import BackupPromises, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
@@ -112,6 +112,10 @@ class TestSettings(InMemory, SettingPromises):
 
 
 class TestBackups(InMemory, BackupPromises):
+    pass
+
+
+class TestProofs(InMemory, ProofPromises):
     pass
 
 

@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.requests import (
-    BackUp,
     HandOver,
     Mend,
+    OfBackups,
     Renew,
     Replicas,
     Request,
@@ -64,7 +64,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    what: Request | BackUp
+    what: Request | OfBackups
     message: str
     pause: float
 
@@ -105,7 +105,7 @@ class Asking:
         """How many databases have something under way."""
         return sum("/" in name for name in self._busy)
 
-    async def carry_out(self, name: str, request: Request | BackUp) -> Ended:
+    async def carry_out(self, name: str, request: Request | OfBackups) -> Ended:
         """Have it carried out."""
         before = self._refused.get(name)
         try:

@@ -1,4 +1,7 @@
-"""Backups of engines that take none by themselves: asked for in time, and told of where late."""
+"""Backups of engines that take none by themselves, and their proofs: asked for in time.
+
+What is late, or has failed, is told of.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,18 @@ from datetime import UTC, datetime
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.requests import BackUp, BackupsSeen, Pause
+from pgherd.autopilot.requests import BackUp, BackupsSeen, OfBackups, Pause, Prove
 from pgherd.autopilot.telling import Telling
+from pgherd.contract.meter import Usage
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
 from pgherd.decide.alerts import Alert
-from pgherd.decide.backups import why_due, why_unprotected
+from pgherd.decide.backups import PROVEN_EVERY, why_due, why_to_prove, why_unprotected
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 600.0
+LOOK_SECONDS = 120.0
 """So often the helper looks at what there is; where a backup has ended, at once."""
 SOON_SECONDS = 20.0
 """The same where there is a database of which nothing is known."""
@@ -29,7 +33,9 @@ AT_ONCE = 1
 ALL_AT_ONCE = 2
 """Of all environments together."""
 PATIENCE_SECONDS = 1800.0
-"""A database that is seen without a backup for so long is told of."""
+"""A database that is seen unprotected for so long is told of."""
+KINDS: Mapping[type[OfBackups], str] = {BackUp: "backup", Prove: "drill"}
+"""What the history calls them."""
 SERVES = (DatabaseState.RUNNING, DatabaseState.DEGRADED)
 
 
@@ -76,24 +82,29 @@ class Backing:
                 self._asking.busy_in(database.id.environment) < AT_ONCE
                 and self._asking.busy_in_all() < ALL_AT_ONCE
             )
-            known = self._known[id]
-            why = why_due(database.id, known.backups, at)
-            if why and is_free and not known.trouble:
-                self._asking.begin(id, self._back_up(id, database.environment.engine, why))
+            request = _needed(database, self._known[id], at)
+            if request and is_free:
+                self._asking.begin(id, self._carry_out(id, database.environment.engine, request))
 
-    def alerts(self, at: datetime) -> list[Alert]:
-        """Those of databases that could not be restored as they should."""
+    def unprotected(self, usages: Mapping[str, Usage], at: datetime) -> dict[str, str]:
+        """Why each database could not be restored as it should; empty where it could."""
+        found = {}
+        for id, known in self._known.items():
+            unarchived = usages[id].unarchived_seconds if id in usages else None
+            found[id] = known.trouble or (
+                why_unprotected(known.backups, known.proofs, unarchived, PROVEN_EVERY, at) or ""
+            )
+        return found
+
+    def alerts(self, usages: Mapping[str, Usage], at: datetime) -> list[Alert]:
+        """Those of databases that could not be restored as they should, for a while."""
         now, found = time.monotonic(), []
-        why_of = {
-            id: known.trouble or why_unprotected(known.backups, at)
-            for id, known in self._known.items()
-        }
-        bare = {id for id, why in why_of.items() if why}
-        self._bare_since = {id: self._bare_since.get(id, now) for id in bare}
-        for id in sorted(bare):
+        why_of = {id: why for id, why in self.unprotected(usages, at).items() if why}
+        self._bare_since = {id: self._bare_since.get(id, now) for id in why_of}
+        for id in sorted(why_of):
             if now - self._bare_since[id] >= PATIENCE_SECONDS:
-                remedy = f"see `pgherd events {id}`, and take one with `pgherd backup now {id}`"
-                found.append(Alert("not-backed-up", id, why_of[id] or "", remedy))
+                remedy = f"see `pgherd events {id}` and `pgherd backup list {id}`"
+                found.append(Alert("not-protected", id, why_of[id], remedy))
         return found
 
     def _look(self, engine: str) -> None:
@@ -114,18 +125,33 @@ class Backing:
         finally:
             self._looking.discard(engine)
 
-    async def _back_up(self, id: str, engine: str, why: str) -> None:
-        began = datetime.now(UTC)
-        ended = await self._asking.carry_out(id, BackUp(id, why))
+    async def _carry_out(self, id: str, engine: str, request: OfBackups) -> None:
+        began, kind, why = datetime.now(UTC), KINDS[type(request)], request.reason
+        ended = await self._asking.carry_out(id, request)
         if ended.error is None:
             self._known.pop(id, None)  # until the next look
             self._ended[id] = time.monotonic()
             self._look(engine)
             details: dict[str, object] = {"seconds": round(ended.seconds, 3)}
-            await self._telling.event(began, "backup", why, database=id, details=details)
+            await self._telling.event(began, kind, why, database=id, details=details)
         elif ended.is_news:
             failed = {"failed": ended.error.message}
-            await self._telling.event(began, "backup-failed", why, database=id, details=failed)
+            await self._telling.event(began, f"{kind}-failed", why, database=id, details=failed)
+            self._known.pop(id, None)  # a drill that failed is a proof, too
+            self._look(engine)
+
+
+def _needed(database: Database, known: BackupsSeen, at: datetime) -> OfBackups | None:
+    """What is due now."""
+    id = str(database.id)
+    if known.trouble:
+        return None
+    if why := why_due(database.id, known.backups, at):
+        return BackUp(id, why)
+    if known.proofs is None:
+        return None
+    why = why_to_prove(known.backups, known.proofs, PROVEN_EVERY, at)
+    return Prove(id, why) if why else None
 
 
 def _serves(database: Database, seen: Observations) -> bool:

@@ -23,13 +23,15 @@ from pgherd.autopilot.requests import (
     Look,
     LookAtBackups,
     Notify,
+    OfBackups,
+    Prove,
     Request,
     Work,
 )
 from pgherd.autopilot.sending import send
 from pgherd.autopilot.variables import signed_in
 from pgherd.contract.observed import DatabaseState, Observation, Unknown
-from pgherd.control.abilities import backups_of
+from pgherd.control.abilities import backups_of, proofs_of
 from pgherd.control.act import Actor
 from pgherd.control.applied import History
 from pgherd.control.lock import fleet_lock
@@ -40,6 +42,7 @@ from pgherd.decide.actions import (
     SetOcpus,
     Switchover,
 )
+from pgherd.decide.backups import unproven
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.engines.opening import open_engine
 from pgherd.errors import Busy, InputError, NeedsHuman, PgherdError, TryLater
@@ -62,8 +65,8 @@ def done(work: Work, place: AutopilotPlace, history: History, is_dry: bool) -> D
                 return Done(looked=msgspec.Raw(msgspec.json.encode(_look(work, fleet))))
             case LookAtBackups():
                 return Done(looked=msgspec.Raw(msgspec.json.encode(_backups(work, fleet))))
-            case BackUp():
-                _back_up(work, fleet, place, is_dry=is_dry)
+            case BackUp() | Prove():
+                _of_backups(work, fleet, place, is_dry=is_dry)
             case Notify():
                 _notify(work, fleet, is_dry=is_dry)
             case _:
@@ -94,12 +97,15 @@ def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, BackupsSeen]:
     """Of each database there, or why nobody knows."""
     if work.engine not in {environment.engine for environment in fleet.environments}:
         raise InputError(f"engine {quoted(work.engine)} is none of the fleet")
-    backups = backups_of(open_engine(work.engine, fleet.name, fleet.environments))
+    engine = open_engine(work.engine, fleet.name, fleet.environments)
+    backups = backups_of(engine)
     wanted = [d.id for d in fleet.databases if d.environment.engine == work.engine]
 
     async def look(id: DatabaseId) -> BackupsSeen:
         try:
-            return BackupsSeen((await backups.history(id)).backups)
+            history = await backups.history(id)
+            proofs = None if engine.proofs is None else (await engine.proofs.known(id))[:1]
+            return BackupsSeen(history.backups, proofs=proofs)
         except PgherdError as error:
             return BackupsSeen(trouble=error.message)
 
@@ -109,13 +115,19 @@ def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, BackupsSeen]:
     return asyncio.run(look_at_all())
 
 
-def _back_up(work: BackUp, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:
-    """Nobody else is at work while it is made possible; the backup itself changes nothing."""
+def _of_backups(work: OfBackups, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:
+    """Nobody else is at work while one is made possible; the backup itself changes nothing."""
     id, now = fleet.id(work.database), datetime.now(UTC)
     environment = fleet.database(id).environment
     require_running(work.database, read_pauses(place), now)
     _require_wet(is_dry=is_dry)
-    backups = backups_of(open_engine(environment.engine, fleet.name, fleet.environments))
+    engine = open_engine(environment.engine, fleet.name, fleet.environments)
+    if isinstance(work, Prove):
+        proof = asyncio.run(proofs_of(engine).prove(id))
+        if not proof.ok:
+            raise NeedsHuman(unproven(proof), f"see `pgherd backup list {id}`")
+        return
+    backups = backups_of(engine)
     with _locked(fleet, now):
         asyncio.run(backups.ensure_enabled(id))
     asyncio.run(backups.back_up(id))

@@ -27,7 +27,16 @@ from pgherd.autopilot.happened import Happened
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.notifying import Notifying, unsure
 from pgherd.autopilot.now import Now, NowOfDatabase
-from pgherd.autopilot.requests import LONGEST_SENTENCE, Applied, Replicas, Request, Resize
+from pgherd.autopilot.requests import (
+    LONGEST_SENTENCE,
+    LONGEST_WHY,
+    MOST_DATABASES,
+    Applied,
+    Beat,
+    Replicas,
+    Request,
+    Resize,
+)
 from pgherd.autopilot.sizes import Memory
 from pgherd.autopilot.telling import Telling, sample_of
 from pgherd.autopilot.watching import Watching
@@ -103,8 +112,7 @@ class Controller:
             except Exception:
                 log.exception("a round failed")
             else:
-                at, history = time.time(), self._telling.trouble[:LONGEST_SENTENCE]
-                self._helper.beat(at, len(self._alerts), self._watching.lately.told(at), history)
+                self._helper.beat(self._beat(datetime.now(UTC)))
             await asyncio.sleep(max(0.5, ROUND_SECONDS - (time.monotonic() - began)))
 
     async def round(self) -> None:
@@ -125,7 +133,7 @@ class Controller:
             current = self._alerting.current(
                 fleet, watching.seen, watching.usages, watching.deadlines(), time.monotonic()
             )
-            self._alerts = (*current, *self._backing.alerts(at))
+            self._alerts = (*current, *self._backing.alerts(watching.usages, at))
             await self._tell(at, now_of)
             unknown = unsure(fleet, watching.seen, watching.usages, watching.metered())
             if self._is_recalled or time.monotonic() - self._began > RECALL_SECONDS:
@@ -283,6 +291,17 @@ class Controller:
             if self._is_recalled:
                 await self._telling.remember("sizes", sizes.encode(self._memories))
             await self._telling.tidy(at)
+
+    def _beat(self, at: datetime) -> Beat:
+        why_of = self._backing.unprotected(self._watching.usages, at)
+        told = sorted(why_of)[:MOST_DATABASES]
+        return Beat(
+            at.timestamp(),
+            len(self._alerts),
+            self._watching.lately.told(at.timestamp()),
+            {id: why_of[id][:LONGEST_WHY] for id in told},
+            self._telling.trouble[:LONGEST_SENTENCE],
+        )
 
     def _picture(self, fleet: Fleet, at: datetime) -> Picture:
         autopilot = OfAutopilot(True, at.timestamp(), len(self._alerts))

@@ -336,15 +336,15 @@ class Helper:
     def _state(self) -> State:
         beat = self._beat
         pauses = read_pauses(self.place)
-        is_paused = pause_of("", pauses, datetime.now(UTC)) is not None
         return State(
             pid=os.getpid(),
             version=version(),
             is_dry=self.is_dry,
-            is_paused=is_paused,
+            is_paused=pause_of("", pauses, datetime.now(UTC)) is not None,
             controller=self._controller.process.pid if self._controller else None,
             last_round_at=beat.at if beat else None,
             alerts=beat.alerts if beat else 0,
             cpu=beat.cpu if beat else {},
+            unprotected=beat.unprotected if beat else {},
             history=beat.history if beat else "",
         )

@@ -14,7 +14,6 @@ from pgherd.autopilot.requests import (
     Answered,
     Applied,
     Asked,
-    BackUp,
     BackupsSeen,
     Beat,
     FindHistory,
@@ -23,6 +22,7 @@ from pgherd.autopilot.requests import (
     LookAtBackups,
     LookUp,
     Notify,
+    OfBackups,
     Request,
     Work,
 )
@@ -75,9 +75,9 @@ class HelperLink:
         answer = await self._ask(LookAtBackups(engine), FAR_LOOK_SECONDS)
         return msgspec.json.decode(answer.looked, type=dict[str, BackupsSeen])
 
-    async def carry_out(self, request: Request | BackUp) -> float:
+    async def carry_out(self, request: Request | OfBackups) -> float:
         """Have it carried out; how many seconds it took. The error of whoever refuses it."""
-        seconds = BACKUP_SECONDS if isinstance(request, BackUp) else ANSWER_SECONDS
+        seconds = BACKUP_SECONDS if isinstance(request, OfBackups) else ANSWER_SECONDS
         return (await self._ask(request, seconds)).seconds
 
     async def notify(self, request: Notify) -> None:
@@ -96,11 +96,9 @@ class HelperLink:
             raise TryLater("nothing is applied yet")
         return answer.history
 
-    def beat(
-        self, at: float, alerts: int, cpu: dict[str, list[int | None]], history: str = ""
-    ) -> None:
-        """A round is over; `history` says why nothing is kept of it."""
-        self._send(0, Beat(at, alerts, cpu, history))
+    def beat(self, beat: Beat) -> None:
+        """A round is over."""
+        self._send(0, beat)
 
     async def _ask(self, what: Work | LookUp | FindHistory, seconds: float) -> Answered:
         number = next(self._numbers)

@@ -29,7 +29,8 @@ class State(Struct, frozen=True):
     """The helper `pid` of that `version`, its controller's process, and the end of its last round.
 
     `last_round_at` is in seconds since 1970. `cpu` is how busy databases were in each of the last
-    minutes, in percent, the oldest first. `history` says why none is kept; empty where it is.
+    minutes, in percent, the oldest first. `unprotected` says why each database could not be
+    restored as it should; empty where it could. `history` says why none is kept; empty where it is.
     """
 
     pid: int
@@ -40,6 +41,7 @@ class State(Struct, frozen=True):
     last_round_at: float | None
     alerts: int
     cpu: dict[str, list[int | None]] = {}
+    unprotected: dict[str, str] = {}
     history: str = ""
 
 

@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pgherd.contract.backups import ObservedBackup
+from pgherd.contract.proofs import Proof
 
-LONGEST_LINE = 64 * 1024
+LONGEST_LINE = 128 * 1024
 """Bytes of a request; whoever sends more is ended."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=100)]
@@ -119,10 +120,14 @@ class LookAtBackups(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 
 
 class BackupsSeen(Struct, frozen=True):
-    """The backups of one database, or why nobody knows."""
+    """The backups of one database and their proofs, or why nobody knows.
+
+    `proofs` are None where its engine proves none.
+    """
 
     backups: tuple[ObservedBackup, ...] = ()
     trouble: str = ""
+    proofs: tuple[Proof, ...] | None = None
 
 
 class BackUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
@@ -132,7 +137,16 @@ class BackUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     reason: Reason
 
 
-Work: TypeAlias = Request | Notify | Look | LookAtBackups | BackUp
+class Prove(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A database's backups are proven by a restore."""
+
+    database: Name
+    reason: Reason
+
+
+OfBackups: TypeAlias = BackUp | Prove
+"""They change nothing of a database, and take as long as it is large."""
+Work: TypeAlias = Request | Notify | Look | LookAtBackups | OfBackups
 """What takes a while: it goes on in a process of its own."""
 
 
@@ -156,17 +170,25 @@ Lines = Annotated[
     Meta(max_length=MOST_DATABASES),
 ]
 """CPU of databases in each of the last minutes, the oldest first."""
+LONGEST_WHY = 100
+"""Characters of why a database is not protected."""
+Whys = Annotated[
+    dict[Name, Annotated[str, Meta(max_length=LONGEST_WHY)]], Meta(max_length=MOST_DATABASES)
+]
+"""Why each database could not be restored as it should; empty where it could."""
 
 
 class Beat(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     """A round is over, at that time (seconds since 1970), with so many alerts. No answer.
 
-    `cpu` is how busy databases were lately, `history` why nothing is kept of it; empty where it is.
+    `cpu` is how busy databases were lately, `unprotected` why which of them could not be restored,
+    `history` why nothing is kept; empty where it is.
     """
 
     at: Time
     alerts: Count
     cpu: Lines = {}
+    unprotected: Whys = {}
     history: Annotated[str, Meta(max_length=LONGEST_SENTENCE)] = ""
 
 

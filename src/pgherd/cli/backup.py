@@ -13,9 +13,11 @@ from pgherd.cli.tables import print_table
 from pgherd.contract.backups import BackupState
 from pgherd.contract.engine import Engine
 from pgherd.control.abilities import backups_of
+from pgherd.control.protection import protection
 from pgherd.control.signals import run
 from pgherd.fleet.desired import DatabaseId, Fleet
-from pgherd.report.backups import backups_table, history_json, moment_text, windows
+from pgherd.report.backups import backups_table, moment_text, windows
+from pgherd.report.proofs import protection_json, protection_lines
 from pgherd.report.words import duration
 
 
@@ -30,17 +32,17 @@ def backup() -> None:
 @fleet_option
 @pass_surroundings
 def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: bool) -> None:
-    """Show what a database can be restored to.
+    """Show what a database can be restored to, and whether that is proven.
 
     Times are UTC.
     """
     id, engine = chosen(surroundings, fleet, database)
-    history = asyncio.run(backups_of(engine).history(id))
+    found = asyncio.run(protection(engine, id, surroundings.now()))
     if as_json:
-        say_json(history_json(id, history))
+        say_json(protection_json(id, found))
         return
-    print_table(backups_table(id, history), _style)
-    for line in windows(id, history):
+    print_table(backups_table(id, found.history), _style)
+    for line in (*windows(id, found.history), *protection_lines(id, found)):
         say(line)
 
 

@@ -52,6 +52,7 @@ VERBS = {
     "pause": "pgherd.cli.pause:pause",
     "resume": "pgherd.cli.pause:resume",
     "backup": "pgherd.cli.backup:backup",
+    "drill": "pgherd.cli.drill:drill",
     "restore": "pgherd.cli.restore:restore",
     "import": "pgherd.cli.importing:import_",
     "switchover": "pgherd.cli.primary:switchover",

@@ -90,8 +90,10 @@ async def _look(
 ) -> Look:
     seen = await Lookout(engines).look_everywhere()
     require_known(fleet, seen, (target,) if target else ())
-    found = (s for s in sights(fleet, seen) if target in (None, str(s.id), s.id.environment))
-    return Look(tuple(found), tuple(notes(seen)), autopilot.state(), at)
+    state = autopilot.state()
+    every = sights(fleet, seen, state.unprotected if state else None)
+    found = (s for s in every if target in (None, str(s.id), s.id.environment))
+    return Look(tuple(found), tuple(notes(seen)), state, at)
 
 
 def _print(found: Look, target: str | None, *, as_json: bool) -> None:

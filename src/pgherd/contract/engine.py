@@ -12,6 +12,7 @@ from pgherd.contract.logs import Logs
 from pgherd.contract.meter import Meter
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
+from pgherd.contract.proofs import Proofs
 from pgherd.contract.settings import Settings
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 
@@ -34,6 +35,11 @@ class Engine(Protocol):
     @property
     def backups(self) -> Backups | None:
         """Backups, and restoring them."""
+        ...
+
+    @property
+    def proofs(self) -> Proofs | None:
+        """Proofs that backups bring databases back."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from pgherd.contract.backups import Backups
 from pgherd.contract.certificates import Certificates
 from pgherd.contract.engine import Engine
 from pgherd.contract.logs import Logs
+from pgherd.contract.proofs import Proofs
 from pgherd.contract.settings import Settings
 from pgherd.errors import InputError
 
@@ -30,6 +31,12 @@ def certificates_of(engine: Engine) -> Certificates:
 def logs_of(engine: Engine) -> Logs:
     """What has logs; InputError where nothing does."""
     return _required(engine, engine.logs, "shows no logs", "look where it runs the databases")
+
+
+def proofs_of(engine: Engine) -> Proofs:
+    """What proves backups; InputError where nothing does."""
+    hint = "restore one beside it with `pgherd restore --as`, and look at it"
+    return _required(engine, engine.proofs, "proves no backups yet", hint)
 
 
 def reach_of(engine: Engine) -> Reach:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from zlib import crc32
 
 from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.contract.proofs import Proof
 from pgherd.fleet.desired import DatabaseId
 
 FULL = "full"
@@ -18,7 +19,13 @@ QUIET = time(1, tzinfo=UTC)
 QUIET_SECONDS = 4 * 3600
 """When few are at work: each database has a moment of its own in these hours."""
 LATE = timedelta(hours=36)
-"""A database whose last backup is older is not protected as it should be."""
+"""A database whose last backup is older is not protected as it should be ..."""
+WAL_LATE_SECONDS = 300.0
+"""... nor is one whose WAL is handed over later: PostgreSQL does so after a minute ..."""
+PROVEN_EVERY = timedelta(days=7)
+UNPROVEN = "no restore has proven its backups yet"
+PROOF_LATE = timedelta(days=1)
+"""... nor one whose proof is so much older than it should be."""
 
 
 def available(backups: Sequence[ObservedBackup]) -> list[ObservedBackup]:
@@ -45,14 +52,59 @@ def why_due(id: DatabaseId, backups: Sequence[ObservedBackup], now: datetime) ->
     return None
 
 
-def why_unprotected(backups: Sequence[ObservedBackup], now: datetime) -> str | None:
-    """Why it could not be restored as it should; None where it could."""
+def why_to_prove(
+    backups: Sequence[ObservedBackup], proofs: Sequence[Proof], every: timedelta, now: datetime
+) -> str | None:
+    """Why a restore has to prove it now; None where it has not."""
+    found = available(backups)
+    if not found:
+        return None
+    if not proofs:
+        return UNPROVEN
+    last = proofs[0]
+    if not last.ok:
+        return "its last drill failed" if found[0].taken_at > last.at else None
+    if now - last.at >= every:
+        return f"its last proof is of {last.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return None
+
+
+def why_unprotected(
+    backups: Sequence[ObservedBackup],
+    proofs: Sequence[Proof] | None,
+    unarchived_seconds: float | None,
+    every: timedelta,
+    now: datetime,
+) -> str | None:
+    """Why it could not be restored as it should; None where it could.
+
+    Three things have to be so: a backup of this incarnation that is young enough, WAL that was
+    handed over lately, and a proof, which is None where the engine proves none.
+    """
     found = available(backups)
     if not found:
         return "it has no backup"
     if now - (last := found[0].taken_at) > LATE:
         return f"its last backup is {(now - last) / timedelta(hours=1):.0f} h old"
+    if proofs is None:
+        return "its engine cannot prove backups yet"
+    if unarchived_seconds is None:
+        return "how far its WAL is archived is not known yet"
+    if unarchived_seconds > WAL_LATE_SECONDS:
+        return f"its WAL of the last {unarchived_seconds / 60:.0f} min is not archived"
+    if not proofs:
+        return UNPROVEN
+    if not proofs[0].ok:
+        return unproven(proofs[0])
+    if now - proofs[0].at > every + PROOF_LATE:
+        return f"its last proof is {(now - proofs[0].at).days} days old"
     return None
+
+
+def unproven(proof: Proof) -> str:
+    """What a drill found that failed."""
+    failed = next((check for check in proof.checks if not check.ok), None)
+    return f"its drill failed: {failed.name}: {failed.detail}" if failed else "its drill failed"
 
 
 def slot(id: DatabaseId, now: datetime) -> datetime:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pgherd.contract.observed import (
@@ -22,7 +22,8 @@ NOT_IN_FILE = "not in the fleet file"
 @dataclass(frozen=True, slots=True)
 class Sight:
     """One database. `wanted` is None where it is not in the fleet file, `seen` where it is not
-    there or gives no answer.
+    there or gives no answer. `unprotected` says why it could not be restored as it should: empty
+    where it could, None where nobody knows.
     """
 
     id: DatabaseId
@@ -31,6 +32,7 @@ class Sight:
     state: str
     detail: str = ""
     environment_detail: str = ""
+    unprotected: str | None = None
 
     @property
     def is_seen(self) -> bool:
@@ -38,8 +40,15 @@ class Sight:
         return self.seen is not None or self.state == ABSENT
 
 
-def sights(fleet: Fleet, observations: Observations) -> Iterator[Sight]:
+def sights(
+    fleet: Fleet, observations: Observations, unprotected: Mapping[str, str] | None = None
+) -> Iterator[Sight]:
     """The fleet file's databases in its order, then what else there is."""
+    for sight in _sights(fleet, observations):
+        yield replace(sight, unprotected=(unprotected or {}).get(str(sight.id)))
+
+
+def _sights(fleet: Fleet, observations: Observations) -> Iterator[Sight]:
     for database in fleet.databases:
         yield _wanted(database, observations[database.environment.engine])
     wanted = {(d.environment.engine, d.id) for d in fleet.databases}
@@ -102,6 +111,8 @@ def _json(sight: Sight) -> dict[str, Any]:
         "durability": seen and seen.durability and seen.durability.value,
         "postgresql": seen and seen.postgresql,
         "schema_revision": seen and seen.schema_revision,
+        "protected": None if sight.unprotected is None else not sight.unprotected,
+        "unprotected": sight.unprotected or None,
         "detail": sight.detail,
         "restart_pending": list(seen.restart_pending) if seen else [],
         "answered_at": seen.answered_at.isoformat() if seen and seen.answered_at else None,

@@ -41,7 +41,9 @@ def _title(environment: str, found: Sequence[Sight]) -> str:
     states = Counter(s.state for s in found)
     instances = sum(i.serves for s in found if s.seen for i in s.seen.instances)
     what = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{environment}: {what}; {number(instances, 'instance')} serving"
+    title = f"{environment}: {what}; {number(instances, 'instance')} serving"
+    known = [s.unprotected for s in found if s.unprotected is not None]
+    return f"{title}; {known.count('')} protected" if known else title
 
 
 def _row(sight: Sight) -> tuple[str, ...]:
@@ -83,6 +85,9 @@ def _notes(found: Sequence[Sight]) -> Iterator[str]:
         if sight.seen and sight.seen.restart_pending:
             pending = f"settings wait for a restart of {listed(sight.seen.restart_pending)}"
             by_detail.setdefault(pending, []).append(sight.id.service)
+        if sight.unprotected:
+            why = f"not protected: {sight.unprotected}"
+            by_detail.setdefault(why, []).append(sight.id.service)
     for detail, services in by_detail.items():
         names = listed(services) if len(services) <= 4 else f"{len(services)} databases"
         yield f"{names}: {detail}"
@@ -117,5 +122,7 @@ def _facts(sight: Sight) -> Iterator[str]:
         }
         yield ""
         yield from (f"{name}: {value}" for name, value in facts.items() if value)
+    if sight.unprotected is not None:
+        yield f"protected: {f'no, {sight.unprotected}' if sight.unprotected else 'yes'}"
     if sight.detail:
         yield f"detail: {sight.detail}"

@@ -17,6 +17,7 @@ from pgherd.contract.backups import ObservedBackup
 from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import InstanceState, Role
+from pgherd.contract.proofs import Proof
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId, Durability
 
@@ -88,6 +89,7 @@ class StoredDatabase:
     created_at: datetime = field(default_factory=utc_now)
     written: list[tuple[datetime, str]] = field(default_factory=list)
     backups: list[ObservedBackup] = field(default_factory=list)
+    proofs: list[Proof] = field(default_factory=list)
     made_from: tuple[DatabaseId, datetime] | None = None
 
     @property

@@ -15,7 +15,7 @@ from pgherd.autopilot.archive import Archive
 from pgherd.autopilot.controller import Controller
 from pgherd.autopilot.helper_link import HelperLink
 from pgherd.autopilot.now import Now
-from pgherd.autopilot.requests import Applied, Notify, Pause, Request
+from pgherd.autopilot.requests import Applied, Beat, Notify, Pause, Request
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
@@ -65,11 +65,9 @@ class PlayedHelper:
         if self.error:
             raise self.error
 
-    def beat(
-        self, at: float, alerts: int, cpu: dict[str, list[int | None]], history: str = ""
-    ) -> None:
-        self.cpu, self.history = cpu, history
-        self.beats.append((at, alerts))
+    def beat(self, beat: Beat) -> None:
+        self.cpu, self.history = beat.cpu, beat.history
+        self.beats.append((beat.at, beat.alerts))
 
     def apply(self, *databases: Database) -> None:
         self.fleet, self.number = fleet(*databases), self.number + 1

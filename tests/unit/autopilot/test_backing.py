@@ -13,10 +13,12 @@ import pytest
 from pgherd.autopilot import backing
 from pgherd.autopilot.backing import Backing
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.requests import BackUp, BackupsSeen, Pause
+from pgherd.autopilot.requests import BackupsSeen, OfBackups, Pause, Prove
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.contract.meter import Usage
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
+from pgherd.contract.proofs import Proof
 from pgherd.errors import NeedsHuman, PgherdError, TryLater
 from pgherd.fleet.desired import Database
 from pgherd.testing.fleets import database, environment, fleet
@@ -37,19 +39,31 @@ class PlayedHelper:
     trouble: str = ""
     error: PgherdError | None = None
     asked: list[str] = field(default_factory=list)
+    asked_to_prove: list[str] = field(default_factory=list)
+    proven: dict[str, list[Proof]] = field(default_factory=dict)
+    proves: bool = True
     looks: int = 0
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def backups(self, engine: str) -> dict[str, BackupsSeen]:
         self.looks += 1
-        return {id: BackupsSeen(tuple(b), self.trouble) for id, b in self.known.items()}
+        return {
+            id: BackupsSeen(tuple(b), self.trouble, tuple(self.proven.get(id, ())))
+            for id, b in self.known.items()
+        }
 
-    async def carry_out(self, request: BackUp) -> float:
-        self.asked.append(request.database)
+    async def carry_out(self, request: OfBackups) -> float:
+        is_proof = isinstance(request, Prove)
+        (self.asked_to_prove if is_proof else self.asked).append(request.database)
         await self.is_open.wait()
         if self.error:
             raise self.error
-        self.known[request.database] = [FRESH]
+        if is_proof:
+            self.proven[request.database] = [Proof(AT, ok=self.proves)]
+        else:
+            self.known[request.database] = [FRESH]
+        if is_proof and not self.proves:
+            raise NeedsHuman("its drill failed")
         return 2.0
 
 
@@ -85,8 +99,40 @@ async def test_a_database_without_a_backup_gets_one_and_no_second() -> None:
     played.helper.is_open.set()
     await played.rounds(10)
     assert played.helper.asked == ["production/auth"]
-    assert played.told == [("backup", "production/auth", {"seconds": 2.0})]
-    assert played.helper.looks == 2  # at first, and after it
+    assert played.helper.asked_to_prove == ["production/auth"]
+    assert played.told == [
+        ("backup", "production/auth", {"seconds": 2.0}),
+        ("drill", "production/auth", {"seconds": 2.0}),
+    ]
+    assert played.helper.looks == 3  # at first, and after each
+
+
+async def test_what_is_backed_up_proven_and_archived_is_protected() -> None:
+    played = Played(AUTH, ORDER)
+    await played.rounds(2)
+    assert played.backing.unprotected({}, AT)["production/auth"] == "it has no backup"
+    played.helper.is_open.set()
+    await played.rounds(20)
+    usages = {"production/auth": Usage(AT, unarchived_seconds=2.0)}
+    assert played.backing.unprotected(usages, AT) == {
+        "production/auth": "",
+        "production/order": "how far its WAL is archived is not known yet",
+    }
+
+
+async def test_a_drill_that_fails_is_told_of_and_waits_for_the_next_backup() -> None:
+    played = Played(AUTH)
+    played.helper.proves = False
+    played.helper.is_open.set()
+    await played.rounds(10)
+    assert played.helper.asked_to_prove == ["production/auth"]
+    assert played.told[-1] == (
+        "drill-failed",
+        "production/auth",
+        {"failed": "its drill failed"},
+    )
+    usages = {"production/auth": Usage(AT, unarchived_seconds=2.0)}
+    assert played.backing.unprotected(usages, AT) == {"production/auth": "its drill failed"}
 
 
 async def test_one_of_an_environment_at_a_time_and_two_of_all() -> None:
@@ -119,7 +165,7 @@ async def test_what_is_paused_or_was_not_seen_is_left_alone() -> None:
     unknown.helper.known = {}
     await unknown.rounds(5)
     assert unknown.helper.asked == []
-    assert unknown.backing.alerts(AT) == []
+    assert unknown.backing.alerts({}, AT) == []
 
 
 async def test_one_that_fails_is_told_once_and_tried_again_later() -> None:
@@ -133,20 +179,22 @@ async def test_one_that_fails_is_told_once_and_tried_again_later() -> None:
 
 async def test_what_is_late_is_told_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     played = Played(AUTH, ORDER)
+    usages = {str(d.id): Usage(AT, unarchived_seconds=2.0) for d in (AUTH, ORDER)}
     played.helper.known["production/order"] = [FRESH]
+    played.helper.proven = {str(d.id): [Proof(AT, ok=True)] for d in (AUTH, ORDER)}
     played.helper.error = TryLater("busy")
     await played.rounds(2)
-    assert played.backing.alerts(AT) == []
+    assert played.backing.alerts(usages, AT) == []
     monkeypatch.setattr(backing, "PATIENCE_SECONDS", 0.0)
-    (alert,) = played.backing.alerts(AT)
-    assert (alert.name, alert.subject) == ("not-backed-up", "production/auth")
+    (alert,) = played.backing.alerts(usages, AT)
+    assert (alert.name, alert.subject) == ("not-protected", "production/auth")
     assert alert.summary == "it has no backup"
     monkeypatch.undo()
     played.helper.known["production/auth"] = [FRESH]
     played.backing._looked.clear()
     await played.rounds(2)
     monkeypatch.setattr(backing, "PATIENCE_SECONDS", 0.0)
-    assert played.backing.alerts(AT) == []
+    assert played.backing.alerts(usages, AT) == []
 
 
 async def test_what_cannot_be_backed_up_is_told_of_and_not_asked_for(
@@ -157,5 +205,5 @@ async def test_what_cannot_be_backed_up_is_told_of_and_not_asked_for(
     monkeypatch.setattr(backing, "PATIENCE_SECONDS", 0.0)
     await played.rounds(5)
     assert played.helper.asked == []
-    (alert,) = played.backing.alerts(AT)
+    (alert,) = played.backing.alerts({}, AT)
     assert alert.summary == "pgBackRest is not installed"

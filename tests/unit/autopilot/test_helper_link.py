@@ -103,7 +103,7 @@ async def test_failures_are_errors_of_their_kind(kind: str, error: type[PgherdEr
 
 async def test_a_beat_waits_for_no_answer() -> None:
     async with linked() as (link, helper, _):
-        link.beat(1e9, 2, {"production/auth": [None, 7]})
+        link.beat(Beat(1e9, 2, {"production/auth": [None, 7]}))
         assert await helper.hear() == Asked(0, Beat(1e9, 2, {"production/auth": [None, 7]}))
         assert link._waiting == {}
 

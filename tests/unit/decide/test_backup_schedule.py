@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.contract.proofs import Check, Proof
 from pgherd.decide.backups import (
     FULL,
     LATE,
+    PROVEN_EVERY,
     QUIET_SECONDS,
+    UNPROVEN,
     is_full_due,
     slot,
     why_due,
+    why_to_prove,
     why_unprotected,
 )
 from pgherd.fleet.desired import DatabaseId
@@ -31,11 +36,78 @@ def backup(
     return ObservedBackup("a", NOON - ago, state, kind)
 
 
+def proof(ago: timedelta, *, ok: bool = True) -> Proof:
+    checks = (Check("restored", ok=True), Check("tables", ok, "a page is damaged"))
+    return Proof(NOON - ago, ok, 1.0, 0.0, None, checks)
+
+
+PROVEN = proof(DAY)
+
+
+def unprotected(
+    backups: Sequence[ObservedBackup],
+    now: datetime = NOON,
+    *,
+    proofs: Sequence[Proof] | None = (PROVEN,),
+    unarchived: float | None = 3.0,
+) -> str | None:
+    return why_unprotected(backups, proofs, unarchived, PROVEN_EVERY, now)
+
+
+@pytest.mark.parametrize(
+    ("unarchived", "why"),
+    [
+        (299.0, None),
+        (720.0, "its WAL of the last 12 min is not archived"),
+        (None, "how far its WAL is archived is not known yet"),
+    ],
+)
+def test_wal_that_is_not_handed_over_is_no_protection(
+    unarchived: float | None, why: str | None
+) -> None:
+    assert unprotected([backup(DAY)], unarchived=unarchived) == why
+
+
+@pytest.mark.parametrize(
+    ("proofs", "why"),
+    [
+        ([proof(7.9 * DAY)], None),
+        ([proof(8.1 * DAY)], "its last proof is 8 days old"),
+        ([], UNPROVEN),
+        (None, "its engine cannot prove backups yet"),
+        ([proof(DAY, ok=False), PROVEN], "its drill failed: tables: a page is damaged"),
+        ([proof(DAY), proof(2 * DAY, ok=False)], None),
+    ],
+)
+def test_a_backup_that_nothing_has_proven_lately_is_no_protection(
+    proofs: Sequence[Proof] | None, why: str | None
+) -> None:
+    assert unprotected([backup(timedelta(hours=1))], proofs=proofs) == why
+
+
+@pytest.mark.parametrize(
+    ("proofs", "is_due"),
+    [
+        ([], True),
+        ([proof(6.9 * DAY)], False),
+        ([proof(7.1 * DAY)], True),
+        ([proof(timedelta(hours=1), ok=False)], False),
+        ([proof(timedelta(hours=3), ok=False)], True),
+    ],
+)
+def test_a_proof_is_due_at_once_then_weekly_and_after_a_failure_with_the_next_backup(
+    proofs: Sequence[Proof], is_due: bool
+) -> None:
+    taken = [backup(timedelta(hours=2))]
+    assert bool(why_to_prove(taken, proofs, PROVEN_EVERY, NOON)) is is_due
+    assert why_to_prove([], proofs, PROVEN_EVERY, NOON) is None
+
+
 def test_a_database_without_a_backup_is_backed_up_in_full_at_once() -> None:
     failed = backup(timedelta(minutes=1), state=BackupState.FAILED)
     for backups in ((), (failed,)):
         assert why_due(ID, backups, NOON) == "it has no backup yet"
-        assert why_unprotected(backups, NOON) == "it has no backup"
+        assert unprotected(backups) == "it has no backup"
         assert is_full_due(backups, 30, NOON)
 
 
@@ -43,14 +115,14 @@ def test_one_a_day_is_enough() -> None:
     assert why_due(ID, [backup(timedelta(hours=1))], NOON) is None
     yesterday = why_due(ID, [backup(DAY)], NOON)
     assert yesterday == "its last backup is of 2026-11-27 12:00 UTC"
-    assert why_unprotected([backup(DAY)], NOON) is None
+    assert unprotected([backup(DAY)]) is None
 
 
 def test_one_that_is_late_is_not_waited_for_any_longer() -> None:
     at = slot(ID, NOON) - timedelta(seconds=1)  # its moment is still to come
     old = ObservedBackup("a", at - LATE - timedelta(minutes=1), BackupState.AVAILABLE, FULL)
     assert why_due(ID, [old], at)
-    assert why_unprotected([old], at) == "its last backup is 36 h old"
+    assert unprotected([old], at) == "its last backup is 36 h old"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
 from pgherd.engines.local import access, doctor, door, observation, offering, processes, rpc
 from pgherd.engines.local.backup.backups import LocalBackups
+from pgherd.engines.local.backup.proofs import LocalProofs
 from pgherd.engines.local.backup.repository import silent_repositories
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.environments import Certificates, Environments
@@ -60,6 +61,7 @@ class LocalEngine:
         self._environments = Environments(self._place, self.certificates)
         self._databases = Databases(self._place)
         self.backups = LocalBackups(self._place, self._databases)
+        self.proofs = LocalProofs(self._place, self.backups)
         self.settings = SizeSettings(self._databases)
         self.meter = LocalMeter(self._place)
 

@@ -1,4 +1,4 @@
-"""Backups of the in-memory engine."""
+"""Backups of the in-memory engine, and their proofs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from pgherd.contract.backups import BackupHistory, BackupState, ObservedBackup, Window
+from pgherd.contract.proofs import Check, Proof
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId
 from pgherd.testing.memory.calls import call, stored_database
@@ -67,3 +68,29 @@ class MemoryBackups:
                 made.made_from, made.written = (source, moment), written
                 for instance in made.instances.values():
                     instance.rows = [row for _, row in written]
+
+
+class MemoryProofs:
+    """Each proves what it is told to: a database whose backup failed has none that is good."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def known(self, id: DatabaseId) -> tuple[Proof, ...]:
+        """The newest first."""
+        async with call(self._world, "known", id):
+            return tuple(reversed(stored_database(self._world, id).proofs))
+
+    async def prove(self, id: DatabaseId) -> Proof:
+        """One more, in no time."""
+        async with call(self._world, "prove", id):
+            stored = stored_database(self._world, id)
+            if not stored.backups:
+                raise InputError(f"{id} has no backup yet", "take one first")
+            ok = stored.backups[-1].state is BackupState.AVAILABLE
+            now = self._world.now()
+            last = stored.written[-1][0] if stored.written else None
+            proof = Proof(now, ok, 0.0, 0.0, last, (Check("restored", ok),))
+            async with self._world.step(f"prove {id}"):
+                stored.proofs.append(proof)
+            return proof

@@ -12,6 +12,7 @@ from pgherd.contract.logs import Logs
 from pgherd.contract.meter import Meter
 from pgherd.contract.observed import DatabaseState, InstanceState, Observation, Role
 from pgherd.contract.offers import Capability, Offer
+from pgherd.contract.proofs import Proofs
 from pgherd.contract.settings import Settings
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Ocpus, Pooling
@@ -25,7 +26,7 @@ from pgherd.testing.memory.abilities import (
     MemoryReach,
     MemorySettings,
 )
-from pgherd.testing.memory.backups import MemoryBackups
+from pgherd.testing.memory.backups import MemoryBackups, MemoryProofs
 from pgherd.testing.memory.calls import call, stored_database, stored_environment, stored_instance
 from pgherd.testing.world import StoredDatabase, StoredEnvironment, World
 
@@ -42,6 +43,7 @@ class MemoryEngine:
         self.deadline: float | None = None
         self.world = world
         self.backups: Backups | None = MemoryBackups(world, self.ensure_database)
+        self.proofs: Proofs | None = MemoryProofs(world)
         self.certificates: Certificates | None = MemoryCertificates(world)
         self.logs: Logs | None = MemoryLogs(world)
         self.meter: Meter | None = MemoryMeter(world)

@@ -39,6 +39,15 @@ class LocalBackups:
             return BackupHistory()
         return history(await self._stanza(self._repository(manifest), manifest))
 
+    async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
+        """Where its backups are; InputError where it has none."""
+        manifest = self._place.database(id)
+        repository = self._repository(manifest)
+        stanza = await self._stanza(repository, manifest) if manifest.archive else Stanza()
+        if not available(stanza.backups):
+            raise InputError(*no_backup(id))
+        return repository, manifest
+
     async def ensure_enabled(self, id: DatabaseId) -> None:
         """Its WAL goes to the repository, in an archive of its incarnation."""
         await self._ensure_archived(*await self._running(id))
@@ -176,12 +185,17 @@ def require_reachable(id: DatabaseId, stanza: Stanza, moment: datetime) -> None:
     """InputError, with the first moment that can be had, where that is one before. Pure."""
     whole = available(stanza.backups)
     if not whole:
-        raise InputError(f"{id} has no backup yet", f"take one with `pgherd backup now {id}`")
+        raise InputError(*no_backup(id))
     if moment < (first := _first_moment(whole)):
         raise InputError(
             f"{id} cannot be restored to a time before {first:%Y-%m-%d %H:%M:%S} UTC",
             f"see `pgherd backup list {id}`",
         )
+
+
+def no_backup(id: DatabaseId) -> tuple[str, str]:
+    """What is wrong with it, and the way out."""
+    return f"{id} has no backup yet", f"take one with `pgherd backup now {id}`"
 
 
 def is_done(manifest: DatabaseManifest, moment: datetime) -> bool:

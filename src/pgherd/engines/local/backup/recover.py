@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from msgspec import Struct
 
 RESTORED = "restored"
 BEFORE = "before"
+LOG = "log"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 START_SECONDS = 24 * 3600.0
 STOP_SECONDS = 600.0
@@ -39,6 +41,8 @@ shared_buffers = 64MB
 autovacuum = off
 logging_collector = off
 """
+PINNED = "-c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0"
+"""No setting of a role or a database overrides what stands in the start packet."""
 RENAME = """\
 ALTER DATABASE :"old" RENAME TO :"new";
 ALTER ROLE :"old" RENAME TO :"new";
@@ -67,17 +71,24 @@ class Failed(Exception):
 
 def run(job: Job) -> None:
     """The data directory is `kept`/restored, recovered and shut down, with no trace of how."""
-    data = Path(job.kept) / RESTORED
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(mode=0o700, parents=True)
-    _called(job.restore, "pgbackrest restore")
-    with tempfile.TemporaryDirectory(prefix="pgherd-") as sockets:
-        _recover(job, data, Path(sockets))
+    data = fetched(job)
+    with recovered(job, data) as sockets:
+        if job.names:
+            _rename(job, sockets)
     # Where it came from and where it stopped is no business of what starts there next.
     (data / "postgresql.auto.conf").write_text("")
     for left in ("recovery.signal", "standby.signal", "backup_label.old"):
         (data / left).unlink(missing_ok=True)
-    _called(["/bin/sync", "--file-system", str(data)], "sync")
+    called(["/bin/sync", "--file-system", str(data)], "sync")
+
+
+def fetched(job: Job) -> Path:
+    """The data directory as it comes out of the backup."""
+    data = Path(job.kept) / RESTORED
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(mode=0o700, parents=True)
+    called(job.restore, "pgbackrest restore")
+    return data
 
 
 def put(kept: Path) -> None:
@@ -91,34 +102,40 @@ def put(kept: Path) -> None:
         data.rename(before)
     restored.rename(data)
     (kept / "whole").touch(mode=0o600)
-    _called(["/bin/sync", "--file-system", str(kept)], "sync")
+    called(["/bin/sync", "--file-system", str(kept)], "sync")
 
 
-def _recover(job: Job, data: Path, sockets: Path) -> None:
-    settings = sockets / "postgresql.conf"
-    remembered = "".join(f"{name} = '{value}'\n" for name, value in job.settings.items())
-    settings.write_text(SETTINGS.format(sockets=sockets) + remembered)
-    (sockets / "hba.conf").write_text("local all postgres trust\n")
-    (sockets / "ident.conf").write_text("")
-    log = sockets / "log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [f"{job.programs}/postgres", "-D", data, "-c", f"config_file={settings}"],
-            stdout=out,
-            stderr=out,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
-        _await_end(job, server, sockets, log)
-        if job.names:
-            _rename(job, sockets)
-        server.send_signal(signal.SIGINT)
-        if server.wait(STOP_SECONDS) != 0:
-            raise Failed(f"its server did not stop well: {_last(log)}")
-    finally:
-        if server.poll() is None:
-            server.send_signal(signal.SIGQUIT)
-            server.wait()
+@contextmanager
+def recovered(job: Job, data: Path, more: str = "") -> Iterator[Path]:
+    """Its server, once it has recovered: the folder of its socket, and of its log. It ends well.
+
+    `more` are lines of pg_hba.conf.
+    """
+    with tempfile.TemporaryDirectory(prefix="pgherd-") as folder:
+        sockets = Path(folder)
+        settings = sockets / "postgresql.conf"
+        remembered = "".join(f"{name} = '{value}'\n" for name, value in job.settings.items())
+        settings.write_text(SETTINGS.format(sockets=sockets) + remembered)
+        (sockets / "hba.conf").write_text(f"local all postgres trust\n{more}")
+        (sockets / "ident.conf").write_text("")
+        log = sockets / LOG
+        with log.open("wb") as out:
+            server = subprocess.Popen(
+                [f"{job.programs}/postgres", "-D", data, "-c", f"config_file={settings}"],
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+            )
+        try:
+            _await_end(job, server, sockets, log)
+            yield sockets
+            server.send_signal(signal.SIGINT)
+            if server.wait(STOP_SECONDS) != 0:
+                raise Failed(f"its server did not stop well: {_last(log)}")
+        finally:
+            if server.poll() is None:
+                server.send_signal(signal.SIGQUIT)
+                server.wait()
 
 
 def _await_end(job: Job, server: subprocess.Popen[bytes], sockets: Path, log: Path) -> None:
@@ -127,7 +144,7 @@ def _await_end(job: Job, server: subprocess.Popen[bytes], sockets: Path, log: Pa
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise Failed(_last(log))
-        if _psql(job, sockets, "SELECT 1").returncode == 0:
+        if psql(job, sockets, "SELECT 1").returncode == 0:
             return
         time.sleep(0.1)
     raise Failed("its server does not come to the end of its recovery")
@@ -136,35 +153,44 @@ def _await_end(job: Job, server: subprocess.Popen[bytes], sockets: Path, log: Pa
 def _rename(job: Job, sockets: Path) -> None:
     (old, old_reader), (new, new_reader) = list(job.names), list(job.names.values())
     variables = {"old": old, "new": new, "old_reader": old_reader, "new_reader": new_reader}
-    done = _psql(job, sockets, RENAME, variables)
+    done = psql(job, sockets, RENAME, variables)
     if done.returncode != 0:
         raise Failed(f"it cannot be renamed: {done.stderr.decode(errors='replace').strip()}")
 
 
-def _psql(
-    job: Job, sockets: Path, text: str, variables: dict[str, str] | None = None
+def psql(
+    job: Job,
+    sockets: Path,
+    text: str,
+    variables: dict[str, str] | None = None,
+    *,
+    database: str = "postgres",
+    role: str = "postgres",
 ) -> subprocess.CompletedProcess[bytes]:
-    set_ = [f"--set={name}={value}" for name, value in (variables or {}).items()]
+    """Have a script run; names that it quotes (`:"name"`) are `variables`."""
     return subprocess.run(
         [
             f"{job.programs}/psql",
             "--no-psqlrc",
             "--quiet",
+            "--tuples-only",
+            "--no-align",
             "--set=ON_ERROR_STOP=1",
             f"--host={sockets}",
             "--port=5432",
-            "--username=postgres",
-            "--dbname=postgres",
-            *set_,
+            f"--username={role}",
+            f"--dbname={database}",
+            *(f"--set={name}={value}" for name, value in (variables or {}).items()),
         ],
         input=text.encode(),
         capture_output=True,
         check=False,
-        env={**os.environ, "PGOPTIONS": "-c search_path=pg_catalog", "PGCONNECT_TIMEOUT": "10"},
+        env={**os.environ, "PGOPTIONS": PINNED, "PGCONNECT_TIMEOUT": "10"},
     )
 
 
-def _called(command: Sequence[str], what: str) -> None:
+def called(command: Sequence[str], what: str) -> str:
+    """Run it; what it says. Failed with that."""
     done = subprocess.run(
         command,
         check=False,
@@ -174,6 +200,7 @@ def _called(command: Sequence[str], what: str) -> None:
     )
     if done.returncode != 0:
         raise Failed(f"{what}: {done.stdout.decode(errors='replace').strip()[-2000:]}")
+    return done.stdout.decode(errors="replace")
 
 
 def _last(log: Path) -> str:

@@ -1,0 +1,51 @@
+"""`pgherd drill`: prove that what is for bad days works."""
+
+from __future__ import annotations
+
+import click
+
+from pgherd.cli.backup import chosen
+from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.output import say, say_json
+from pgherd.cli.surroundings import Surroundings, pass_surroundings
+from pgherd.cli.tables import print_table
+from pgherd.control.abilities import proofs_of
+from pgherd.control.signals import run
+from pgherd.errors import NeedsHuman
+from pgherd.fleet.desired import Fleet
+from pgherd.report.proofs import FAILED, OK, checks_table, proof_json, proof_text
+
+
+@click.group()
+def drill() -> None:
+    """Prove that what is for bad days works."""
+
+
+@drill.command()
+@click.argument("database")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@fleet_option
+@pass_surroundings
+def restore(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: bool) -> None:
+    """Restore a database beside itself, look at the copy, and remove it.
+
+    Nothing is asked of the database, and nobody reaches the copy. The exit code is 1 where it is
+    no good.
+    """
+    id, engine = chosen(surroundings, fleet, database)
+    proof = run(proofs_of(engine).prove(id))
+    if as_json:
+        say_json(proof_json(id, proof))
+    else:
+        print_table(checks_table(id, proof), _style)
+        say(proof_text(proof))
+    if not proof.ok:
+        failed = next(check for check in proof.checks if not check.ok)
+        raise NeedsHuman(
+            f"{id} is not proven: {failed.name}: {failed.detail}",
+            f"take another backup with `pgherd backup now {id}`, and prove that",
+        )
+
+
+def _style(cell: str) -> str:
+    return {OK: "green", FAILED: "bold red"}.get(cell, "")

@@ -1,0 +1,55 @@
+"""Whether a database could be restored as it should, as an engine says it now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pgherd.contract.backups import BackupHistory
+from pgherd.contract.engine import Engine
+from pgherd.contract.proofs import Proof
+from pgherd.control.abilities import backups_of
+from pgherd.decide.backups import PROVEN_EVERY, why_unprotected
+from pgherd.errors import PgherdError
+from pgherd.fleet.desired import DatabaseId
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What a database can be restored to, and what has proven it.
+
+    `why` says why it is not protected; None where it is. `proofs` are the newest first.
+    """
+
+    history: BackupHistory
+    proofs: tuple[Proof, ...]
+    why: str | None
+
+
+async def protection(engine: Engine, id: DatabaseId, now: datetime) -> Protection:
+    """That of one database. InputError where its engine takes no backups."""
+    history = await backups_of(engine).history(id)
+    proofs = None if engine.proofs is None else await engine.proofs.known(id)
+    unarchived = await _unarchived_seconds(engine, id)
+    why = why_unprotected(history.backups, proofs, unarchived, PROVEN_EVERY, now)
+    return Protection(_up_to(history, unarchived, now), proofs or (), why)
+
+
+def _up_to(history: BackupHistory, unarchived: float | None, now: datetime) -> BackupHistory:
+    """What was archived since the last backup can be had, too."""
+    if unarchived is None or not history.windows:
+        return history
+    *others, last = history.windows
+    archived = now - timedelta(seconds=unarchived)
+    return replace(history, windows=(*others, replace(last, end=max(last.end, archived))))
+
+
+async def _unarchived_seconds(engine: Engine, id: DatabaseId) -> float | None:
+    """None where nobody measures."""
+    if engine.meter is None:
+        return None
+    try:
+        found = (await engine.meter.usage(timedelta(minutes=1))).get(id)
+    except PgherdError:
+        return None
+    return found[-1].unarchived_seconds if found else None

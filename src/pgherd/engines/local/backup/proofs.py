@@ -1,0 +1,159 @@
+"""Proofs of backups on this machine: a copy is restored, looked at with few rights, and removed.
+
+What was found stands beside the repository, in a file that root alone can write, by incarnation.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from pgherd.contract.proofs import Check, Proof
+from pgherd.engines.local import door, lowered, patroni, rpc
+from pgherd.engines.local.backup import pgbackrest, recover
+from pgherd.engines.local.backup.backups import LocalBackups
+from pgherd.engines.local.backup.prove import LONGEST, Evidence, Found
+from pgherd.engines.local.backup.reading import PARENTAL, Reading
+from pgherd.engines.local.backup.recover import Job
+from pgherd.engines.local.backup.repository import Repository
+from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.engines.local.measured import now
+from pgherd.engines.local.place import Place
+from pgherd.errors import Busy, TryLater
+from pgherd.files import ensure_directory, write
+from pgherd.fleet.desired import DatabaseId
+
+MOST = 50
+"""So many are remembered of an incarnation."""
+GENTLE = ("/usr/bin/nice", "-n", "19")
+CHECKS = ("restored", "catalogs", "indexes", "tables", "checksums")
+"""All of them, or nothing is proven."""
+
+
+class LocalProofs:
+    """Those of one fleet."""
+
+    def __init__(self, place: Place, backups: LocalBackups) -> None:
+        self._place = place
+        self._backups = backups
+
+    async def known(self, id: DatabaseId) -> tuple[Proof, ...]:
+        """Those of its incarnation of now, the newest first."""
+        return self._read(self._place.database(id))
+
+    async def prove(self, id: DatabaseId) -> Proof:
+        """Restore all that was handed over, look at it, remove it."""
+        repository, manifest = await self._backups.stored(id)
+        folder = ensure_directory(self._folder(manifest))
+        with _alone(folder / f"{manifest.archive}.lock", f"a drill of {id}"):
+            at, asked, began = self._place.now(), now(), time.monotonic()
+            evidence = await self._evidence(repository, manifest)
+            rpo = await self._rpo(id, evidence, asked)
+            proof = judged(evidence, at, began, rpo)
+            kept = (proof, *self._read(manifest))[:MOST]
+            write(self._file(manifest), msgspec.json.encode(kept).decode())
+        return proof
+
+    def _folder(self, manifest: DatabaseManifest) -> Path:
+        return self._place.layout.repository(manifest.environment) / "proofs"
+
+    def _file(self, manifest: DatabaseManifest) -> Path:
+        return self._folder(manifest) / f"{manifest.archive}.json"
+
+    def _read(self, manifest: DatabaseManifest) -> tuple[Proof, ...]:
+        """What cannot be read is no proof."""
+        if not manifest.archive:
+            return ()
+        try:
+            return msgspec.json.decode(self._file(manifest).read_bytes(), type=tuple[Proof, ...])
+        except (OSError, msgspec.MsgspecError):
+            return ()
+
+    async def _evidence(self, repository: Repository, manifest: DatabaseManifest) -> Evidence:
+        place = self._place
+        kept = place.layout.kept(manifest.id) / "drill"
+        program = repository.manifest.backup_program
+        async with Reading(repository, manifest) as configuration:
+            options = [f"--pg1-path={kept / recover.RESTORED}", "--type=default"]
+            job = Job(
+                str(kept),
+                manifest.bin_directory,
+                tuple(
+                    pgbackrest.command(program, configuration, "restore", manifest.archive, options)
+                ),
+                settings=patroni.remembered(manifest),
+            )
+            arguments = [msgspec.json.encode(job).decode(), manifest.service]
+            command = lowered.python("pgherd.engines.local.backup.prove", *arguments)
+            code, *said = await lowered.call(
+                place.owner, place.layout.root, [*PARENTAL, *GENTLE, *command]
+            )
+        text = b"".join(said).decode(errors="replace").strip().splitlines()
+        try:
+            return msgspec.json.decode(text[-1] if text else "", type=Evidence)
+        except msgspec.MsgspecError:
+            last = text[-1][:LONGEST] if text else "no reason given"
+            raise TryLater(f"{manifest.id} is not looked at ({code}): {last}") from None
+
+    async def _rpo(self, id: DatabaseId, evidence: Evidence, asked: float) -> float | None:
+        """How long before then all that was committed is in it. Nobody may have looked then."""
+        if evidence.position is None:
+            return None
+        try:
+            until = await self._place.agent.ask(door.CommittedUntil(str(id), evidence.position))
+        except (TryLater, rpc.NoAgent):
+            return None
+        return None if until is None else max(0.0, asked - until)
+
+
+def judged(evidence: Evidence, at: datetime, began: float, rpo: float | None) -> Proof:
+    """What that proves. Pure."""
+    # One that was noted twice failed after all.
+    found = {check.name: check for check in evidence.checks}
+    checks = tuple(_check(name, found.get(name)) for name in CHECKS)
+    recovered = evidence.recovered_at
+    return Proof(
+        at,
+        all(check.ok for check in checks),
+        rto_seconds=None if recovered is None else max(0.0, recovered - began),
+        rpo_seconds=rpo,
+        restored_to=_moment(evidence.last_commit) if rpo is None else at - timedelta(seconds=rpo),
+        checks=checks,
+    )
+
+
+def _check(name: str, found: Found | None) -> Check:
+    if found is None:
+        return Check(name, ok=False, detail="it was not reached")
+    return Check(name, found.ok, found.detail[:LONGEST])
+
+
+def _moment(text: str | None) -> datetime | None:
+    """PostgreSQL's, as in 2026-11-26 15:04:05.12+00."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+@contextmanager
+def _alone(path: Path, what: str) -> Iterator[None]:
+    """Nobody else does it at the same time; Busy where somebody does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Busy(f"{what} is under way", "wait for it to end") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
