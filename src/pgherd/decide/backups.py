@@ -88,16 +88,16 @@ def why_unprotected(
         return f"its last backup is {(now - last) / timedelta(hours=1):.0f} h old"
     if proofs is None:
         return "its engine cannot prove backups yet"
-    if unarchived_seconds is None:
-        return "how far its WAL is archived is not known yet"
-    if unarchived_seconds > WAL_LATE_SECONDS:
-        return f"its WAL of the last {unarchived_seconds / 60:.0f} min is not archived"
     if not proofs:
         return UNPROVEN
     if not proofs[0].ok:
         return unproven(proofs[0])
     if now - proofs[0].at > every + PROOF_LATE:
         return f"its last proof is {(now - proofs[0].at).days} days old"
+    if unarchived_seconds is None:
+        return "how far its WAL is archived is not known yet"
+    if unarchived_seconds > WAL_LATE_SECONDS:
+        return f"its WAL of the last {unarchived_seconds / 60:.0f} min is not archived"
     return None
 
 

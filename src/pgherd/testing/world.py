@@ -144,6 +144,8 @@ class World:
     usage: dict[DatabaseId, list[Usage]] = field(default_factory=dict)
     counters: dict[DatabaseId, DatabaseCounters] = field(default_factory=dict)
     happenings: Happenings | None = None
+    found_in_copies: str = ""
+    """What a drill finds that is no good; empty where all is."""
     now: Callable[[], datetime] = utc_now
     _hidden: dict[DatabaseId, str] = field(default_factory=dict)
     _blind: list[PgherdError] = field(default_factory=list)

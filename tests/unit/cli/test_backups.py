@@ -83,6 +83,23 @@ def test_what_cannot_be_restored_is_one_clear_line(
     assert message in shop.err("restore", *arguments, exit_code=2)
 
 
+def test_a_drill_proves_a_backup_or_says_what_is_no_good(shop: Shop) -> None:
+    assert "has no backup yet" in shop.err("drill", "restore", "production/auth", exit_code=2)
+    shop.out("backup", "now", "production/auth")
+    found = shop.json("backup", "list", "production/auth")
+    assert (found["protected"], found["proof"]) == (False, None)
+    told = shop.out("drill", "restore", "production/auth")
+    assert "proven, back in" in told
+    assert "nothing lost (RPO)" in told
+    assert shop.json("drill", "restore", "production/auth")["ok"] is True
+    shop.world.found_in_copies = "block 7: line pointer redirection"
+    said = shop.err("drill", "restore", "production/auth", exit_code=4)
+    assert "is not proven: tables: block 7" in said
+    found = shop.json("backup", "list", "production/auth")
+    assert found["why"] == "its drill failed: tables: block 7: line pointer redirection"
+    assert [c["ok"] for c in found["proof"]["checks"]] == [True, False]
+
+
 def test_a_database_that_is_not_there_has_no_backups(shop: Shop) -> None:
     assert "production/nobody is not here" in shop.err(
         "backup", "list", "production/nobody", exit_code=2

@@ -100,6 +100,12 @@ def backed_up(shop: HostileShop) -> None:
     shop.is_hostile = True
 
 
+def proven(shop: HostileShop) -> None:
+    """What was found in a copy is a tenant's."""
+    backed_up(shop)
+    shop.world.found_in_copies = HOSTILE
+
+
 def in_an_odd_folder(shop: HostileShop) -> None:
     """Where the fleet file would be that is not there."""
     folder = shop.file.with_name(HOSTILE)
@@ -184,6 +190,9 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("backup list production/auth", backed_up),
     ("backup list production/auth", failing("history")),
     ("backup now production/auth", as_it_is),
+    ("drill restore production/auth", proven),
+    ("drill restore production/auth", failing("prove")),
+    ("backup list production/auth", proven),
     ("restore production/auth --as old --to 2026-05-04T12:03:04", failing("restore")),
     (f"import {FROM}", as_it_is),
     (f"import {FROM}", differing),

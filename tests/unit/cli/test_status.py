@@ -37,6 +37,8 @@ def test_json_has_exactly_the_documented_keys(running: Shop) -> None:
         "durability",
         "postgresql",
         "schema_revision",
+        "protected",
+        "unprotected",
         "detail",
         "restart_pending",
         "answered_at",

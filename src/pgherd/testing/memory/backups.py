@@ -71,7 +71,7 @@ class MemoryBackups:
 
 
 class MemoryProofs:
-    """Each proves what it is told to: a database whose backup failed has none that is good."""
+    """Each finds what the world says that is no good."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -87,10 +87,11 @@ class MemoryProofs:
             stored = stored_database(self._world, id)
             if not stored.backups:
                 raise InputError(f"{id} has no backup yet", "take one first")
-            ok = stored.backups[-1].state is BackupState.AVAILABLE
+            ok = not self._world.found_in_copies
             now = self._world.now()
             last = stored.written[-1][0] if stored.written else None
-            proof = Proof(now, ok, 0.0, 0.0, last, (Check("restored", ok),))
+            checks = (Check("restored", ok=True), Check("tables", ok, self._world.found_in_copies))
+            proof = Proof(now, ok, 0.0, 0.0, last, checks)
             async with self._world.step(f"prove {id}"):
                 stored.proofs.append(proof)
             return proof
