@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
@@ -18,7 +18,7 @@ from pgherd.autopilot.telling import Telling
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
 from pgherd.decide.alerts import Alert
-from pgherd.decide.backups import PROVEN_EVERY, why_due, why_to_prove, why_unprotected
+from pgherd.decide.backups import proven_every, why_due, why_to_prove, why_unprotected
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
 
@@ -52,6 +52,7 @@ class Backing:
         self._looked: dict[str, float] = {}
         self._looking: set[str] = set()
         self._bare_since: dict[str, float] = {}
+        self._every: dict[str, timedelta] = {}
 
     def round(
         self,
@@ -64,6 +65,7 @@ class Backing:
         """Begin what is due on these engines, which take none by themselves."""
         mine = [d for d in fleet.databases if d.environment.engine in engines]
         names = {str(d.id) for d in mine}
+        self._every = {str(d.id): proven_every(d) for d in mine}
         self._known = {id: found for id, found in self._known.items() if id in names}
         self._ended = {id: ended for id, ended in self._ended.items() if id in names}
         self._asking.forget_all_but(names)
@@ -91,8 +93,9 @@ class Backing:
         found = {}
         for id, known in self._known.items():
             unarchived = usages[id].unarchived_seconds if id in usages else None
+            every = self._every.get(id, proven_every())
             found[id] = known.trouble or (
-                why_unprotected(known.backups, known.proofs, unarchived, PROVEN_EVERY, at) or ""
+                why_unprotected(known.backups, known.proofs, unarchived, every, at) or ""
             )
         return found
 
@@ -150,7 +153,7 @@ def _needed(database: Database, known: BackupsSeen, at: datetime) -> OfBackups |
         return BackUp(id, why)
     if known.proofs is None:
         return None
-    why = why_to_prove(known.backups, known.proofs, PROVEN_EVERY, at)
+    why = why_to_prove(known.backups, known.proofs, proven_every(database), at)
     return Prove(id, why) if why else None
 
 

@@ -37,7 +37,8 @@ def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: b
     Times are UTC.
     """
     id, engine = chosen(surroundings, fleet, database)
-    found = asyncio.run(protection(engine, id, surroundings.now()))
+    wanted = next((d for d in fleet.databases if d.id == id), None)
+    found = asyncio.run(protection(engine, id, wanted, surroundings.now()))
     if as_json:
         say_json(protection_json(id, found))
         return

@@ -9,9 +9,9 @@ from pgherd.contract.backups import BackupHistory
 from pgherd.contract.engine import Engine
 from pgherd.contract.proofs import Proof
 from pgherd.control.abilities import backups_of
-from pgherd.decide.backups import PROVEN_EVERY, why_unprotected
+from pgherd.decide.backups import proven_every, why_unprotected
 from pgherd.errors import PgherdError
-from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.desired import Database, DatabaseId
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,17 @@ class Protection:
     why: str | None
 
 
-async def protection(engine: Engine, id: DatabaseId, now: datetime) -> Protection:
-    """That of one database. InputError where its engine takes no backups."""
+async def protection(
+    engine: Engine, id: DatabaseId, wanted: Database | None, now: datetime
+) -> Protection:
+    """That of one database. InputError where its engine takes no backups.
+
+    `wanted` is None where the fleet file does not name it.
+    """
     history = await backups_of(engine).history(id)
     proofs = None if engine.proofs is None else await engine.proofs.known(id)
     unarchived = await _unarchived_seconds(engine, id)
-    why = why_unprotected(history.backups, proofs, unarchived, PROVEN_EVERY, now)
+    why = why_unprotected(history.backups, proofs, unarchived, proven_every(wanted), now)
     return Protection(_up_to(history, unarchived, now), proofs or (), why)
 
 

@@ -8,7 +8,7 @@ from zlib import crc32
 
 from pgherd.contract.backups import BackupState, ObservedBackup
 from pgherd.contract.proofs import Proof
-from pgherd.fleet.desired import DatabaseId
+from pgherd.fleet.desired import Database, DatabaseId, Drills
 
 FULL = "full"
 FULL_EVERY = timedelta(days=7)
@@ -22,10 +22,14 @@ LATE = timedelta(hours=36)
 """A database whose last backup is older is not protected as it should be ..."""
 WAL_LATE_SECONDS = 300.0
 """... nor is one whose WAL is handed over later: PostgreSQL does so after a minute ..."""
-PROVEN_EVERY = timedelta(days=7)
 UNPROVEN = "no restore has proven its backups yet"
 PROOF_LATE = timedelta(days=1)
 """... nor one whose proof is so much older than it should be."""
+
+
+def proven_every(database: Database | None = None) -> timedelta:
+    """How often a restore has to prove its backups; one that no file names, as by default."""
+    return timedelta(days=(database.drills if database else Drills()).restore_days)
 
 
 def available(backups: Sequence[ObservedBackup]) -> list[ObservedBackup]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -97,6 +98,21 @@ class Backup:
     copy_to: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Drills:
+    """How often backups are proven by a restore, in days."""
+
+    restore_days: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """A database is back in `rto`, and no more than the last `rpo` is lost; None: not promised."""
+
+    rto: timedelta | None = None
+    rpo: timedelta | None = None
+
+
 class EngineValues(Protocol):
     """What an engine's section of the fleet file means for one environment, resolved.
 
@@ -168,6 +184,8 @@ class Database:
     load: Path | None = None
     maintenance: tuple[Window, ...] = ()
     peaks: tuple[Peak, ...] = ()
+    drills: Drills = Drills()
+    objectives: Objectives = Objectives()
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, hash=False)
 
 

@@ -21,6 +21,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "peaks": [],
     "maintenance": [],
     "backup": {"retention": "7d", "copy_to": []},
+    "drills": {"restore": "7d"},
+    "objectives": {},
     "pooling": "session",
 }
 

@@ -27,10 +27,12 @@ from pgherd.fleet.values import (
     OFF,
     CommitDurability,
     Domains,
+    Every,
     Flag,
     Loopback,
     Name,
     Network,
+    Objective,
     OcpuCount,
     OcpuRange,
     Percent,
@@ -63,6 +65,31 @@ class BackupProfile(Section):
     )
     copy_to: tuple[Word | None, ...] | None = Field(
         None, description="Other regions that get a copy.", examples=[["us-phoenix-1"]]
+    )
+
+
+class DrillsProfile(Section):
+    """How often it is proven that what is for bad days works."""
+
+    restore: Every | None = Field(
+        None,
+        description="How often the autopilot proves a database's backups by a restore.",
+        examples=["7d"],
+    )
+
+
+class ObjectivesProfile(Section):
+    """What a restore has to be good for; `pgherd report` says whether it is."""
+
+    rto: Objective | None = Field(
+        None,
+        description="A database is back in so long (recovery time objective).",
+        examples=["10m"],
+    )
+    rpo: Objective | None = Field(
+        None,
+        description="No more than the last so long is lost (recovery point objective).",
+        examples=["60s"],
     )
 
 
@@ -184,6 +211,16 @@ class Override(Section):
         None,
         description="How long backups are kept, and where their copies go.",
         examples=[{"retention": "30d", "copy_to": ["us-phoenix-1"]}],
+    )
+    drills: DrillsProfile | None = Field(
+        None,
+        description="How often it is proven that backups bring a database back.",
+        examples=[{"restore": "7d"}],
+    )
+    objectives: ObjectivesProfile | None = Field(
+        None,
+        description="What a restore has to be good for. Without it: nothing is promised.",
+        examples=[{"rto": "10m", "rpo": "60s"}],
     )
     durability: CommitDurability | None = Field(
         None,

@@ -14,10 +14,12 @@ from pgherd.fleet.desired import (
     Backup,
     Database,
     DatabaseId,
+    Drills,
     EngineValues,
     Environment,
     Fleet,
     Listen,
+    Objectives,
 )
 from pgherd.fleet.draft import PRODUCTION, Draft, Setting
 from pgherd.fleet.history_models import HistoryProfile
@@ -44,6 +46,9 @@ DATABASE_VALUES = (
     "maintenance",
     "backup.retention",
     "backup.copy_to",
+    "drills.restore",
+    "objectives.rto",
+    "objectives.rpo",
     "durability",
     "deletion_protection",
     "pooling",
@@ -175,6 +180,8 @@ def _database(
         postgresql=settings["postgresql"].value,
         migrations=draft.folder / for_service(migrations, id.service) if migrations else None,
         load=draft.folder / load if load else None,
+        drills=Drills(settings["drills.restore"].value),
+        objectives=Objectives(settings["objectives.rto"].value, settings["objectives.rpo"].value),
         maintenance=maintenance,
         peaks=_peaks(settings["peaks"].value, maintenance),
         origins=_origins(draft, environment, shared | settings),

@@ -20,8 +20,10 @@ from pgherd.fleet.keys import Section
 from pgherd.fleet.models import (
     AutoscaleProfile,
     BackupProfile,
+    DrillsProfile,
     FleetFile,
     MonitoringProfile,
+    ObjectivesProfile,
     Override,
     PeakProfile,
     Service,
@@ -35,6 +37,8 @@ _MAY_BE_EMPTY: dict[str | int, int] = {"defaults": 1, "environments": 2, "overri
 _NESTED: dict[str, type[Section]] = {
     "autoscale": AutoscaleProfile,
     "backup": BackupProfile,
+    "drills": DrillsProfile,
+    "objectives": ObjectivesProfile,
     "maintenance": WindowProfile,
     "peaks": PeakProfile,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, ip_address
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -32,6 +33,7 @@ from pgherd.units import (
     format_days,
     parse_bytes,
     parse_days,
+    parse_duration,
     parse_open_range,
     parse_percent,
     parse_range,
@@ -47,6 +49,8 @@ _LISTEN = r"(\[[0-9a-fA-F:.]+\]|[^\s:/]+):([0-9]{1,5})"
 _MAX_OCPUS = 1024
 _MAX_REPLICAS = 15
 _MAX_RETENTION_DAYS = 3650
+_LONGEST_EVERY = 366
+_LONGEST_OBJECTIVE = timedelta(hours=24)
 _MAX_AVAILABILITY_DOMAINS = 9
 _RESERVED = ("kubernetes",)
 """Names of engines to come."""
@@ -165,6 +169,21 @@ def _retention(text: str) -> int:
     return days
 
 
+def _every(text: str) -> int:
+    days = parse_days(text)
+    if not 1 <= days <= _LONGEST_EVERY:
+        longest = format_days(_LONGEST_EVERY)
+        raise InputError(f"{quoted(text)} is not how often", f"write one from 1d to {longest}")
+    return days
+
+
+def _objective(text: str) -> timedelta:
+    duration = parse_duration(text)
+    if not timedelta(0) < duration <= _LONGEST_OBJECTIVE:
+        raise InputError(f"{quoted(text)} is no objective", "write one from 1s to 24h")
+    return duration
+
+
 def _one_word(text: str) -> str:
     if not text.strip() or text != text.strip() or not text.isprintable():
         raise InputError(f"{quoted(text)} is not a name", "write one word")
@@ -230,6 +249,13 @@ StorageRange = Annotated[
 ]
 ReplicaRange = Annotated[Replicas, Reads(_replicas, _number_or(r"[0-9]+( ?\.\. ?[0-9]+)?"))]
 Retention = Annotated[int, Reads(_retention, {"type": "string", "pattern": "^[0-9]+ ?d$"})]
+Every = Annotated[int, Reads(_every, {"type": "string", "pattern": "^[0-9]+ ?d$"})]
+Objective = Annotated[
+    timedelta,
+    Reads(
+        _objective, {"type": "string", "pattern": r"^([0-9]+h)?([0-9]+m)?([0-9]+(\.[0-9]+)?s)?$"}
+    ),
+]
 Network = Annotated[
     IPv4Network, Reads(_network, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+){3}/[0-9]+$"})
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pgherd.fleet.calendar import Peak, Window
 from pgherd.fleet.desired import Autoscale, Database, Environment, Fleet
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.summary import Table
-from pgherd.units import format_bytes, format_days, format_percent, format_range
+from pgherd.units import format_bytes, format_days, format_duration, format_percent, format_range
 
 Row = tuple[str, str, str]
 
@@ -58,6 +59,9 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "maintenance": _windows(database.maintenance),
         "backup.retention": format_days(database.backup.retention_days),
         "backup.copy_to": ", ".join(database.backup.copy_to) or _NONE,
+        "drills.restore": format_days(database.drills.restore_days),
+        "objectives.rto": _duration(database.objectives.rto),
+        "objectives.rpo": _duration(database.objectives.rpo),
         "durability": database.durability.value,
         "deletion_protection": str(database.deletion_protection).lower(),
         "pooling": database.pooling.value,
@@ -65,6 +69,10 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "migrations": _relative(fleet, database.migrations),
         "load": _relative(fleet, database.load),
     }
+
+
+def _duration(duration: timedelta | None) -> str:
+    return _NONE if duration is None else format_duration(duration)
 
 
 def _engines(environment: Environment) -> dict[str, str]:

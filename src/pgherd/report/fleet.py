@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from pgherd.fleet.desired import Database, Environment, Fleet
@@ -46,6 +47,9 @@ def _database_json(database: Database) -> dict[str, Any]:
         "maintenance": [window.as_json() for window in database.maintenance],
         "backup_retention_days": database.backup.retention_days,
         "backup_copy_to": list(database.backup.copy_to),
+        "drills_restore_days": database.drills.restore_days,
+        "objectives_rto_seconds": _seconds(database.objectives.rto),
+        "objectives_rpo_seconds": _seconds(database.objectives.rpo),
         "durability": database.durability.value,
         "deletion_protection": database.deletion_protection,
         "pooling": database.pooling.value,
@@ -55,6 +59,10 @@ def _database_json(database: Database) -> dict[str, Any]:
         "load": None if database.load is None else str(database.load),
         "origins": dict(database.origins),
     }
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
 
 
 def _of_engines(environment: Environment) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from pgherd.contract.proofs import Check, Proof
 from pgherd.decide.backups import (
     FULL,
     LATE,
-    PROVEN_EVERY,
     QUIET_SECONDS,
     UNPROVEN,
     is_full_due,
@@ -26,6 +25,7 @@ from pgherd.decide.backups import (
 from pgherd.fleet.desired import DatabaseId
 
 ID = DatabaseId("production", "auth")
+EVERY = timedelta(days=7)
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
@@ -51,7 +51,7 @@ def unprotected(
     proofs: Sequence[Proof] | None = (PROVEN,),
     unarchived: float | None = 3.0,
 ) -> str | None:
-    return why_unprotected(backups, proofs, unarchived, PROVEN_EVERY, now)
+    return why_unprotected(backups, proofs, unarchived, EVERY, now)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_a_proof_is_due_at_once_then_weekly_and_after_a_failure_with_the_next_ba
     proofs: Sequence[Proof], is_due: bool
 ) -> None:
     taken = [backup(timedelta(hours=2))]
-    assert bool(why_to_prove(taken, proofs, PROVEN_EVERY, NOON)) is is_due
-    assert why_to_prove([], proofs, PROVEN_EVERY, NOON) is None
+    assert bool(why_to_prove(taken, proofs, EVERY, NOON)) is is_due
+    assert why_to_prove([], proofs, EVERY, NOON) is None
 
 
 def test_a_database_without_a_backup_is_backed_up_in_full_at_once() -> None:

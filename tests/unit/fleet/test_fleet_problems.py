@@ -241,6 +241,30 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
     *(
         (
             "    ocpus: 2\n",
+            f"    ocpus: 2\n    drills: {{restore: {value}}}\n",
+            [f"13:14: restore: {said}"],
+        )
+        for value, said in [
+            ("0d", "'0d' is not how often; write one from 1d to 366d"),
+            ("367d", "'367d' is not how often; write one from 1d to 366d"),
+            ("7", "'7' is not a number of days; write one as in 30d"),
+        ]
+    ),
+    *(
+        (
+            "    ocpus: 2\n",
+            f"    ocpus: 2\n    objectives: {{rpo: {value}}}\n",
+            [f"13:18: rpo: {said}"],
+        )
+        for value, said in [
+            ("0s", "'0s' is no objective; write one from 1s to 24h"),
+            ("25h", "'25h' is no objective; write one from 1s to 24h"),
+            ("soon", "'soon' is not a duration; write one as in 90s, 15m or 1h30m"),
+        ]
+    ),
+    *(
+        (
+            "    ocpus: 2\n",
             f"    ocpus: 2\n    autoscale: {{memory: {value}}}\n",
             [f"13:17: memory: {said}"],
         )
