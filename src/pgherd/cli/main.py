@@ -53,6 +53,7 @@ VERBS = {
     "resume": "pgherd.cli.pause:resume",
     "backup": "pgherd.cli.backup:backup",
     "drill": "pgherd.cli.drill:drill",
+    "report": "pgherd.cli.report:report",
     "restore": "pgherd.cli.restore:restore",
     "import": "pgherd.cli.importing:import_",
     "switchover": "pgherd.cli.primary:switchover",

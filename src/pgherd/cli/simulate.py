@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from pgherd.cli.chart_file import chart_form, write_chart
 from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.prices_option import prices_option
 from pgherd.cli.tables import print_table
-from pgherd.cli.targets import require_known
+from pgherd.cli.targets import chosen_databases
+from pgherd.cli.written_file import chart_form, write_whole
 from pgherd.decide.comparison import compare, ways
 from pgherd.decide.cost import ocpu_hour_cost
 from pgherd.errors import InputError
@@ -86,14 +86,14 @@ def simulate(
     from pgherd.shapes.file import read_shape
 
     shape, start = read_shape(shape_name), _monday(monday.date())
-    chosen = _chosen(fleet, target)
+    chosen = chosen_databases(fleet, target)
     play = partial(_load, shape, days)
     if chart_file is not None:
         one = _only(chosen, chart_file)
         played = dict(ways(one, play(one), start))
         cost = ocpu_hour_cost(prices, one)
         chart = simulation_chart(one, played, shape.means, cost, prices.currency)
-        write_chart(chart_file, draw(chart, chart_form(chart_file)), quiet=as_json)
+        write_whole(chart_file, draw(chart, chart_form(chart_file)), quiet=as_json)
     found = compare(chosen, play, partial(ocpu_hour_cost, prices), start)
     if as_json:
         say_json(simulation_json(found, prices.currency))
@@ -101,14 +101,6 @@ def simulate(
     print_table(simulation_table(found, shape.means, prices.currency))
     for note in simulation_notes():
         say(note)
-
-
-def _chosen(fleet: Fleet, target: str | None) -> list[Database]:
-    require_known(fleet, {}, (target,) if target else ())
-    chosen = [d for d in fleet.databases if target in (None, str(d.id), d.id.environment)]
-    if not chosen:
-        raise InputError(f"{fleet.name} has no databases", "write services: and environments:")
-    return chosen
 
 
 def _monday(day: date) -> date:

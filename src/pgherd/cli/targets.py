@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pgherd.contract.observed import Observation, Observations
 from pgherd.errors import InputError
-from pgherd.fleet.desired import Fleet
+from pgherd.fleet.desired import Database, Fleet
 
 
 def require_known(fleet: Fleet, seen: Observations, targets: Iterable[str]) -> None:
@@ -22,3 +22,12 @@ def require_known(fleet: Fleet, seen: Observations, targets: Iterable[str]) -> N
                 f"write one of {', '.join(e.name for e in fleet.environments)},"
                 " or ENVIRONMENT/SERVICE",
             )
+
+
+def chosen_databases(fleet: Fleet, target: str | None) -> list[Database]:
+    """Those that are meant: all, an environment's, or one. InputError where there are none."""
+    require_known(fleet, {}, (target,) if target else ())
+    chosen = [d for d in fleet.databases if target in (None, str(d.id), d.id.environment)]
+    if not chosen:
+        raise InputError(f"{fleet.name} has no databases", "write services: and environments:")
+    return chosen

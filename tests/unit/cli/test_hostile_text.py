@@ -30,6 +30,7 @@ from pgherd.decide.actions import Interruption, RestartInstance
 from pgherd.decide.plan import Plan
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import DatabaseId
+from pgherd.report.pages import plain
 from pgherd.testing.world import StoredEnvironment
 
 LOAD = """\
@@ -104,6 +105,7 @@ def proven(shop: HostileShop) -> None:
     """What was found in a copy is a tenant's."""
     backed_up(shop)
     shop.world.found_in_copies = HOSTILE
+    shop.said("drill", "restore", "production/auth")
 
 
 def in_an_odd_folder(shop: HostileShop) -> None:
@@ -193,6 +195,8 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("drill restore production/auth", proven),
     ("drill restore production/auth", failing("prove")),
     ("backup list production/auth", proven),
+    ("report", proven),
+    ("report production", failing("history")),
     ("restore production/auth --as old --to 2026-05-04T12:03:04", failing("restore")),
     (f"import {FROM}", as_it_is),
     (f"import {FROM}", differing),
@@ -238,7 +242,8 @@ def test_no_command_passes_on_what_acts(
     arrange(shop)
     shop.is_terminal = is_terminal
     words = [word.format(HOSTILE) for word in line.split()]
-    assert SHOWN in ensure_harmless(shop.said(*words), is_redrawn=is_terminal)
+    shown = plain(SHOWN) if words[0] == "report" else SHOWN
+    assert shown in ensure_harmless(shop.said(*words), is_redrawn=is_terminal)
 
 
 def test_each_verb_is_among_them() -> None:

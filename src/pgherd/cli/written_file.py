@@ -1,4 +1,4 @@
-"""The file that a chart goes into: its ending says the form, and it is written whole or not at all.
+"""The file that a chart or a page goes into: it is written whole or not at all.
 
 Links are only followed where nobody but the user and root can have made them.
 """
@@ -23,11 +23,11 @@ def chart_form(path: Path) -> Form:
         ) from None
 
 
-def write_chart(path: Path, picture: bytes, *, quiet: bool) -> None:
+def write_whole(path: Path, content: bytes, *, quiet: bool) -> None:
     """Write it, and say so; InputError where that cannot be."""
     require_trusted(path)
     try:
-        is_new = write(path, picture, mode=0o644)
+        is_new = write(path, content, mode=0o644)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{path} cannot be written: {reason}", "choose another place") from None
