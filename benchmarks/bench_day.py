@@ -383,13 +383,13 @@ async def play_autopilot(
         lambda _: {"memory": engine},
     )
     seen: Counter[str] = Counter()
+    tracemalloc.start()
     tasks = [
         asyncio.create_task(pilot.run()),
         asyncio.create_task(trouble(engine, loads, helper, chance, seen)),
     ]
     await asyncio.sleep(3600 * hours * SETTLED)
     helper.beats.clear()
-    tracemalloc.start()
     first = _held()
     asked: Counter[str] = Counter()
     downs: Counter[str] = Counter()
