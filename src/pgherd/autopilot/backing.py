@@ -28,9 +28,9 @@ LOOK_SECONDS = 120.0
 """So often the helper looks at what there is; where a backup has ended, at once."""
 SOON_SECONDS = 20.0
 """The same where there is a database of which nothing is known."""
-AT_ONCE = 1
+AT_ONCE = 2
 """Of an environment: they read all of a disk."""
-ALL_AT_ONCE = 2
+ALL_AT_ONCE = 4
 """Of all environments together."""
 PATIENCE_SECONDS = 1800.0
 """A database that is seen unprotected for so long is told of."""
@@ -48,9 +48,10 @@ class Backing:
         self._asking = Asking(helper)
         self._known: dict[str, BackupsSeen] = {}
         self._ended: dict[str, float] = {}
+        self._stale: set[str] = set()
         self._serving: set[str] = set()
         self._looked: dict[str, float] = {}
-        self._looking: set[str] = set()
+        self._looking: set[tuple[str, str]] = set()
         self._bare_since: dict[str, float] = {}
         self._every: dict[str, timedelta] = {}
 
@@ -68,17 +69,19 @@ class Backing:
         self._every = {str(d.id): proven_every(d) for d in mine}
         self._known = {id: found for id, found in self._known.items() if id in names}
         self._ended = {id: ended for id, ended in self._ended.items() if id in names}
+        self._stale &= names
         self._asking.forget_all_but(names)
         serving = [d for d in mine if _serves(d, seen)]
         self._serving = {str(d.id) for d in serving}
         for engine in engines:
-            of_it = (str(d.id) for d in serving if d.environment.engine == engine)
-            every = SOON_SECONDS if set(of_it) - self._known.keys() else LOOK_SECONDS
+            of_it = {str(d.id) for d in serving if d.environment.engine == engine}
+            is_unsure = of_it - self._known.keys() or of_it & self._stale
+            every = SOON_SECONDS if is_unsure else LOOK_SECONDS
             if time.monotonic() - self._looked.get(engine, -every) >= every:
                 self._look(engine)
         for database in serving:
             id = str(database.id)
-            if id not in self._known or pause_of(id, pauses, at):
+            if id not in self._known or id in self._stale or pause_of(id, pauses, at):
                 continue
             is_free = (
                 self._asking.busy_in(database.id.environment) < AT_ONCE
@@ -110,38 +113,40 @@ class Backing:
                 found.append(Alert("not-protected", id, why_of[id], remedy))
         return found
 
-    def _look(self, engine: str) -> None:
-        if engine not in self._looking:
-            self._looking.add(engine)
+    def _look(self, engine: str, id: str = "") -> None:
+        """At all of an engine's, or at those of one database."""
+        if not id:
             self._looked[engine] = time.monotonic()
-            self._asking.later(self._ask(engine))
+        if (engine, id) not in self._looking:
+            self._looking.add((engine, id))
+            self._asking.later(self._ask(engine, id))
 
-    async def _ask(self, engine: str) -> None:
+    async def _ask(self, engine: str, id: str) -> None:
         began, serving = time.monotonic(), self._serving
         try:
-            found: Mapping[str, BackupsSeen] = await self._helper.backups(engine)
+            found: Mapping[str, BackupsSeen] = await self._helper.backups(engine, id)
             # A backup that has ended meanwhile may not be among them, nor a database that came.
             sure = {n for n in serving if self._ended.get(n, 0.0) < began}
             self._known |= {name: seen for name, seen in found.items() if name in sure}
+            self._stale -= sure & found.keys()
         except PgherdError as error:
             log.info("backups of %s are not seen: %s", engine, error.message)
         finally:
-            self._looking.discard(engine)
+            self._looking.discard((engine, id))
 
     async def _carry_out(self, id: str, engine: str, request: OfBackups) -> None:
         began, kind, why = datetime.now(UTC), KINDS[type(request)], request.reason
         ended = await self._asking.carry_out(id, request)
+        # A drill that failed is a proof, too.
+        self._stale.add(id)
+        self._ended[id] = time.monotonic()
+        self._look(engine, id)
         if ended.error is None:
-            self._known.pop(id, None)  # until the next look
-            self._ended[id] = time.monotonic()
-            self._look(engine)
             details: dict[str, object] = {"seconds": round(ended.seconds, 3)}
             await self._telling.event(began, kind, why, database=id, details=details)
         elif ended.is_news:
             failed = {"failed": ended.error.message}
             await self._telling.event(began, f"{kind}-failed", why, database=id, details=failed)
-            self._known.pop(id, None)  # a drill that failed is a proof, too
-            self._look(engine)
 
 
 def _needed(database: Database, known: BackupsSeen, at: datetime) -> OfBackups | None:

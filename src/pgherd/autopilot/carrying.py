@@ -99,7 +99,11 @@ def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, BackupsSeen]:
         raise InputError(f"engine {quoted(work.engine)} is none of the fleet")
     engine = open_engine(work.engine, fleet.name, fleet.environments)
     backups = backups_of(engine)
-    wanted = [d.id for d in fleet.databases if d.environment.engine == work.engine]
+    wanted = [
+        d.id
+        for d in fleet.databases
+        if d.environment.engine == work.engine and work.database in ("", str(d.id))
+    ]
 
     async def look(id: DatabaseId) -> BackupsSeen:
         try:
@@ -110,7 +114,8 @@ def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, BackupsSeen]:
             return BackupsSeen(trouble=error.message)
 
     async def look_at_all() -> dict[str, BackupsSeen]:
-        return {str(id): await look(id) for id in wanted}
+        found = await asyncio.gather(*(look(id) for id in wanted))
+        return {str(id): seen for id, seen in zip(wanted, found, strict=True)}
 
     return asyncio.run(look_at_all())
 

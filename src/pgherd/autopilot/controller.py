@@ -126,8 +126,8 @@ class Controller:
         if self._is_due("observe", OBSERVE_SECONDS):
             await self._watching.observe()
             self._keep(fleet, at)
-            pauses = self._applied.pauses if self._applied else ()
-            self._backing.round(fleet, self._watching.unaided(), self._watching.seen, pauses, at)
+        pauses = self._applied.pauses if self._applied else ()
+        self._backing.round(fleet, self._watching.unaided(), self._watching.seen, pauses, at)
         if self._is_due("tell", TELL_SECONDS):
             watching = self._watching
             current = self._alerting.current(

@@ -70,9 +70,9 @@ class HelperLink:
             raise TryLater("nothing is applied yet")
         return answer.applied
 
-    async def backups(self, engine: str) -> dict[str, BackupsSeen]:
-        """Those of each database on that engine, by its name. Its error, or TryLater."""
-        answer = await self._ask(LookAtBackups(engine), FAR_LOOK_SECONDS)
+    async def backups(self, engine: str, database: str = "") -> dict[str, BackupsSeen]:
+        """Those of each database on that engine, or of one, by its name. Its error, or TryLater."""
+        answer = await self._ask(LookAtBackups(engine, database), FAR_LOOK_SECONDS)
         return msgspec.json.decode(answer.looked, type=dict[str, BackupsSeen])
 
     async def carry_out(self, request: Request | OfBackups) -> float:

@@ -114,9 +114,10 @@ class Look(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 
 
 class LookAtBackups(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
-    """Which backups are there of the databases on that engine?"""
+    """Which backups are there of the databases on that engine, or of one of them?"""
 
     engine: Name
+    database: Annotated[str, Meta(max_length=200)] = ""
 
 
 class BackupsSeen(Struct, frozen=True):

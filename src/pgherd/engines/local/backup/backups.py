@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -31,13 +32,15 @@ class LocalBackups:
     def __init__(self, place: Place, databases: Databases) -> None:
         self._place = place
         self._databases = databases
+        self._asked: dict[str, asyncio.Task[dict[str, Stanza]]] = {}
 
     async def history(self, id: DatabaseId) -> BackupHistory:
         """What its incarnation of now can be restored to."""
         manifest = self._place.database(id)
         if not manifest.archive:
             return BackupHistory()
-        return history(await self._stanza(self._repository(manifest), manifest))
+        repository = self._repository(manifest)
+        return history(stanza_of(await self._stanzas(repository), repository, manifest))
 
     async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
         """Where its backups are; InputError where it has none."""
@@ -175,10 +178,30 @@ class LocalBackups:
         self, repository: Repository, manifest: DatabaseManifest, *, is_new: bool = False
     ) -> Stanza:
         """What there is of its incarnation. NeedsHuman where that cannot be read."""
-        found = (await repository.stanzas()).get(manifest.archive, Stanza())
-        if found.trouble and not is_new:
-            raise NeedsHuman(found.trouble, f"see {repository.folder}")
-        return found
+        stanzas = await repository.stanzas()
+        return stanza_of(stanzas, repository, manifest, is_new=is_new)
+
+    async def _stanzas(self, repository: Repository) -> Mapping[str, Stanza]:
+        """What there is of all: those who ask at the same time are told the same."""
+        name = repository.manifest.name
+        if name not in self._asked:
+            self._asked[name] = asyncio.create_task(repository.stanzas())
+            self._asked[name].add_done_callback(lambda _: self._asked.pop(name, None))
+        return await asyncio.shield(self._asked[name])
+
+
+def stanza_of(
+    stanzas: Mapping[str, Stanza],
+    repository: Repository,
+    manifest: DatabaseManifest,
+    *,
+    is_new: bool = False,
+) -> Stanza:
+    """What there is of its incarnation. NeedsHuman where that cannot be read."""
+    found = stanzas.get(manifest.archive, Stanza())
+    if found.trouble and not is_new:
+        raise NeedsHuman(found.trouble, f"see {repository.folder}")
+    return found
 
 
 def require_reachable(id: DatabaseId, stanza: Stanza, moment: datetime) -> None:
