@@ -15,7 +15,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 72em; 
 h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .35em .8em .35em 0; border-bottom: 1px solid #d8dfe6;
-         vertical-align: top; overflow-wrap: anywhere; }
+         vertical-align: top; white-space: nowrap; }
+td:last-child { white-space: normal; overflow-wrap: anywhere; }
 th { font-weight: 600; } td { font-variant-numeric: tabular-nums; }
 .good { color: #116b3c; } .bad { color: #b3261e; font-weight: 600; }
 figure { display: inline-block; margin: 0 2em 1em 0; }

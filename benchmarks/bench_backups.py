@@ -1,0 +1,238 @@
+"""What backups cost, how soon they are there and proven, and what a restore takes.
+
+One database of pgbench's: a full backup and a restore beside it by pgherd, and by pgBackRest alone
+with the same settings, of a plain server with the same data. Two such databases, one of which
+hands its WAL over, under tpcb-like load in turn. Then the whole example: how soon the autopilot
+has backed all of it up unasked, and proven it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from measure import Report, arguments, median, say
+from plain import Server
+from sandbox import Sandbox, as_postgres, folder, sandbox
+
+from pgherd.engines.local import postgres
+from pgherd.engines.local.backup import pgbackrest
+
+FLEET = """\
+fleet: backups
+services: [order, cart]
+environments:
+  production:
+    engine: local
+    local: {core_per_ocpu: 64}
+    network: 10.0.0.0/16
+    ocpus: 2
+    storage: 100GB
+"""
+EXAMPLE = Path(os.environ.get("PGHERD_EXAMPLE", ""))
+TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
+ROUNDS = 4
+SECONDS = 15
+LONGEST = 900.0
+BY_HAND = """\
+[global]
+repo1-path={folder}/repository
+repo1-cipher-type=aes-256-cbc
+repo1-cipher-pass=by-hand
+repo1-retention-full=2
+repo1-bundle=y
+archive-copy=y
+start-fast=y
+compress-type=lz4
+lock-path={folder}/lock
+spool-path={folder}/lock
+log-level-console=off
+log-level-file=off
+
+[hand]
+pg1-path={folder}/server/data
+pg1-socket-path={folder}/server
+"""
+
+
+def pgbench(parameters: Mapping[str, str], *options: str) -> str:
+    """Run it; what it prints."""
+    _, programs = postgres.choose(None)
+    done = subprocess.run(
+        [str(programs / "pgbench"), *options],
+        env={**os.environ, **parameters},
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout
+
+
+def variables(fleet: Sandbox, service: str) -> dict[str, str]:
+    """How to connect as the service, for libpq."""
+    lines = fleet.run("url", f"production/{service}", "--variables").output.splitlines()
+    words = (line.removeprefix("export ").partition("=") for line in lines if "=" in line)
+    return {name: value.strip("'\"") for name, _, value in words}
+
+
+def tps(fleet: Sandbox, service: str) -> float:
+    """Of a tpcb-like load."""
+    text = pgbench(variables(fleet, service), "-n", "-c", "8", "-j", "2", "-T", str(SECONDS))
+    found = TPS.search(text)
+    assert found
+    return float(found[1])
+
+
+@contextmanager
+def by_hand(scale: int) -> Iterator[tuple[Path, Path]]:
+    """A plain server with pgbench's data that hands its WAL over, and its repository."""
+    tool = pgbackrest.program()
+    assert tool
+    with folder() as place:
+        for name in ("repository", "lock", "server"):
+            (place / name).mkdir()
+        configuration = place / "pgbackrest.conf"
+        configuration.write_text(BY_HAND.format(folder=place))
+        if os.geteuid() == 0:
+            for path in (place, *place.iterdir()):
+                shutil.chown(path, "postgres", "postgres")
+        server = Server(place / "server")
+        push = f"{tool} --config={configuration} --stanza=hand archive-push %p"
+        server.make(f"archive_mode = on\narchive_command = '{push}'\narchive_timeout = 60\n")
+        try:
+            hand(configuration, "stanza-create")
+            there = {"PGHOST": str(server.folder), "PGUSER": "postgres", "PGDATABASE": "postgres"}
+            pgbench(there, "-i", "-q", "-s", str(scale))
+            yield configuration, place
+        finally:
+            server.kill()
+
+
+def hand(configuration: Path, *words: str) -> float:
+    """A command of pgBackRest; the seconds it took."""
+    began = time.monotonic()
+    tool = str(pgbackrest.program())
+    subprocess.run(
+        [tool, f"--config={configuration}", "--stanza=hand", *words],
+        check=True,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        **as_postgres(),
+    )
+    return time.monotonic() - began
+
+
+def floor(scale: int) -> tuple[float, float]:
+    """By hand: a full backup, and a restore until its server takes connections."""
+    with by_hand(scale) as (configuration, place):
+        backup = hand(configuration, "--type=full", "backup")
+        copy = Server(place / "copy")
+        copy.folder.mkdir()
+        copy.data.mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            shutil.chown(copy.folder, "postgres", "postgres")
+            shutil.chown(copy.data, "postgres", "postgres")
+        began = time.monotonic()
+        hand(configuration, f"--pg1-path={copy.data}", "--archive-mode=off", "restore")
+        settings = copy.data / "postgresql.auto.conf"
+        with settings.open("a") as file:
+            file.write(f"unix_socket_directories = '{copy.folder}'\n")
+        copy.start()
+        while copy.is_in_recovery():
+            time.sleep(0.05)
+        restore = time.monotonic() - began
+        copy.kill()
+        return backup, restore
+
+
+def one_database(report: Report, scale: int) -> None:
+    """A backup, a restore, and what handing WAL over costs."""
+    backup_floor, restore_floor = floor(scale)
+    say(f"by hand: backup {backup_floor:.1f} s, restore {restore_floor:.1f} s")
+    with sandbox(FLEET) as fleet:
+        fleet.run("up")
+        for service in ("order", "cart"):
+            pgbench(variables(fleet, service), "-i", "-q", "-s", str(scale))
+        backup = fleet.run("backup", "now", "production/order").seconds
+        found: dict[str, list[float]] = {"order": [], "cart": []}
+        for number in range(2 * ROUNDS):
+            service = ("order", "cart")[(number + number // 2) % 2]
+            found[service].append(tps(fleet, service))
+            say(f"{service}: {found[service][-1]:.0f} transactions a second")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        restore = fleet.run(
+            "restore", "production/order", "--to", now, "--as", "order-copy"
+        ).seconds
+        drill = json.loads(fleet.run("drill", "restore", "production/order", "--json").output)
+    report.samples["tps"] = found
+    for name, ours, theirs in (
+        ("full backup", backup, backup_floor),
+        ("restore beside it, until it serves", restore, restore_floor),
+    ):
+        report.add(
+            f"{name}, {scale * 15} MB", ours, "s", floor=theirs, target=1.11, target_is_ratio=True
+        )
+    report.add("drill, until the copy serves", drill["rto_seconds"], "s", floor=restore_floor)
+    report.add(
+        "tpcb-like while WAL is handed over",
+        median(found["order"]),
+        "tps",
+        floor=median(found["cart"]),
+        target=0.95,
+        target_is_ratio=True,
+        at_least=True,
+    )
+
+
+def whole_example(report: Report) -> None:
+    """How soon all is backed up and proven, unasked."""
+    with sandbox(EXAMPLE, has_autopilot=True) as fleet:
+        fleet.run("up")
+        began = time.monotonic()
+        full = proven = None
+        while proven is None and time.monotonic() - began < LONGEST:
+            time.sleep(3.0)
+            found = json.loads(fleet.run("report", "--json").output)["databases"]
+            passed = time.monotonic() - began
+            backed_up = sum(one["last_backup_at"] is not None for one in found)
+            good = sum(one["last_proof_at"] is not None for one in found)
+            say(f"{passed:.0f} s: {backed_up} backed up, {good} proven, of {len(found)}")
+            if full is None and backed_up == len(found):
+                full = passed
+            if good == len(found):
+                proven = passed
+        protected = sum(one["protected"] for one in found)
+    report.add(f"{len(found)} full backups, unasked", full or float("nan"), "s", target=60.0)
+    report.add(f"{len(found)} drills beside them", proven or float("nan"), "s", target=300.0)
+    report.add("protected then", protected)
+
+
+def main() -> int:
+    """Run it."""
+    parser = arguments(__doc__ or "")
+    parser.add_argument("--scale", type=int, default=60, help="of pgbench: 15 MB each")
+    parser.add_argument("--only", choices=("one", "example"), help="a part of it")
+    options = parser.parse_args()
+    report = Report("backups")
+    if options.only != "example":
+        one_database(report, options.scale)
+    if options.only != "one":
+        whole_example(report)
+    return report.finish(options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
