@@ -66,9 +66,10 @@ def _chart(one: Evidence) -> str:
         for proof in shown
     ]
     rto = one.database.objectives.rto
-    return bars(
-        f"{one.database.id}: RTO of each drill", values, rto.total_seconds() if rto else None
-    )
+    words = [f"{one.database.id}: RTO of {number(len(values), 'drill')}"]
+    words += [f"newest {duration(values[-1][0])}"] if values[-1][0] is not None else []
+    words += [f"objective {format_duration(rto)}"] if rto else []
+    return bars(", ".join(words), values, rto.total_seconds() if rto else None)
 
 
 def protection_table(found: Sequence[Evidence]) -> Table:
