@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tiny_place import Place, new_place
-from tries import DATA_PLANE
+from tries import COPY, DATA_PLANE
 
 from pgherd.engines.local.backup import pgbackrest
 from pgherd.engines.local.backup.repository import repository_owner
@@ -20,6 +21,31 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="where all run as one user there is no way up"),
 ]
 POSTGRES = data_plane_owner()
+
+
+MARK = "/tmp/pgherd-a-tenants-mark"
+BAIT = """
+CREATE FUNCTION public.bite() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+     OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user) THEN
+    EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch /tmp/pgherd-a-tenants-mark''';
+  END IF;
+END $$;
+CREATE FUNCTION public.same(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN PERFORM public.bite(); RETURN n; END $$;
+CREATE FUNCTION public.bt_index_check(regclass) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN PERFORM public.bite(); END $$;
+CREATE FUNCTION public.format(text, regclass, bigint, text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN PERFORM public.bite(); RETURN ''; END $$;
+CREATE TABLE bait (n int CHECK (public.same(n) = n));
+INSERT INTO bait SELECT g FROM pg_catalog.generate_series(1, 500) g;
+CREATE INDEX ON bait (public.same(n));
+CREATE UNIQUE INDEX ON bait (n) WHERE public.same(n) > 0;
+ALTER TABLE bait ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bait FORCE ROW LEVEL SECURITY;
+CREATE POLICY all_of_it ON bait USING (public.same(n) = n);
+"""
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +123,26 @@ def test_a_certificate_opens_one_archive(place: Place) -> None:
     assert "access denied" in client(
         place, "auth", theirs, "repo-put", f"archive/{theirs}/x", said="x"
     )
+
+
+@pytest.mark.makes(COPY, "run as a superuser while a drill looks at it")
+def test_in_a_copy_a_services_code_runs_as_the_service(place: Place) -> None:
+    Path(MARK).unlink(missing_ok=True)
+    with place.connect("auth") as client:
+        client.execute(BAIT)
+        client.execute("ALTER ROLE auth SET search_path = public, pg_catalog")
+        client.execute("ALTER ROLE auth SET statement_timeout = '1ms'")
+    place.run("backup", "now", "lab/auth")
+    proof = json.loads(place.run("drill", "restore", "lab/auth", "--json"))
+    assert proof["ok"], proof
+    assert not Path(MARK).exists()
+
+
+@pytest.mark.makes(DATA_PLANE, "write a proof of backups, or end one")
+def test_proofs_are_roots(place: Place) -> None:
+    place.run("drill", "restore", "lab/order")
+    (proofs,) = (repository(place) / "proofs").glob("order-*.json")
+    for path in (proofs, proofs.parent):
+        assert (path.stat().st_uid, path.stat().st_mode & 0o77) == (0, 0)
+    assert "Permission denied" in tried("/bin/cat", proofs)
+    assert "Permission denied" in tried("/bin/rm", "-rf", proofs.parent / "any")

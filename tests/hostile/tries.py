@@ -14,6 +14,7 @@ OTHER = "a certificate of another environment or service"
 NOBODY = "a client without a certificate"
 LOGIN = "another login of the machine"
 FOREIGNER = "the source of an import"
+COPY = "a service's code, in a restored copy"
 DATA_PLANE = "the user that databases run as"
 
 PRIVILEGE = "PostgreSQL: no right"
@@ -482,6 +483,8 @@ DONE = (
         "full names, and types' own output",
     ),
     Try(FOREIGNER, "act on the terminal by its names", "what is printed is escaped"),
+    Try(COPY, "run as a superuser while a drill looks at it", "looked at as the service"),
+    Try(DATA_PLANE, "write a proof of backups, or end one", FILE_MODE),
 )
 """Each is made by a test that names it (`makes`)."""
 
