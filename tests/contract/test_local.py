@@ -6,22 +6,28 @@ Servers are made once for each class: the promises of a class share a state fold
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 from clients import PsycopgClient
-from engine_contract import EngineContract, clear
+from engine_contract import EngineContract, clear, new_row
 from own_folder import own_folder
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
-from promises_of_backups import BackupPromises, ProofPromises
+from promises_of_backups import BackupPromises, Past, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
+from promises_of_goals import GoalPromises, Progress
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
+from pgherd.contract.access import AccessRole
+from pgherd.contract.backups import Backups, Latest, Moment, Position, Transaction, lsn_of
 from pgherd.contract.engine import Engine
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout
-from pgherd.fleet.desired import DatabaseId
+from pgherd.errors import NeedsHuman
+from pgherd.fleet.desired import Database, DatabaseId
 
 pytestmark = pytest.mark.integration
 
@@ -102,6 +108,43 @@ class TestReach(OnThisMachine, ReachPromises):
 
 class TestBackups(OnThisMachine, BackupPromises):
     pass
+
+
+class TestGoals(OnThisMachine, GoalPromises):
+    @pytest.fixture
+    def progress(self, engine: Engine) -> Progress:
+        async def progress(id: DatabaseId) -> tuple[Position, Transaction]:
+            access = await engine.access(id, AccessRole.SERVICE)
+            async with await psycopg.AsyncConnection.connect(access.uri()) as session:
+                cursor = await session.execute(
+                    "SELECT pg_current_wal_lsn()::text, pg_current_xact_id()::text"
+                )
+                lsn, transaction = await cursor.fetchone() or ("", "0")
+            return Position(lsn_of(lsn) or 0), Transaction(int(transaction))
+
+        return progress
+
+    async def test_wal_that_is_missing_is_said_and_nothing_less_is_brought_back(
+        self,
+        root: Path,
+        engine: Engine,
+        backups: Backups,
+        alone: Database,
+        past: Past,
+        copy: Database,
+    ) -> None:
+        def segments() -> set[Path]:
+            return set(root.glob("contract.backups/*/repository/archive/*/*/*/*.lz4"))
+
+        before = segments()
+        for _ in range(3):
+            await backups.make_point(alone.id, new_row())
+        for path in sorted(segments() - before)[:2]:
+            path.unlink()
+        for goal in (Latest(), Moment(datetime.now(UTC))):
+            with pytest.raises(NeedsHuman, match="is not in its archive"):
+                await backups.restore(alone.id, copy, goal)
+        assert copy.id not in (await engine.observe()).databases
 
 
 class TestProofs(OnThisMachine, ProofPromises):

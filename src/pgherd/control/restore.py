@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 
+from pgherd.contract.backups import Goal, Restored
 from pgherd.contract.engine import Engine
 from pgherd.control.abilities import backups_of
 from pgherd.control.clock import Clock, Patience
@@ -39,23 +39,24 @@ async def restore(
     engines: Mapping[str, Engine],
     source: DatabaseId,
     target: Database,
-    moment: datetime,
+    goal: Goal,
     *,
     region: str | None,
     clock: Clock,
     patience: Patience,
-) -> None:
+) -> Restored:
     """The target is there and serves. What passes by itself is waited for."""
     engine = engines[target.environment.engine]
     backups = backups_of(engine)
     (wish,) = await wishes((target,), {engine.name: engine}, None)
     if wish.objections:
         raise wish.objections[0]
-    for failures in range(1, patience.attempts + 1):
+    failures = 0
+    while True:
         try:
-            await backups.restore(source, wish.database, moment, region=region)
-            break
+            return await backups.restore(source, wish.database, goal, region=region)
         except TryLater:
-            if failures == patience.attempts:
+            failures += 1
+            if failures >= patience.attempts:
                 raise
             await clock.sleep(patience.delay(failures))

@@ -29,6 +29,12 @@ def windows(id: DatabaseId, history: BackupHistory) -> Iterator[str]:
         )
 
 
+def points(history: BackupHistory) -> Iterator[str]:
+    """Which names it can be restored to, a line for each."""
+    for point in history.points:
+        yield f"point {point.name}: {moment_text(point.at)}"
+
+
 def moment_text(moment: datetime) -> str:
     """As in 2026-11-23 10:00:00."""
     return f"{moment:%Y-%m-%d %H:%M:%S}"
@@ -53,6 +59,7 @@ def history_json(id: DatabaseId, history: BackupHistory) -> dict[str, Any]:
         "windows": [
             {"begin": w.begin.isoformat(), "end": w.end.isoformat()} for w in history.windows
         ],
+        "points": [{"name": p.name, "at": p.at.isoformat()} for p in history.points],
     }
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pgherd.contract.backups import BackupHistory, ObservedBackup
+from pgherd.contract.backups import (
+    BackupHistory,
+    Goal,
+    Moment,
+    NamedPoint,
+    ObservedBackup,
+    Restored,
+)
 from pgherd.engines.oci import history, observation, restoring
 from pgherd.engines.oci.seeing import Eye
 from pgherd.engines.oci.systems import require_running
@@ -42,11 +49,11 @@ class OciBackups:
         )
 
     async def restore(
-        self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
-    ) -> None:
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Restored:
         """Point-in-time recovery, in place or to a new system; or a copy's, in its region."""
         self._eye.forget()
-        moment = moment.astimezone(UTC).replace(microsecond=0)
+        moment = await self._moment(source, goal)
         site, system = await self._tenancy.find(source)
         is_elsewhere = region is not None and region != site.cloud.region
         if target.id == source and is_elsewhere:
@@ -60,3 +67,22 @@ class OciBackups:
             await restoring.elsewhere(self._tenancy, source, system, target, moment, region)
         else:
             await restoring.beside(self._tenancy, site, source, system, target, moment)
+        return Restored()
+
+    async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
+        """The service has none."""
+        raise InputError(
+            f"{id} is on OCI, which knows no points",
+            "note the time, and restore to that with --to",
+        )
+
+    async def _moment(self, id: DatabaseId, goal: Goal) -> datetime:
+        """The service restores to a second. InputError for what is no time, with one to write."""
+        if isinstance(goal, Moment):
+            return goal.at.astimezone(UTC).replace(microsecond=0)
+        windows = (await self.history(id)).windows
+        last = f"{max(w.end for w in windows).astimezone(UTC):%Y-%m-%dT%H:%M:%S}" if windows else ""
+        raise InputError(
+            f"{id} is on OCI, which restores to a time only",
+            f"write a time; the last one is --to {last}" if last else "wait for its first backup",
+        )

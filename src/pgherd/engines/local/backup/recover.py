@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ RESTORED = "restored"
 BEFORE = "before"
 LOG = "log"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
+TOO_EARLY = "requested recovery stop point is before consistent recovery point"
+LAST_COMMIT = re.compile(r"last completed transaction was at log time (\S+ \S+)")
 START_SECONDS = 24 * 3600.0
 STOP_SECONDS = 600.0
 SETTINGS = """\
@@ -207,7 +211,19 @@ def _last(log: Path) -> str:
     """What its server says it ended for."""
     lines = log.read_text(errors="replace").splitlines()
     fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
+    if fatal and fatal[-1] == NOT_REACHED:
+        commits = [found[1] for line in lines if (found := LAST_COMMIT.search(line))]
+        return f"{NOT_REACHED} ({commits[-1] if commits else 'without any commit'})"
     return fatal[-1] if fatal else (lines[-1] if lines else "it says nothing")
+
+
+def last_commit(message: str) -> datetime | None:
+    """The one that a recovery has ended with which did not come to its target."""
+    found = re.search(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00)\)$", message)
+    try:
+        return datetime.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
 
 
 def main(action: str, argument: str) -> int:

@@ -1,15 +1,14 @@
-"""A database as it was at a moment: from its repository to a place of its own, or to its own."""
+"""A database as it was: from its repository to a place of its own, or to its own."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
+from pgherd.contract.backups import Goal
 from pgherd.engines.local import door, lowered, patroni
 from pgherd.engines.local.backup import pgbackrest, recover
+from pgherd.engines.local.backup.goals import Known, missed, origin_of, ways
 from pgherd.engines.local.backup.reading import PARENTAL, Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
@@ -24,14 +23,12 @@ from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import Database
 
-
-def origin_of(manifest: DatabaseManifest, moment: datetime) -> str:
-    """The incarnation and the moment, as a manifest has it."""
-    return f"{manifest.archive} {moment.isoformat()}"
+ELSEWHERE = (recover.NOT_REACHED, recover.TOO_EARLY)
+"""What a server says where its goal is not in the WAL from that backup on."""
 
 
 class Restoring:
-    """That of one fleet. `is_handed_over`: all that was committed so far is in the repository."""
+    """That of one fleet. Where `known` says where it is now, all until then was handed over."""
 
     def __init__(
         self,
@@ -39,24 +36,20 @@ class Restoring:
         databases: Databases,
         repository: Repository,
         source: DatabaseManifest,
-        *,
-        is_handed_over: bool,
+        known: Known,
+        goal: Goal,
     ) -> None:
         self._place = place
         self._databases = databases
         self._repository = repository
         self._source = source
-        self._is_handed_over = is_handed_over
+        self._known = known
+        self._goal = goal
+        self._origin = origin_of(source.archive, goal, known.now)
 
-    async def beside(self, target: Database, moment: datetime) -> None:
-        """To a database that is not there. One that was restored so already is as it should be."""
+    async def beside(self, target: Database) -> None:
+        """To a database that is not there."""
         place, source = self._place, self._source
-        origin = origin_of(source, moment)
-        if known := place.known_database(target.id, target):
-            if known.restored_from != origin:
-                raise InputError(f"{target.id} is there already", "give it another name with --as")
-            await self._databases.make_so(known)
-            return
         require_room(place.layout, 1)
         require_possible(place.layout, place.owner, target)
         manifest = place.placement.limited(place.placement.database(target), target)
@@ -66,19 +59,20 @@ class Restoring:
                 f"{manifest.postgresql}",
                 f"write postgresql: {source.postgresql}",
             )
-        await self._recover(manifest, manifest.instances[0], moment)
+        await self._recover(manifest, manifest.instances[0])
         await place.agent.ask(door.Forget(str(target.id)))
         await self._put(manifest, manifest.instances[0])
-        await self._databases.make_so(replace(manifest, made=True, restored_from=origin))
+        await self._databases.make_so(replace(manifest, made=True, restored_from=self._origin))
 
-    async def in_place(self, first: InstanceManifest, moment: datetime) -> None:
+    async def in_place(self, first: InstanceManifest) -> None:
         """It serves until the other one is whole, which is put where `first` has its data.
 
         From the moment that it is noted as being restored, only the same call takes it on.
         """
-        if not self._source.restoring:
-            await self._recover(self._source, first, moment)
-        origin = origin_of(self._source, moment)
+        origin = self._source.restoring
+        if not origin:
+            await self._recover(self._source, first)
+            origin = self._origin
         await self.finish(replace(self._source, restoring=origin, restoring_at=first.number), first)
 
     async def finish(self, restoring: DatabaseManifest, first: InstanceManifest) -> None:
@@ -94,39 +88,32 @@ class Restoring:
         anew = replace(restoring, running=True, archive="", restoring="", restored_from=origin)
         await self._databases.make_so(anew)
 
-    async def _recover(
-        self, target: DatabaseManifest, instance: InstanceManifest, moment: datetime
-    ) -> None:
+    async def _recover(self, target: DatabaseManifest, instance: InstanceManifest) -> None:
+        """By the first way that leads to the goal."""
         source = self._source
         kept = self._place.layout.kept_by(target.id, instance.number)
-        stop = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
         names = {}
         if source.service != target.service:
             names = {source.service: target.service, source.read_only_role: target.read_only_role}
+        last_commit = None
         async with Reading(self._repository, source) as configuration:
-            options = [f"--pg1-path={kept / recover.RESTORED}"]
-            exact = [*options, "--type=time", f"--target={stop}", "--target-action=promote"]
-            whole = [*options, "--type=default"]
-            job = Job(
-                str(kept),
-                source.bin_directory,
-                tuple(self._restore(configuration, exact)),
-                names,
-                patroni.remembered(target),
-            )
-            try:
-                await self._run(*recover.arguments(job))
-            except NeedsHuman as error:
-                if recover.NOT_REACHED not in error.message:
-                    raise
-                if not self._is_handed_over:
-                    raise InputError(
-                        f"the WAL of {source.id} that was handed over ends before that time",
-                        "name an earlier one",
-                    ) from error
-                # Nothing was committed after that moment, for all WAL since is there.
-                again = tuple(self._restore(configuration, whole))
-                await self._run(*recover.arguments(msgspec.structs.replace(job, restore=again)))
+            for way in ways(source.id, self._known, self._goal):
+                options = [f"--pg1-path={kept / recover.RESTORED}", *way]
+                job = Job(
+                    str(kept),
+                    source.bin_directory,
+                    tuple(self._restore(configuration, options)),
+                    names,
+                    patroni.remembered(target),
+                )
+                try:
+                    await self._run(*recover.arguments(job))
+                    return
+                except NeedsHuman as error:
+                    if not any(why in error.message for why in ELSEWHERE):
+                        raise
+                    last_commit = last_commit or recover.last_commit(error.message)
+        raise missed(source.id, self._known, self._goal, last_commit)
 
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
         program = self._repository.manifest.backup_program
