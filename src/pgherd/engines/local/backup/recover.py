@@ -211,6 +211,8 @@ def _last(log: Path) -> str:
     """What its server says it ended for."""
     lines = log.read_text(errors="replace").splitlines()
     fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
+    # What it answers to whoever asks too early is no reason.
+    fatal = [why for why in fatal if not why.startswith("the database system is ")]
     if fatal and fatal[-1] == NOT_REACHED:
         commits = [found[1] for line in lines if (found := LAST_COMMIT.search(line))]
         return f"{NOT_REACHED} ({commits[-1] if commits else 'without any commit'})"
