@@ -75,6 +75,39 @@ class BackupPromises(WithBackups):
         assert past.after not in restored
         assert {past.before, past.after} <= set(await client.rows(alone.id))
 
+    async def test_a_prediction_changes_nothing(
+        self,
+        engine: Engine,
+        backups: Backups,
+        alone: Database,
+        past: Past,
+        copy: Database,
+        client: Client,
+    ) -> None:
+        rows = await client.rows(alone.id)
+        for target in (copy, alone):
+            found = await backups.predict(alone.id, target, Moment(past.moment))
+            assert any(w.begin <= past.moment for w in found.windows)
+            assert not found.was_there
+        assert await client.rows(alone.id) == rows
+        assert copy.id not in (await engine.observe()).databases
+        await backups.restore(alone.id, copy, Moment(past.moment))
+        assert (await backups.predict(alone.id, copy, Moment(past.moment))).was_there
+
+    async def test_a_prediction_refuses_what_the_restore_would_in_its_words(
+        self, backups: Backups, alone: Database, past: Past, copy: Database
+    ) -> None:
+        calls = [
+            (alone.id, copy, Moment(past.moment - timedelta(days=1000))),
+            (NOWHERE, copy, Moment(past.moment)),
+        ]
+        for source, target, goal in calls:
+            with pytest.raises(InputError) as foreseen:
+                await backups.predict(source, target, goal)
+            with pytest.raises(InputError) as raised:
+                await backups.restore(source, target, goal)
+            assert str(foreseen.value) == str(raised.value)
+
     async def test_a_copy_serves(
         self, engine: Engine, backups: Backups, alone: Database, past: Past, copy: Database
     ) -> None:

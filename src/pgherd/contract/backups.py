@@ -137,6 +137,23 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a restore is going to take, as far as the engine knows.
+
+    `backup` is the one that it begins with. `bytes` are needed, of the `free_bytes`. `is_guess`:
+    nothing was measured there yet. `was_there`: an earlier call has brought it.
+    """
+
+    windows: tuple[Window, ...] = ()
+    backup: str | None = None
+    bytes: int | None = None
+    free_bytes: int | None = None
+    seconds: float | None = None
+    is_guess: bool = False
+    was_there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NamedPoint:
     """A point that somebody has made, to restore to it later."""
 
@@ -186,6 +203,20 @@ class Backups(Protocol):
         is there already and is another database is an InputError, and so is a goal that cannot
         be reached, or that the engine does not know. The same call again does nothing: what was
         the latest then stays so, and the answer says when that was.
+        """
+        ...
+
+    async def predict(
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+    ) -> Prediction:
+        """What that restore would take; what it would refuse is refused here, in its words.
+
+        Nothing is changed, and nothing of it is promised.
         """
         ...
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
-from pgherd.contract.backups import Goal, Restored
+from pgherd.contract.backups import Backups, Goal, Prediction, Restored
 from pgherd.contract.engine import Engine
 from pgherd.control.abilities import backups_of
 from pgherd.control.clock import Clock, Patience
@@ -13,6 +14,8 @@ from pgherd.control.wishes import wishes
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.fleet.names import check_name, resource_name
+
+_Answer = TypeVar("_Answer")
 
 
 def restored(fleet: Fleet, source: DatabaseId, name: str | None) -> Database:
@@ -35,6 +38,25 @@ def restored(fleet: Fleet, source: DatabaseId, name: str | None) -> Database:
     )
 
 
+async def predict(
+    engines: Mapping[str, Engine],
+    source: DatabaseId,
+    target: Database,
+    goal: Goal,
+    *,
+    region: str | None,
+    clock: Clock,
+    patience: Patience,
+) -> Prediction:
+    """What that restore would take. What passes by itself is waited for."""
+    backups, wanted = await _wanted(engines, target)
+
+    async def once() -> Prediction:
+        return await backups.predict(source, wanted, goal, region=region)
+
+    return await _patiently(once, clock, patience)
+
+
 async def restore(
     engines: Mapping[str, Engine],
     source: DatabaseId,
@@ -46,15 +68,30 @@ async def restore(
     patience: Patience,
 ) -> Restored:
     """The target is there and serves. What passes by itself is waited for."""
+    backups, wanted = await _wanted(engines, target)
+
+    async def once() -> Restored:
+        return await backups.restore(source, wanted, goal, region=region)
+
+    return await _patiently(once, clock, patience)
+
+
+async def _wanted(engines: Mapping[str, Engine], target: Database) -> tuple[Backups, Database]:
     engine = engines[target.environment.engine]
     backups = backups_of(engine)
     (wish,) = await wishes((target,), {engine.name: engine}, None)
     if wish.objections:
         raise wish.objections[0]
+    return backups, wish.database
+
+
+async def _patiently(
+    once: Callable[[], Awaitable[_Answer]], clock: Clock, patience: Patience
+) -> _Answer:
     failures = 0
     while True:
         try:
-            return await backups.restore(source, wish.database, goal, region=region)
+            return await once()
         except TryLater:
             failures += 1
             if failures >= patience.attempts:

@@ -79,6 +79,24 @@ def test_a_point_is_named_listed_and_restored_to(shop: Shop) -> None:
     assert "has a point before-v2 already" in again
 
 
+def test_whether_it_would_work_is_said_and_nothing_is_done(shop: Shop) -> None:
+    shop.out("backup", "now", "production/auth")
+    call = ("restore", "production/auth", "--to", "2026-05-04T12:03:30", "--verify-only")
+    told = shop.out(*call)
+    assert "production/auth can be restored so to its own place" in told
+    assert "from backup auth-1, and the WAL since" in told
+    assert "times from 2026-05-04 12:03:04 to 2026-05-04 12:05:04" in told
+    assert "1B are needed there, 1.07GB are free" in told
+    assert "it takes about 0.0 s, and what was written since, a guess" in told
+    assert "can be restored so to production/x" in shop.out(*call, "--as", "x")
+    assert {id.service for id in shop.world.databases} == {"auth", "order"}
+    assert shop.world.rows(AUTH) == ["one", "two"]
+    shop.out(*call[:-1], "--as", "x")
+    assert "production/x is there already" in shop.out(*call, "--as", "x")
+    early = ("restore", "production/auth", "--to", "2026-05-01", "--as", "y")
+    assert shop.err(*early, exit_code=2) == shop.err(*early, "--verify-only", exit_code=2)
+
+
 def test_the_latest_says_since_when_it_is_that(shop: Shop) -> None:
     call = ("restore", "production/auth", "--to", "latest", "--as", "auth-now")
     at = "production/auth-now: as production/auth was at 2026-05-04 12:05:04 UTC, the latest then"

@@ -194,6 +194,7 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("drill restore production/auth", failing("prove")),
     ("backup list production/auth", proven),
     ("restore production/auth --as old --to 2026-05-04T12:03:04", failing("restore")),
+    ("restore production/auth --as old --to latest --verify-only", failing("predict")),
     ("backup point production/auth before", failing("make_point")),
     (f"import {FROM}", as_it_is),
     (f"import {FROM}", differing),

@@ -24,6 +24,7 @@ from pgherd.contract.backups import (
 from pgherd.engines.local.backup.goals import (
     Known,
     Mark,
+    beginning,
     is_done,
     is_origin,
     missed,
@@ -158,6 +159,25 @@ def test_a_short_number_may_be_that_of_a_later_epoch() -> None:
     assert ways(ID, replace(KNOWN, now=now), Transaction(2**32 - 1))
     with pytest.raises(InputError, match="in the future"):
         ways(ID, replace(KNOWN, now=now), Transaction(2**32 + 10))
+
+
+def test_of_a_database_that_is_stopped_the_wal_ends_with_its_last_segment() -> None:
+    ended = replace(KNOWN, stanza=Stanza(STANZA.backups, None, "", STANZA.extents, "0" * 23 + "2"))
+    assert ways(ID, ended, Position(3 * 2**24))
+    with pytest.raises(InputError, match="was handed over ends before 0/3000000") as raised:
+        ways(ID, ended, Position(3 * 2**24 + 1))
+    assert "--to latest" in raised.value.hint
+
+
+def test_the_backup_that_is_restored_first() -> None:
+    def first(goal: Goal) -> str | None:
+        found = beginning(RUNNING, goal)
+        return found and found.name
+
+    assert first(Moment(NOON + HOUR)) == first(Point("middle")) == first(Position(0x200)) == "first"
+    assert first(Moment(NOON + 3 * HOUR)) == first(Point("late")) == "second"
+    assert first(Latest()) == first(Transaction(745)) == "second"
+    assert beginning(Known(Stanza()), Latest()) is None
 
 
 @pytest.mark.parametrize("goal", GOALS)

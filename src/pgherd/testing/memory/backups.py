@@ -15,6 +15,7 @@ from pgherd.contract.backups import (
     ObservedBackup,
     Point,
     Position,
+    Prediction,
     Restored,
     Window,
     check_point_name,
@@ -72,23 +73,29 @@ class MemoryBackups:
                 stored.points.append(point)
             return point
 
+    async def predict(
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Prediction:
+        """A byte for each row, all in no time."""
+        async with call(self._world, "predict", source):
+            there, written = self._asked(source, target, goal, region)
+            if there:
+                return Prediction(was_there=True)
+            stored = stored_database(self._world, source)
+            window = Window(stored.created_at, self._world.now())
+            first = stored.backups[-1].name if stored.backups else None
+            return Prediction((window,), first, len(written), 2**30, 0.0, is_guess=True)
+
     async def restore(
         self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
     ) -> Restored:
         """The rows of that moment, in the target's primary. A row is a transaction, numbered."""
         world = self._world
         async with call(world, "restore", source):
-            if region is not None:
-                raise InputError(f"{region} has no copies of {source}", "leave the region out")
-            stored = stored_database(world, source)
-            written = reached(stored, goal, world.now())
-            if target.id != source and target.id in world.databases:
-                made_from = world.databases[target.id].made_from
-                if made_from is None or made_from[:2] != (source, str(goal)):
-                    raise InputError(f"{target.id} is there already", "choose another name")
-                if isinstance(goal, Latest):
-                    await self._ensure_database(target)
-                    return Restored(made_from[2], was_there=True)
+            there, written = self._asked(source, target, goal, region)
+            if there and isinstance(goal, Latest):
+                await self._ensure_database(target)
+                return Restored(there, was_there=True)
             await self._ensure_database(target)
             now = world.now()
             async with world.step(f"restore {source} to {target.id}"):
@@ -97,6 +104,20 @@ class MemoryBackups:
                 for instance in made.instances.values():
                     instance.rows = [row for _, row in written]
             return Restored(now if isinstance(goal, Latest) else None)
+
+    def _asked(
+        self, source: DatabaseId, target: Database, goal: Goal, region: str | None
+    ) -> tuple[datetime | None, list[tuple[datetime, str]]]:
+        """When an earlier call has restored that, if one has; the rows of it."""
+        if region is not None:
+            raise InputError(f"{region} has no copies of {source}", "leave the region out")
+        written = reached(stored_database(self._world, source), goal, self._world.now())
+        if target.id == source or target.id not in self._world.databases:
+            return None, written
+        made_from = self._world.databases[target.id].made_from
+        if made_from is None or made_from[:2] != (source, str(goal)):
+            raise InputError(f"{target.id} is there already", "choose another name")
+        return made_from[2], written
 
 
 def reached(stored: StoredDatabase, goal: Goal, now: datetime) -> list[tuple[datetime, str]]:

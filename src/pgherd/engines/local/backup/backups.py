@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import replace
 
 from pgherd.contract.backups import (
@@ -10,6 +11,7 @@ from pgherd.contract.backups import (
     Goal,
     NamedPoint,
     ObservedBackup,
+    Prediction,
     Restored,
     check_point_name,
 )
@@ -18,6 +20,7 @@ from pgherd.engines.local.backup import host, pgbackrest, points
 from pgherd.engines.local.backup.goals import (
     Known,
     Mark,
+    beginning,
     is_done,
     is_origin,
     no_backup,
@@ -30,6 +33,7 @@ from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.backup.points import NOW, Points
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.backup.restoring import Restoring
+from pgherd.engines.local.backup.taking import Taken, Took
 from pgherd.engines.local.databases import Databases, half_restored
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
@@ -106,15 +110,32 @@ class LocalBackups:
         kept.keep([mark, *known])
         return NamedPoint(mark.name, mark.at)
 
+    async def predict(
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Prediction:
+        """From what pgBackRest says, and where the primary is now."""
+        manifest = self._restorable(source, region)
+        there = self._there(manifest, target, goal)
+        if there or manifest.restoring:
+            return Prediction(was_there=there is not None)
+        repository, first = self._repository(manifest), manifest.instances[0]
+        known = await self._known(repository, manifest)
+        require_reachable(source, known, goal)
+        if manifest.running:
+            first = await self._leader(manifest)
+            known = replace(known, now=await points.here(self._place, manifest))
+            require_reachable(source, known, goal)
+        restoring = Restoring(self._place, self._databases, repository, manifest, known, goal)
+        if target.id == source:
+            return await restoring.predict(source, first.number)
+        restoring.require_possible(target)
+        return await restoring.predict(target.id, 1)
+
     async def restore(
         self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
     ) -> Restored:
         """All that was committed by then, from the last good backup before on."""
-        if region is not None:
-            raise InputError("this machine has no other region", "leave --from-region out")
-        manifest = self._place.database(source)
-        if not self._place.environment(source.environment).running:
-            raise InputError(f"{source.environment} is stopped", "start it with `pgherd up`")
+        manifest, began = self._restorable(source, region), time.monotonic()
         if there := self._there(manifest, target, goal):
             await self._databases.make_so(there)
             return Restored(until(there.restored_from), was_there=True)
@@ -133,7 +154,19 @@ class LocalBackups:
             await restoring.in_place(first)
         else:
             await restoring.beside(target)
+        backup = beginning(known, goal)
+        extent = known.stanza.extents.get(backup.name) if backup else None
+        if extent and not manifest.restoring:
+            Taken(repository).note(Took(extent.bytes, time.monotonic() - began))
         return Restored(until(self._place.database(target.id).restored_from))
+
+    def _restorable(self, source: DatabaseId, region: str | None) -> DatabaseManifest:
+        if region is not None:
+            raise InputError("this machine has no other region", "leave --from-region out")
+        manifest = self._place.database(source)
+        if not self._place.environment(source.environment).running:
+            raise InputError(f"{source.environment} is stopped", "start it with `pgherd up`")
+        return manifest
 
     def _there(
         self, manifest: DatabaseManifest, target: Database, goal: Goal

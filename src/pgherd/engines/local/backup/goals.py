@@ -25,6 +25,8 @@ from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import InputError, NeedsHuman, PgherdError
 from pgherd.fleet.desired import DatabaseId
 
+SEGMENT_BYTES = 2**24
+"""As new clusters here have it."""
 EPOCH = 2**32
 """So many transactions have a number of their own in WAL."""
 
@@ -146,6 +148,11 @@ def ways(id: DatabaseId, known: Known, goal: Goal) -> tuple[list[str], ...]:
                     f"{lsn_text(lsn)} is in the future: {id} has come to {lsn_text(now.lsn)}",
                     "write an earlier position, or --to latest",
                 )
+            if not now and (end := wal_end(known.stanza)) is not None and lsn > end:
+                raise InputError(
+                    f"the WAL of {id} that was handed over ends before {lsn_text(end)}",
+                    "write an earlier position, or --to latest for all that there is",
+                )
             return (reaching("lsn", lsn_text(lsn), backup),)
         case Transaction(number):
             if now and _is_later(number, now.transaction):
@@ -156,6 +163,22 @@ def ways(id: DatabaseId, known: Known, goal: Goal) -> tuple[list[str], ...]:
             # Which backups end before it nobody knows; the last ones are the quickest.
             xid = str(number % EPOCH)
             return tuple(reaching("xid", xid, b.name) for b in whole)
+
+
+def beginning(known: Known, goal: Goal) -> ObservedBackup | None:
+    """The backup that is restored first, where that is known."""
+    whole = available(known.stanza.backups)
+    match goal:
+        case Moment(at):
+            return next((b for b in whole if b.taken_at < at), None)
+        case Position(lsn):
+            name = _backup(known.stanza, lsn)
+        case Point(name):
+            found = next((p for p in known.points if p.name == name), None)
+            name = _backup(known.stanza, found.lsn) if found else None
+        case _:
+            return whole[0] if whole else None
+    return next((b for b in whole if b.name == name), None)
 
 
 def missed(
@@ -182,6 +205,14 @@ def missed(
 def no_backup(id: DatabaseId) -> tuple[str, str]:
     """What is wrong with it, and the way out."""
     return f"{id} has no backup yet", f"take one with `pgherd backup now {id}`"
+
+
+def wal_end(stanza: Stanza) -> int | None:
+    """Where the last segment of WAL ends that was handed over."""
+    if not stanza.last_segment:
+        return None
+    high, low = int(stanza.last_segment[8:16], 16), int(stanza.last_segment[16:24], 16)
+    return (high << 32) + (low + 1) * SEGMENT_BYTES
 
 
 def _no_point(id: DatabaseId, known: Known, name: str) -> tuple[str, str]:

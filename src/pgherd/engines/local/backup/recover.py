@@ -27,6 +27,7 @@ from msgspec import Struct
 RESTORED = "restored"
 BEFORE = "before"
 LOG = "log"
+ROOM, CLEARED_ROOM = "room", "cleared-room"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 TOO_EARLY = "requested recovery stop point is before consistent recovery point"
 LAST_COMMIT = re.compile(r"last completed transaction was at log time (\S+ \S+)")
@@ -75,10 +76,15 @@ class Failed(Exception):
 
 def run(job: Job) -> None:
     """The data directory is `kept`/restored, recovered and shut down, with no trace of how."""
-    data = fetched(job)
-    with recovered(job, data) as sockets:
-        if job.names:
-            _rename(job, sockets)
+    data = Path(job.kept) / RESTORED
+    try:
+        fetched(job)
+        with recovered(job, data) as sockets:
+            if job.names:
+                _rename(job, sockets)
+    except BaseException:
+        shutil.rmtree(data, ignore_errors=True)  # it may have filled the disk
+        raise
     # Where it came from and where it stopped is no business of what starts there next.
     (data / "postgresql.auto.conf").write_text("")
     for left in ("recovery.signal", "standby.signal", "backup_label.old"):
@@ -93,6 +99,15 @@ def fetched(job: Job) -> Path:
     data.mkdir(mode=0o700, parents=True)
     called(job.restore, "pgbackrest restore")
     return data
+
+
+def room(kept: Path, *, is_cleared: bool) -> int:
+    """Bytes that are free where an instance keeps its own; what is left of a restore is removed."""
+    if is_cleared:
+        shutil.rmtree(kept / RESTORED, ignore_errors=True)
+    there = next(path for path in (kept, *kept.parents) if path.is_dir())
+    found = os.statvfs(there)
+    return found.f_bavail * found.f_frsize
 
 
 def put(kept: Path) -> None:
@@ -229,12 +244,14 @@ def last_commit(message: str) -> datetime | None:
 
 
 def main(action: str, argument: str) -> int:
-    """`restore JOB` or `put KEPT`; what went wrong on standard output."""
+    """`restore JOB`, or what is done in a folder; what went wrong on standard output."""
     os.umask(0o077)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         if action == "put":
             put(Path(argument))
+        elif action in (ROOM, CLEARED_ROOM):
+            print(room(Path(argument), is_cleared=action == CLEARED_ROOM))
         else:
             import msgspec
 

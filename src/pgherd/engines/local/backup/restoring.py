@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pgherd.contract.backups import Goal
-from pgherd.engines.local import door, lowered, patroni
+from pgherd.contract.backups import Goal, Prediction
+from pgherd.engines.local import door, lowered, patroni, postgres
 from pgherd.engines.local.backup import pgbackrest, recover
-from pgherd.engines.local.backup.goals import Known, missed, origin_of, ways
+from pgherd.engines.local.backup.goals import Known, beginning, missed, origin_of, ways, window
 from pgherd.engines.local.backup.reading import PARENTAL, Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
+from pgherd.engines.local.backup.taking import Taken, needed, predicted, require_fits
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
@@ -21,7 +22,8 @@ from pgherd.engines.local.manifest import (
 from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.fleet.desired import Database
+from pgherd.fleet.desired import Database, DatabaseId
+from pgherd.units import parse_whole
 
 ELSEWHERE = (recover.NOT_REACHED, recover.TOO_EARLY)
 """What a server says where its goal is not in the WAL from that backup on."""
@@ -47,18 +49,43 @@ class Restoring:
         self._goal = goal
         self._origin = origin_of(source.archive, goal, known.now)
 
-    async def beside(self, target: Database) -> None:
-        """To a database that is not there."""
+    def require_possible(self, target: Database) -> None:
+        """InputError where no such database can be made here, or not from that source."""
         place, source = self._place, self._source
         require_room(place.layout, 1)
         require_possible(place.layout, place.owner, target)
-        manifest = place.placement.limited(place.placement.database(target), target)
-        if manifest.postgresql != source.postgresql:
+        version, _ = postgres.choose(target.postgresql)
+        if version != source.postgresql:
             raise InputError(
                 f"{source.id} is of PostgreSQL {source.postgresql}, and {target.id} would be of "
-                f"{manifest.postgresql}",
+                f"{version}",
                 f"write postgresql: {source.postgresql}",
             )
+
+    async def predict(
+        self, target: DatabaseId, number: int, *, is_cleared: bool = False
+    ) -> Prediction:
+        """What it takes to restore to an instance. NeedsHuman where that does not fit."""
+        span, first = window(self._known.stanza), beginning(self._known, self._goal)
+        windows = (span,) if span else ()
+        wanted = needed(self._known, first.name) if first else None
+        if first is None or wanted is None:
+            return Prediction(windows, first.name if first else None)
+        kept = self._place.layout.kept_by(target, number)
+        action = recover.CLEARED_ROOM if is_cleared else recover.ROOM
+        free = parse_whole((await self._run(action, str(kept))).strip())
+        require_fits(target, kept, wanted, free)
+        size = self._known.stanza.extents[first.name].bytes
+        seconds, is_guess = predicted(size, Taken(self._repository).known())
+        return Prediction(windows, first.name, wanted, free, seconds, is_guess)
+
+    async def beside(self, target: Database) -> None:
+        """To a database that is not there."""
+        place = self._place
+        self.require_possible(target)
+        manifest = place.placement.limited(place.placement.database(target), target)
+        number = manifest.instances[0].number
+        await self.predict(target.id, number, is_cleared=True)
         await self._recover(manifest, manifest.instances[0])
         await place.agent.ask(door.Forget(str(target.id)))
         await self._put(manifest, manifest.instances[0])
@@ -71,6 +98,7 @@ class Restoring:
         """
         origin = self._source.restoring
         if not origin:
+            await self.predict(self._source.id, first.number, is_cleared=True)
             await self._recover(self._source, first)
             origin = self._origin
         await self.finish(replace(self._source, restoring=origin, restoring_at=first.number), first)
@@ -122,9 +150,11 @@ class Restoring:
     async def _put(self, manifest: DatabaseManifest, instance: InstanceManifest) -> None:
         await self._run("put", str(self._place.layout.kept_by(manifest.id, instance.number)))
 
-    async def _run(self, *arguments: str) -> None:
+    async def _run(self, *arguments: str) -> str:
         command = [*PARENTAL, *lowered.python("pgherd.engines.local.backup.recover", *arguments)]
         code, *said = await lowered.call(self._place.owner, self._place.layout.root, command)
+        text = b"".join(said).decode(errors="replace")
         if code != 0:
-            lines = b"".join(said).decode(errors="replace").strip().splitlines()
+            lines = text.strip().splitlines()
             raise NeedsHuman(f"it is not restored: {lines[-1] if lines else 'no reason given'}")
+        return text
