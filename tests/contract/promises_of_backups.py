@@ -10,7 +10,7 @@ import pytest
 from clients import Client
 from engine_contract import NOWHERE, EngineContract, is_whole, new_row, seen
 
-from pgherd.contract.backups import Backups, BackupState
+from pgherd.contract.backups import Backups, BackupState, Moment
 from pgherd.contract.engine import Engine
 from pgherd.contract.proofs import Proofs
 from pgherd.errors import InputError
@@ -27,7 +27,7 @@ class Past:
     after: str
 
 
-class BackupPromises(EngineContract):
+class WithBackups(EngineContract):
     @pytest.fixture
     def backups(self, engine: Engine) -> Backups:
         assert engine.backups is not None
@@ -52,6 +52,8 @@ class BackupPromises(EngineContract):
         await client.write(alone.id, after)
         return Past(moment, before, after)
 
+
+class BackupPromises(WithBackups):
     async def test_a_backup_is_complete_and_in_the_history(
         self, backups: Backups, alone: Database
     ) -> None:
@@ -67,30 +69,63 @@ class BackupPromises(EngineContract):
     async def test_a_copy_is_as_it_was_and_the_source_stays(
         self, backups: Backups, alone: Database, past: Past, copy: Database, client: Client
     ) -> None:
-        await backups.restore(alone.id, copy, past.moment)
+        await backups.restore(alone.id, copy, Moment(past.moment))
         restored = await client.rows(copy.id)
         assert past.before in restored
         assert past.after not in restored
         assert {past.before, past.after} <= set(await client.rows(alone.id))
 
+    async def test_a_prediction_changes_nothing(
+        self,
+        engine: Engine,
+        backups: Backups,
+        alone: Database,
+        past: Past,
+        copy: Database,
+        client: Client,
+    ) -> None:
+        rows = await client.rows(alone.id)
+        for target in (copy, alone):
+            found = await backups.predict(alone.id, target, Moment(past.moment))
+            assert any(w.begin <= past.moment for w in found.windows)
+            assert not found.was_there
+        assert await client.rows(alone.id) == rows
+        assert copy.id not in (await engine.observe()).databases
+        await backups.restore(alone.id, copy, Moment(past.moment))
+        assert (await backups.predict(alone.id, copy, Moment(past.moment))).was_there
+
+    async def test_a_prediction_refuses_what_the_restore_would_in_its_words(
+        self, backups: Backups, alone: Database, past: Past, copy: Database
+    ) -> None:
+        calls = [
+            (alone.id, copy, Moment(past.moment - timedelta(days=1000))),
+            (NOWHERE, copy, Moment(past.moment)),
+        ]
+        for source, target, goal in calls:
+            with pytest.raises(InputError) as foreseen:
+                await backups.predict(source, target, goal)
+            with pytest.raises(InputError) as raised:
+                await backups.restore(source, target, goal)
+            assert str(foreseen.value) == str(raised.value)
+
     async def test_a_copy_serves(
         self, engine: Engine, backups: Backups, alone: Database, past: Past, copy: Database
     ) -> None:
-        await backups.restore(alone.id, copy, past.moment)
+        await backups.restore(alone.id, copy, Moment(past.moment))
         is_whole(await seen(engine, copy.id), 0)
 
     async def test_the_same_copy_again_is_there_already(
         self, backups: Backups, alone: Database, past: Past, copy: Database, client: Client
     ) -> None:
-        await backups.restore(alone.id, copy, past.moment)
+        await backups.restore(alone.id, copy, Moment(past.moment))
         before = await client.rows(copy.id)
-        await backups.restore(alone.id, copy, past.moment)
+        await backups.restore(alone.id, copy, Moment(past.moment))
         assert await client.rows(copy.id) == before
 
     async def test_in_its_own_place_what_was_written_since_is_lost(
         self, engine: Engine, backups: Backups, alone: Database, past: Past, client: Client
     ) -> None:
-        await backups.restore(alone.id, alone, past.moment)
+        await backups.restore(alone.id, alone, Moment(past.moment))
         restored = await client.rows(alone.id)
         assert past.before in restored
         assert past.after not in restored
@@ -99,9 +134,9 @@ class BackupPromises(EngineContract):
     async def test_another_database_is_not_restored_over(
         self, backups: Backups, alone: Database, past: Past, copy: Database, client: Client
     ) -> None:
-        await backups.restore(alone.id, copy, past.moment)
+        await backups.restore(alone.id, copy, Moment(past.moment))
         with pytest.raises(InputError):
-            await backups.restore(copy.id, alone, past.moment)
+            await backups.restore(copy.id, alone, Moment(past.moment))
         assert past.after in await client.rows(alone.id)
 
     async def test_a_time_before_all_backups_is_an_input_error(
@@ -109,7 +144,7 @@ class BackupPromises(EngineContract):
     ) -> None:
         await backups.back_up(alone.id)
         with pytest.raises(InputError):
-            await backups.restore(alone.id, copy, datetime.now(UTC) - timedelta(days=1000))
+            await backups.restore(alone.id, copy, Moment(datetime.now(UTC) - timedelta(days=1000)))
 
     async def test_a_database_that_is_not_there_has_no_history(
         self, backups: Backups, alone: Database
@@ -121,7 +156,7 @@ class BackupPromises(EngineContract):
         self, backups: Backups, alone: Database, copy: Database
     ) -> None:
         with pytest.raises(InputError):
-            await backups.restore(NOWHERE, copy, datetime.now(UTC))
+            await backups.restore(NOWHERE, copy, Moment(datetime.now(UTC)))
 
 
 class ProofPromises(EngineContract):
@@ -135,9 +170,13 @@ class ProofPromises(EngineContract):
     async def test_without_a_backup_there_is_nothing_to_prove(
         self, engine: Engine, proofs: Proofs, alone: Database
     ) -> None:
-        assert await proofs.known(alone.id) == ()
+        new = database("unproven", alone.environment)
+        await engine.ensure_absent(new.id)
+        await engine.ensure_database(new)
+        assert await proofs.known(new.id) == ()
         with pytest.raises(InputError):
-            await proofs.prove(alone.id)
+            await proofs.prove(new.id)
+        await engine.ensure_absent(new.id)
 
     async def test_a_proof_is_remembered_and_changes_nothing(
         self, engine: Engine, proofs: Proofs, alone: Database, client: Client

@@ -16,8 +16,10 @@ from promises_of_abilities import (
 from promises_of_backups import BackupPromises, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
+from promises_of_goals import GoalPromises, Progress
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
+from pgherd.contract.backups import Position, Transaction
 from pgherd.contract.engine import Engine
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import DatabaseState, InstanceState, ObservedDatabase, Unknown
@@ -113,6 +115,16 @@ class TestSettings(InMemory, SettingPromises):
 
 class TestBackups(InMemory, BackupPromises):
     pass
+
+
+class TestGoals(InMemory, GoalPromises):
+    @pytest.fixture
+    def progress(self, world: World) -> Progress:
+        async def progress(id: DatabaseId) -> tuple[Position, Transaction]:
+            number = len(world.databases[id].written)
+            return Position(number), Transaction(number)
+
+        return progress
 
 
 class TestProofs(InMemory, ProofPromises):

@@ -31,6 +31,11 @@ STATEMENTS: dict[str, str] = {
     "SELECT pg_catalog.to_regclass('public.alembic_version') IS NOT NULL": TENANT,
     "SELECT pg_catalog.left(version_num::pg_catalog.text, 64) FROM public.alembic_version"
     " LIMIT 1": TENANT,
+    # backup/points.py
+    "SELECT pg_catalog.pg_create_restore_point(%s)::pg_catalog.text,"
+    " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text": SUPERUSER,
+    "SELECT pg_catalog.pg_current_wal_lsn()::pg_catalog.text,"
+    " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text": SUPERUSER,
     # console.py
     "RELOAD": CONSOLE,
     '{} "{}"': CONSOLE,

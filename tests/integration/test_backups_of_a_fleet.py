@@ -75,6 +75,7 @@ def test_each_database_is_backed_up_without_being_asked(tiny: Place) -> None:
 def test_wal_is_handed_over_after_failovers_too_and_restores_cross_them(tiny: Place) -> None:
     tiny.run("backup", "now", "lab/auth")  # of the incarnation that it is now
     moments = {"one": write(tiny, "one")}
+    tiny.run("backup", "point", "lab/auth", "after-one")
     tiny.run("switchover", "lab/auth")
     eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 60)
     moments["two"] = write(tiny, "two")
@@ -85,13 +86,18 @@ def test_wal_is_handed_over_after_failovers_too_and_restores_cross_them(tiny: Pl
     write(tiny, "four")
     tiny.want(services="auth, order, then", overrides="overrides:\n  lab/auth: {replicas: 1..2}")
     try:
-        for number, (row, expected) in enumerate(
-            [("three", {"one", "two", "three"}), ("one", {"one"})]
+        times = {row: at.strftime("%Y-%m-%dT%H:%M:%S.%f") for row, at in moments.items()}
+        for number, (option, to, expected) in enumerate(
+            [
+                ("--to", times["three"], {"one", "two", "three"}),
+                ("--to", times["one"], {"one"}),
+                ("--to-point", "after-one", {"one"}),
+                ("--to", "latest", {"one", "two", "three", "four"}),
+            ]
         ):
             if number:
                 tiny.run("destroy", "--yes-destroy", "lab/then", "lab/then")
-            to = moments[row].strftime("%Y-%m-%dT%H:%M:%S.%f")
-            tiny.run("restore", "lab/auth", "--to", to, "--as", "then")
+            tiny.run("restore", "lab/auth", option, to, "--as", "then")
             assert rows(tiny, "then") & {"one", "two", "three", "four"} == expected
         assert {"one", "two", "three", "four"} <= rows(tiny, "auth")
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 from oci_story import QUICK, Story, insisting, made
 
 from pgherd.contract.access import AccessRole
+from pgherd.contract.backups import Latest, Moment, Point, Position, Transaction
 from pgherd.contract.observed import DatabaseState, ObservedDatabase, Role
 from pgherd.control.outcome import Outcome
 from pgherd.control.up import converge, preview
@@ -156,10 +158,10 @@ async def test_the_other_region_has_copies_to_restore_from(
     moment = copies[0].taken_at + timedelta(minutes=1)
     (auth,) = story.fleet.databases
     with pytest.raises(InputError, match="its copies are in us-phoenix-1"):
-        await engine.backups.restore(AUTH.id, auth, moment, region="us-phoenix-1")
+        await engine.backups.restore(AUTH.id, auth, Moment(moment), region="us-phoenix-1")
     copy = replace(auth, id=replace(auth.id, service="rescued"), name="rescued")
     for _ in range(2):
-        await engine.backups.restore(AUTH.id, copy, moment, region="us-phoenix-1")
+        await engine.backups.restore(AUTH.id, copy, Moment(moment), region="us-phoenix-1")
     (rescued,) = [s for s in cloud.systems() if s["region"] == "us-phoenix-1"]
     assert list(cloud.rows(rescued["id"])) == ["paid"]
     assert secret_texts(cloud, "admin-password") == secret_texts(cloud, "admin-password")[:1] * 2
@@ -352,7 +354,9 @@ async def test_a_moment_before_the_database_cannot_come_back(story: Story) -> No
     await up(story)
     (auth,) = story.fleet.databases
     with pytest.raises(InputError, match="cannot be restored to 2020"):
-        await story.engine().backups.restore(AUTH.id, auth, datetime(2020, 1, 1, tzinfo=UTC))
+        await story.engine().backups.restore(
+            AUTH.id, auth, Moment(datetime(2020, 1, 1, tzinfo=UTC))
+        )
 
 
 async def test_a_list_that_failed_is_asked_for_again(cloud: LocalOci, story: Story) -> None:
@@ -452,3 +456,18 @@ async def test_a_second_pooler_is_in_the_certificate(cloud: LocalOci, story: Sto
     secrets = {s["secretName"]: s["id"] for s in cloud.resources("secret")}
     pair = PoolerSecret.read(cloud.secret(secrets["ecommerce-production-pooler"]).decode()).pair
     assert fits(pair, pooler_addresses(production), datetime.now(UTC))
+
+
+async def test_what_the_service_cannot_restore_to_is_said_with_what_it_can(
+    cloud: LocalOci, story: Story
+) -> None:
+    await up(story)
+    cloud.advance(86400)
+    (auth,) = story.fleet.databases
+    backups = story.engine().backups
+    for goal in (Latest(), Point("before"), Position(2**24), Transaction(745)):
+        with pytest.raises(InputError, match="restores to a time only") as raised:
+            await backups.restore(AUTH.id, auth, goal)
+        assert re.search(r"--to \d{4}-\d\d-\d\dT", raised.value.hint)
+    with pytest.raises(InputError, match="knows no points"):
+        await backups.make_point(AUTH.id, "before")

@@ -1,4 +1,4 @@
-"""`pgherd backup`: what a database can be restored to, and a backup of now."""
+"""`pgherd backup`: what a database can be restored to, a backup of now, and points."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import asyncio
 
 import click
 
-from pgherd.cli.fleet_option import fleet_option
+from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.output import say, say_json
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
-from pgherd.contract.backups import BackupState
+from pgherd.contract.backups import BackupState, check_point_name
 from pgherd.contract.engine import Engine
 from pgherd.control.abilities import backups_of
 from pgherd.control.protection import protection
 from pgherd.control.signals import run
 from pgherd.fleet.desired import DatabaseId, Fleet
-from pgherd.report.backups import backups_table, moment_text, windows
+from pgherd.report.backups import backups_table, moment_text, points, windows
 from pgherd.report.proofs import protection_json, protection_lines
 from pgherd.report.words import duration
 
 
 @click.group()
 def backup() -> None:
-    """See backups, and take one now."""
+    """See backups, take one now, and name points to restore to."""
 
 
 @backup.command("list")
@@ -43,7 +43,7 @@ def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: b
         say_json(protection_json(id, found))
         return
     print_table(backups_table(id, found.history), _style)
-    for line in (*windows(id, found.history), *protection_lines(id, found)):
+    for line in (*windows(id, found.history), *points(found.history), *protection_lines(id, found)):
         say(line)
 
 
@@ -62,6 +62,28 @@ def now(surroundings: Surroundings, fleet: Fleet, *, database: str, wait: bool) 
     taken = run(backups_of(engine).back_up(id))
     until = f", kept until {moment_text(taken.kept_until)}" if taken.kept_until else ""
     say(f"{id}: backup {taken.name} is complete{until} ({duration(clock.now() - began)})")
+
+
+@backup.command()
+@click.argument("database")
+@click.argument("name")
+@wait_option
+@fleet_option
+@pass_surroundings
+def point(
+    surroundings: Surroundings, fleet: Fleet, *, database: str, name: str, wait: bool
+) -> None:
+    """Name the state of now, to restore to it later.
+
+    Before a migration, for example. It can be had as long as a backup that is older.
+    """
+    id, engine = chosen(surroundings, fleet, database)
+    check_point_name(name)
+    with surroundings.lock(fleet, "backup point", wait=wait):
+        made = run(backups_of(engine).make_point(id, name))
+    say(f"{id}: point {made.name} is of {moment_text(made.at)} UTC")
+    how = command_line("restore", str(id), flags=("--to-point", made.name))
+    say(f"restore to it with {how}")
 
 
 def chosen(surroundings: Surroundings, fleet: Fleet, database: str) -> tuple[DatabaseId, Engine]:

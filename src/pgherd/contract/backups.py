@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId
+from pgherd.units import quoted
+
+_POINT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 class BackupState(StrEnum):
@@ -40,11 +46,128 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """All that was committed by then; aware. It reads as a manifest has it, as all goals do."""
+
+    at: datetime
+
+    def __str__(self) -> str:
+        return self.at.isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """All that is committed when the restore begins; of a stopped database, all that is kept."""
+
+    def __str__(self) -> str:
+        return "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """All that was committed when a point of that name was made."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"point {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """All up to a position in the WAL."""
+
+    lsn: int
+
+    def __str__(self) -> str:
+        return f"lsn {lsn_text(self.lsn)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """All up to the end of a transaction, and that."""
+
+    id: int
+
+    def __str__(self) -> str:
+        return f"transaction {self.id}"
+
+
+Goal = Moment | Latest | Point | Position | Transaction
+"""What a database can be restored to; not every engine knows more than moments."""
+
+
+def lsn_text(lsn: int) -> str:
+    """As PostgreSQL writes a position in its WAL: 0/3000148."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+def lsn_of(text: str) -> int | None:
+    """The position that is written so; None where that is none."""
+    found = _LSN.fullmatch(text)
+    return (int(found[1], 16) << 32) + int(found[2], 16) if found else None
+
+
+def check_point_name(name: str) -> str:
+    """InputError for what could be taken for anything else, where it is printed or written."""
+    if not _POINT_NAME.fullmatch(name):
+        raise InputError(
+            f"{quoted(name)} is not a name for a point",
+            "write up to 40 of a-z, 0-9, - and _, a letter or a digit first",
+        )
+    return name
+
+
+def goal_option(text: str) -> str:
+    """The option of `pgherd restore` for a goal, of which `text` is what it reads as."""
+    kind, _, rest = text.partition(" ")
+    return f"--to-{kind} {rest}" if kind in ("point", "lsn", "transaction") else f"--to {kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore has brought.
+
+    `until` is when all had been committed that is in it, for `Latest` where that is known;
+    `was_there`: an earlier call has brought it, and nothing was done now.
+    """
+
+    until: datetime | None = None
+    was_there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a restore is going to take, as far as the engine knows.
+
+    `backup` is the one that it begins with. `bytes` are needed, of the `free_bytes`. `is_guess`:
+    nothing was measured there yet. `was_there`: an earlier call has brought it.
+    """
+
+    windows: tuple[Window, ...] = ()
+    backup: str | None = None
+    bytes: int | None = None
+    free_bytes: int | None = None
+    seconds: float | None = None
+    is_guess: bool = False
+    was_there: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPoint:
+    """A point that somebody has made, to restore to it later."""
+
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class BackupHistory:
-    """What a database can be restored to. Backups are the newest first."""
+    """What a database can be restored to. Backups and points are the newest first."""
 
     backups: tuple[ObservedBackup, ...] = ()
     windows: tuple[Window, ...] = ()
+    points: tuple[NamedPoint, ...] = ()
 
 
 class Backups(Protocol):
@@ -69,14 +192,34 @@ class Backups(Protocol):
         self,
         source: DatabaseId,
         target: Database,
-        moment: datetime,
+        goal: Goal,
         *,
         region: str | None = None,
-    ) -> None:
-        """`target` is as `source` was at `moment`, to the second; it serves.
+    ) -> Restored:
+        """`target` is as `source` was then, to the second or exactly; it serves.
 
         Where both are the same, what was written since is lost. `region` is another one that
         has copies: the target is made there from the last copy before the moment. A target that
-        is there already and is another database is an InputError.
+        is there already and is another database is an InputError, and so is a goal that cannot
+        be reached, or that the engine does not know. The same call again does nothing: what was
+        the latest then stays so, and the answer says when that was.
         """
+        ...
+
+    async def predict(
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+    ) -> Prediction:
+        """What that restore would take; what it would refuse is refused here, in its words.
+
+        Nothing is changed, and nothing of it is promised.
+        """
+        ...
+
+    async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
+        """A point of that name, of now. InputError where it has one of that name."""
         ...

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from typing import TypeVar
 
+from pgherd.contract.backups import Backups, Goal, Prediction, Restored
 from pgherd.contract.engine import Engine
 from pgherd.control.abilities import backups_of
 from pgherd.control.clock import Clock, Patience
@@ -13,6 +14,8 @@ from pgherd.control.wishes import wishes
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.fleet.names import check_name, resource_name
+
+_Answer = TypeVar("_Answer")
 
 
 def restored(fleet: Fleet, source: DatabaseId, name: str | None) -> Database:
@@ -35,27 +38,62 @@ def restored(fleet: Fleet, source: DatabaseId, name: str | None) -> Database:
     )
 
 
-async def restore(
+async def predict(
     engines: Mapping[str, Engine],
     source: DatabaseId,
     target: Database,
-    moment: datetime,
+    goal: Goal,
     *,
     region: str | None,
     clock: Clock,
     patience: Patience,
-) -> None:
+) -> Prediction:
+    """What that restore would take. What passes by itself is waited for."""
+    backups, wanted = await _wanted(engines, target)
+
+    async def once() -> Prediction:
+        return await backups.predict(source, wanted, goal, region=region)
+
+    return await _patiently(once, clock, patience)
+
+
+async def restore(
+    engines: Mapping[str, Engine],
+    source: DatabaseId,
+    target: Database,
+    goal: Goal,
+    *,
+    region: str | None,
+    clock: Clock,
+    patience: Patience,
+) -> Restored:
     """The target is there and serves. What passes by itself is waited for."""
+    backups, wanted = await _wanted(engines, target)
+
+    async def once() -> Restored:
+        return await backups.restore(source, wanted, goal, region=region)
+
+    return await _patiently(once, clock, patience)
+
+
+async def _wanted(engines: Mapping[str, Engine], target: Database) -> tuple[Backups, Database]:
     engine = engines[target.environment.engine]
     backups = backups_of(engine)
     (wish,) = await wishes((target,), {engine.name: engine}, None)
     if wish.objections:
         raise wish.objections[0]
-    for failures in range(1, patience.attempts + 1):
+    return backups, wish.database
+
+
+async def _patiently(
+    once: Callable[[], Awaitable[_Answer]], clock: Clock, patience: Patience
+) -> _Answer:
+    failures = 0
+    while True:
         try:
-            await backups.restore(source, wish.database, moment, region=region)
-            break
+            return await once()
         except TryLater:
-            if failures == patience.attempts:
+            failures += 1
+            if failures >= patience.attempts:
                 raise
             await clock.sleep(patience.delay(failures))

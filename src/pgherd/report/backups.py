@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from pgherd.contract.backups import BackupHistory, ObservedBackup
+from pgherd.contract.backups import BackupHistory, ObservedBackup, Prediction
 from pgherd.fleet.desired import DatabaseId
 from pgherd.fleet.summary import Table
-from pgherd.units import format_bytes
+from pgherd.report.words import duration
+from pgherd.units import format_bytes, rounded_bytes
 
 
 def backups_table(id: DatabaseId, history: BackupHistory) -> Table:
@@ -27,6 +28,37 @@ def windows(id: DatabaseId, history: BackupHistory) -> Iterator[str]:
             f"can be restored to any second from {moment_text(window.begin)} "
             f"to {moment_text(window.end)}"
         )
+
+
+def points(history: BackupHistory) -> Iterator[str]:
+    """Which names it can be restored to, a line for each."""
+    for point in history.points:
+        yield f"point {point.name}: {moment_text(point.at)}"
+
+
+def prediction_text(found: Prediction) -> str:
+    """How long it is going to take, where that is known."""
+    if found.seconds is None:
+        return ""
+    guess = ", a guess: nothing was restored here yet" if found.is_guess else ""
+    return f"it takes about {duration(found.seconds)}, and what was written since{guess}"
+
+
+def prediction_lines(source: DatabaseId, target: DatabaseId, found: Prediction) -> Iterator[str]:
+    """What would happen, a line for each thing that is known."""
+    if found.was_there:
+        yield f"{target} is there already: an earlier command has restored it"
+        return
+    yield f"{source} can be restored so to {'its own place' if source == target else target}"
+    if found.backup:
+        yield f"from backup {found.backup}, and the WAL since"
+    for window in found.windows:
+        yield f"times from {moment_text(window.begin)} to {moment_text(window.end)}, or later"
+    if found.bytes is not None and found.free_bytes is not None:
+        free = rounded_bytes(found.free_bytes)
+        yield f"{rounded_bytes(found.bytes)} are needed there, {free} are free"
+    if text := prediction_text(found):
+        yield text
 
 
 def moment_text(moment: datetime) -> str:
@@ -53,6 +85,7 @@ def history_json(id: DatabaseId, history: BackupHistory) -> dict[str, Any]:
         "windows": [
             {"begin": w.begin.isoformat(), "end": w.end.isoformat()} for w in history.windows
         ],
+        "points": [{"name": p.name, "at": p.at.isoformat()} for p in history.points],
     }
 
 

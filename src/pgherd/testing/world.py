@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pgherd.contract.backups import ObservedBackup
+from pgherd.contract.backups import NamedPoint, ObservedBackup
 from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import InstanceState, Role
@@ -90,7 +90,8 @@ class StoredDatabase:
     written: list[tuple[datetime, str]] = field(default_factory=list)
     backups: list[ObservedBackup] = field(default_factory=list)
     proofs: list[Proof] = field(default_factory=list)
-    made_from: tuple[DatabaseId, datetime] | None = None
+    points: list[NamedPoint] = field(default_factory=list)
+    made_from: tuple[DatabaseId, str, datetime] | None = None
 
     @property
     def primary(self) -> StoredInstance | None:

@@ -58,6 +58,64 @@ def test_in_its_own_place_it_asks_for_the_name(shop: Shop) -> None:
     assert shop.world.rows(AUTH) == ["one"]
 
 
+def test_a_point_is_named_listed_and_restored_to(shop: Shop) -> None:
+    told = shop.out("backup", "point", "production/auth", "before-v2")
+    assert "production/auth: point before-v2 is of 2026-05-04 12:05:04 UTC" in told
+    assert "restore to it with pgherd restore production/auth --to-point before-v2" in told
+    shop.now += MINUTE
+    shop.world.write(AUTH, "three")
+    assert "point before-v2: 2026-05-04 12:05:04" in shop.out("backup", "list", "production/auth")
+    assert shop.json("backup", "list", "production/auth")["points"] == [
+        {"name": "before-v2", "at": "2026-05-04T12:05:04+00:00"}
+    ]
+    call = ("restore", "production/auth", "--to-point", "before-v2")
+    shop.is_interactive = True
+    told = shop.run(*call, typed="production/auth\n").output
+    assert "all that was written to production/auth since point before-v2" in told
+    assert "production/auth: as production/auth was at point before-v2" in told
+    assert shop.world.rows(AUTH) == ["one", "two"]
+    assert "'A' is not a name" in shop.err("backup", "point", "production/auth", "A", exit_code=2)
+    again = shop.err("backup", "point", "production/auth", "before-v2", exit_code=2)
+    assert "has a point before-v2 already" in again
+
+
+def test_whether_it_would_work_is_said_and_nothing_is_done(shop: Shop) -> None:
+    shop.out("backup", "now", "production/auth")
+    call = ("restore", "production/auth", "--to", "2026-05-04T12:03:30", "--verify-only")
+    told = shop.out(*call)
+    assert "production/auth can be restored so to its own place" in told
+    assert "from backup auth-1, and the WAL since" in told
+    assert "times from 2026-05-04 12:03:04 to 2026-05-04 12:05:04" in told
+    assert "1B are needed there, 1.07GB are free" in told
+    assert "it takes about 0.0 s, and what was written since, a guess" in told
+    assert "can be restored so to production/x" in shop.out(*call, "--as", "x")
+    assert {id.service for id in shop.world.databases} == {"auth", "order"}
+    assert shop.world.rows(AUTH) == ["one", "two"]
+    shop.out(*call[:-1], "--as", "x")
+    assert "production/x is there already" in shop.out(*call, "--as", "x")
+    early = ("restore", "production/auth", "--to", "2026-05-01", "--as", "y")
+    assert shop.err(*early, exit_code=2) == shop.err(*early, "--verify-only", exit_code=2)
+
+
+def test_the_latest_says_since_when_it_is_that(shop: Shop) -> None:
+    call = ("restore", "production/auth", "--to", "latest", "--as", "auth-now")
+    at = "production/auth-now: as production/auth was at 2026-05-04 12:05:04 UTC, the latest then"
+    assert at in shop.out(*call)
+    shop.now += MINUTE
+    shop.world.write(AUTH, "three")
+    assert f"{at} (it was there)" in shop.out(*call)
+    (copy,) = [id for id in shop.world.databases if id.service == "auth-now"]
+    assert shop.world.rows(copy) == ["one", "two"]
+
+
+def test_a_position_and_a_transaction(shop: Shop) -> None:
+    for option, value in (("--to-lsn", "0/1"), ("--to-transaction", "1")):
+        shop.out("restore", "production/auth", option, value, "--as", "auth-old")
+        (copy,) = [id for id in shop.world.databases if id.service == "auth-old"]
+        assert shop.world.rows(copy) == ["one"]
+        shop.out("destroy", "--yes-destroy", "production/auth-old", "production/auth-old")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -67,6 +125,16 @@ def test_in_its_own_place_it_asks_for_the_name(shop: Shop) -> None:
         (("production/auth", "--to", "2026-05-01", "--as", "a b"), "'a b' is not a name"),
         (("production/auth", "--to", "2026-05-01", "--as", "x"), "cannot be restored to"),
         (("production/nobody", "--to", "2026-05-01"), "'nobody' is not a service"),
+        (("production/auth", "--as", "x"), "one thing to restore to is needed"),
+        (("production/auth", "--to", "latest", "--to-point", "a"), "it is restored to one thing"),
+        (("production/auth", "--to-point", "A b", "--as", "x"), "'A b' is not a name for a point"),
+        (("production/auth", "--to-point", "a", "--as", "x"), "production/auth has no point a"),
+        (("production/auth", "--to-lsn", "3000148", "--as", "x"), "'3000148' is not a position"),
+        (("production/auth", "--to-transaction", "-1", "--as", "x"), "'-1' is not the number of"),
+        (
+            ("production/auth", "--to-transaction", "9", "--as", "x"),
+            "has not reached transaction",
+        ),
         (
             ("production/auth", "--to", "2026-05-04T12:04", "--as", "order"),
             "production/order is there already",

@@ -198,6 +198,8 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("report", proven),
     ("report production", failing("history")),
     ("restore production/auth --as old --to 2026-05-04T12:03:04", failing("restore")),
+    ("restore production/auth --as old --to latest --verify-only", failing("predict")),
+    ("backup point production/auth before", failing("make_point")),
     (f"import {FROM}", as_it_is),
     (f"import {FROM}", differing),
     ("import production/{} --from postgresql://me@old/shop", as_it_is),

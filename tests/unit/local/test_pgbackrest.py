@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from pgherd.contract.backups import BackupState, Window
+from pgherd.contract.backups import BackupState, Moment, Window
 from pgherd.engines.local.backup import pgbackrest
-from pgherd.engines.local.backup.backups import history, require_reachable
-from pgherd.engines.local.backup.pgbackrest import Stanza, archiving, complaint, stanzas
+from pgherd.engines.local.backup.backups import history
+from pgherd.engines.local.backup.goals import Known, require_reachable
+from pgherd.engines.local.backup.pgbackrest import Extent, Stanza, archiving, complaint, stanzas
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import DatabaseId
 
@@ -75,9 +76,24 @@ def test_a_backup_with_damaged_pages_is_none_to_restore() -> None:
     (found,) = stanzas(told(backup("a"), backup("b", stop=9, error=True))).values()
     assert [b.state for b in found.backups] == [BackupState.FAILED, BackupState.AVAILABLE]
     first = AT + timedelta(seconds=1)
-    assert history(found).windows == (Window(first, first),)
+    assert history(Known(found)).windows == (Window(first, first),)
     with pytest.raises(InputError, match="has no backup yet"):
-        require_reachable(ID, Stanza(found.backups[:1]), AT)
+        require_reachable(ID, Known(Stanza(found.backups[:1])), Moment(AT))
+
+
+def test_where_a_backup_is_whole_and_how_far_the_wal_goes() -> None:
+    said = told(
+        backup("a", lsn={"start": "0/2000028", "stop": "1/2000100"}),
+        backup("b"),
+        backup("c", lsn={"start": None, "stop": None}),
+        backup("d", lsn={"stop": "../../etc"}),
+        archive=[{"id": "15-1", "min": None, "max": None}, {"max": "000000010000000000000007"}],
+    )
+    (found,) = stanzas(said).values()
+    assert found.extents == {"a": Extent(2**32 + 0x2000100, 22987796)}
+    assert found.last_segment == "000000010000000000000007"
+    (odd,) = stanzas(told(archive=[{"max": "../000000010000000000000007"}])).values()
+    assert odd.last_segment == ""
 
 
 @pytest.mark.parametrize("said", [b"", b"{", b"null", b"[1]", b"[{}]", b'[{"name": 1}]', b"[" * 50])
@@ -97,11 +113,11 @@ def test_what_another_key_has_encrypted_is_said() -> None:
 
 def test_a_time_before_the_first_backup_cannot_be_had() -> None:
     (found,) = stanzas(told(backup("a"))).values()
-    require_reachable(ID, found, AT + timedelta(seconds=1))
+    require_reachable(ID, Known(found), Moment(AT + timedelta(seconds=1)))
     with pytest.raises(InputError, match="to a time before 2026-11-28 01:54:04 UTC"):
-        require_reachable(ID, found, AT)
+        require_reachable(ID, Known(found), Moment(AT))
     with pytest.raises(InputError, match="has no backup yet"):
-        require_reachable(ID, Stanza(), AT)
+        require_reachable(ID, Known(Stanza()), Moment(AT))
 
 
 @pytest.mark.parametrize("folder", ["/var/lib/x", "/tmp/it's 100% odd", "/tmp/$(id) `id` \\"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+from pgherd.contract.backups import goal_option
 from pgherd.engines.local import door
 from pgherd.engines.local.agent.condition import Condition
 from pgherd.engines.local.manifest import (
@@ -187,6 +188,6 @@ class Databases:
 
 def half_restored(manifest: DatabaseManifest) -> tuple[str, str]:
     """That one waits for its restore to go on, and how that is done."""
-    id, moment = manifest.id, manifest.restoring.partition(" ")[2]
-    how = f"run `pgherd restore {id} --to {moment} --yes-overwrite {id}`"
-    return f"{id} is half restored to {moment}", how
+    id, goal = manifest.id, manifest.restoring.partition(" ")[2]
+    how = f"run `pgherd restore {id} {goal_option(goal)} --yes-overwrite {id}`"
+    return f"{id} is half restored to {goal}", how

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from pgherd.contract.backups import BackupHistory, ObservedBackup
+from pgherd.contract.backups import (
+    BackupHistory,
+    Goal,
+    Moment,
+    NamedPoint,
+    ObservedBackup,
+    Prediction,
+    Restored,
+)
 from pgherd.engines.oci import history, observation, restoring
 from pgherd.engines.oci.seeing import Eye
+from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.systems import require_running
 from pgherd.engines.oci.tenancy import Tenancy
 from pgherd.errors import InputError
@@ -42,11 +52,43 @@ class OciBackups:
         )
 
     async def restore(
-        self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
-    ) -> None:
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Restored:
         """Point-in-time recovery, in place or to a new system; or a copy's, in its region."""
         self._eye.forget()
-        moment = moment.astimezone(UTC).replace(microsecond=0)
+        moment = await self._moment(source, goal)
+        site, system, is_elsewhere = await self._found(source, target, region)
+        if target.id == source:
+            await restoring.in_place(site, source, system, moment)
+        elif region is not None and is_elsewhere:
+            await restoring.elsewhere(self._tenancy, source, system, target, moment, region)
+        else:
+            await restoring.beside(self._tenancy, site, source, system, target, moment)
+        return Restored()
+
+    async def predict(
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Prediction:
+        """Whether the service has that time; how long it takes it does not say."""
+        moment = await self._moment(source, goal)
+        site, system, is_elsewhere = await self._found(source, target, region)
+        if target.id != source and await restoring.is_there(
+            self._tenancy, site, source, system, target, moment, region
+        ):
+            return Prediction(was_there=True)
+        if region is not None and is_elsewhere:
+            held = await self._tenancy.holding(source.environment)
+            cloud = self._tenancy.cloud(held.profile, region)
+            await history.last_copy(cloud, held.compartment, system.id, source, moment)
+            return Prediction()
+        found = await history.of_system(site.cloud, site.estate.compartment, system.id)
+        history.require_in(found, source, moment)
+        return Prediction(found.windows)
+
+    async def _found(
+        self, source: DatabaseId, target: Database, region: str | None
+    ) -> tuple[Site, Any, bool]:
+        """Where it is, itself, and whether its copies are asked for, which are elsewhere."""
         site, system = await self._tenancy.find(source)
         is_elsewhere = region is not None and region != site.cloud.region
         if target.id == source and is_elsewhere:
@@ -54,9 +96,22 @@ class OciBackups:
                 f"{source} is in {site.cloud.region}, its copies are in {region}",
                 f"write --as NAME: the copy becomes a new database in {region}",
             )
-        if target.id == source:
-            await restoring.in_place(site, source, system, moment)
-        elif region is not None and is_elsewhere:
-            await restoring.elsewhere(self._tenancy, source, system, target, moment, region)
-        else:
-            await restoring.beside(self._tenancy, site, source, system, target, moment)
+        return site, system, is_elsewhere
+
+    async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
+        """The service has none."""
+        raise InputError(
+            f"{id} is on OCI, which knows no points",
+            "note the time, and restore to that with --to",
+        )
+
+    async def _moment(self, id: DatabaseId, goal: Goal) -> datetime:
+        """The service restores to a second. InputError for what is no time, with one to write."""
+        if isinstance(goal, Moment):
+            return goal.at.astimezone(UTC).replace(microsecond=0)
+        windows = (await self.history(id)).windows
+        last = f"{max(w.end for w in windows).astimezone(UTC):%Y-%m-%dT%H:%M:%S}" if windows else ""
+        raise InputError(
+            f"{id} is on OCI, which restores to a time only",
+            f"write a time; the last one is --to {last}" if last else "wait for its first backup",
+        )

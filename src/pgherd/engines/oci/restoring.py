@@ -67,6 +67,27 @@ async def elsewhere(
         await make(tenancy, site, target, origin)
 
 
+async def is_there(
+    tenancy: Tenancy,
+    site: Site,
+    source: DatabaseId,
+    system: Any,
+    target: Database,
+    moment: datetime,
+    region: str | None,
+) -> bool:
+    """An earlier call has made it. InputError where it is something else."""
+    held = await tenancy.holding(target.environment.name)
+    if region is not None and region != site.cloud.region:
+        if region not in held.regions:
+            return False
+        site = tenancy.site(held, region)
+    found = await site.systems.find(target.id)
+    if found is not None and not Origin(source, system.id, moment, {}).made(found):
+        raise InputError(f"{target.id} is there already", "choose another name with --as")
+    return found is not None
+
+
 async def _second_site(tenancy: Tenancy, environment: Environment, region: str) -> Site:
     """The environment in another region: the same things once more, with vault and key."""
     held = await tenancy.holding(environment.name)

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from pgherd.contract.backups import BackupHistory, BackupState, ObservedBackup, Window
+from pgherd.contract.backups import (
+    BackupHistory,
+    BackupState,
+    Goal,
+    Latest,
+    Moment,
+    NamedPoint,
+    ObservedBackup,
+    Point,
+    Position,
+    Prediction,
+    Restored,
+    Window,
+    check_point_name,
+)
 from pgherd.contract.proofs import Check, Proof
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId
 from pgherd.testing.memory.calls import call, stored_database
-from pgherd.testing.world import World
+from pgherd.testing.world import StoredDatabase, World
 
 
 class MemoryBackups:
@@ -29,7 +43,8 @@ class MemoryBackups:
         async with call(self._world, "history", id):
             stored = stored_database(self._world, id)
             window = Window(stored.created_at, self._world.now())
-            return BackupHistory(tuple(reversed(stored.backups)), (window,))
+            points = tuple(reversed(stored.points))
+            return BackupHistory(tuple(reversed(stored.backups)), (window,), points)
 
     async def ensure_enabled(self, id: DatabaseId) -> None:
         """Nothing is needed."""
@@ -46,28 +61,84 @@ class MemoryBackups:
                 stored.backups.append(backup)
             return backup
 
+    async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
+        """One of now."""
+        check_point_name(name)
+        async with call(self._world, "make_point", id):
+            stored = stored_database(self._world, id)
+            if name in {point.name for point in stored.points}:
+                raise InputError(f"{id} has a point {name} already", "choose another name")
+            point = NamedPoint(name, self._world.now())
+            async with self._world.step(f"make a point of {id}"):
+                stored.points.append(point)
+            return point
+
+    async def predict(
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Prediction:
+        """A byte for each row, all in no time."""
+        async with call(self._world, "predict", source):
+            there, written = self._asked(source, target, goal, region)
+            if there:
+                return Prediction(was_there=True)
+            stored = stored_database(self._world, source)
+            window = Window(stored.created_at, self._world.now())
+            first = stored.backups[-1].name if stored.backups else None
+            return Prediction((window,), first, len(written), 2**30, 0.0, is_guess=True)
+
     async def restore(
-        self, source: DatabaseId, target: Database, moment: datetime, *, region: str | None = None
-    ) -> None:
-        """The rows of that moment, in the target's primary."""
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Restored:
+        """The rows of that moment, in the target's primary. A row is a transaction, numbered."""
         world = self._world
         async with call(world, "restore", source):
-            if region is not None:
-                raise InputError(f"{region} has no copies of {source}", "leave the region out")
-            stored = stored_database(world, source)
-            if not stored.created_at <= moment <= world.now():
-                raise InputError(f"{source} cannot be restored to {moment}", "name another time")
-            if target.id != source and target.id in world.databases:
-                made_from = world.databases[target.id].made_from
-                if made_from != (source, moment):
-                    raise InputError(f"{target.id} is there already", "choose another name")
+            there, written = self._asked(source, target, goal, region)
+            if there and isinstance(goal, Latest):
+                await self._ensure_database(target)
+                return Restored(there, was_there=True)
             await self._ensure_database(target)
-            written = [(at, row) for at, row in stored.written if at <= moment]
+            now = world.now()
             async with world.step(f"restore {source} to {target.id}"):
                 made = stored_database(world, target.id)
-                made.made_from, made.written = (source, moment), written
+                made.made_from, made.written = (source, str(goal), now), written
                 for instance in made.instances.values():
                     instance.rows = [row for _, row in written]
+            return Restored(now if isinstance(goal, Latest) else None)
+
+    def _asked(
+        self, source: DatabaseId, target: Database, goal: Goal, region: str | None
+    ) -> tuple[datetime | None, list[tuple[datetime, str]]]:
+        """When an earlier call has restored that, if one has; the rows of it."""
+        if region is not None:
+            raise InputError(f"{region} has no copies of {source}", "leave the region out")
+        written = reached(stored_database(self._world, source), goal, self._world.now())
+        if target.id == source or target.id not in self._world.databases:
+            return None, written
+        made_from = self._world.databases[target.id].made_from
+        if made_from is None or made_from[:2] != (source, str(goal)):
+            raise InputError(f"{target.id} is there already", "choose another name")
+        return made_from[2], written
+
+
+def reached(stored: StoredDatabase, goal: Goal, now: datetime) -> list[tuple[datetime, str]]:
+    """What had been written by then, and when. InputError where that cannot be had."""
+    id, written = stored.id, stored.written
+    if isinstance(goal, Latest):
+        return list(written)
+    if isinstance(goal, Moment):
+        if not stored.created_at <= goal.at <= now:
+            raise InputError(f"{id} cannot be restored to {goal.at}", "name another time")
+        return [(at, row) for at, row in written if at <= goal.at]
+    if isinstance(goal, Point):
+        found = next((p for p in stored.points if p.name == goal.name), None)
+        if found is None:
+            known = ", ".join(p.name for p in stored.points)
+            raise InputError(f"{id} has no point {goal.name}", f"it has {known or 'none'}")
+        return [(at, row) for at, row in written if at <= found.at]
+    number = goal.lsn if isinstance(goal, Position) else goal.id
+    if not 0 < number <= len(written):
+        raise InputError(f"{id} has not reached {goal}", "write --to latest")
+    return list(written[:number])
 
 
 class MemoryProofs:

@@ -4,16 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 
-from pgherd.contract.backups import BackupHistory, ObservedBackup, Window
+from pgherd.contract.backups import (
+    BackupHistory,
+    Goal,
+    NamedPoint,
+    ObservedBackup,
+    Prediction,
+    Restored,
+    check_point_name,
+)
 from pgherd.decide.backups import available, is_full_due
-from pgherd.engines.local.backup import host, pgbackrest
+from pgherd.engines.local.backup import host, pgbackrest, points
+from pgherd.engines.local.backup.goals import (
+    Known,
+    Mark,
+    beginning,
+    is_done,
+    is_origin,
+    no_backup,
+    reachable,
+    require_reachable,
+    until,
+    window,
+)
 from pgherd.engines.local.backup.pgbackrest import Stanza
+from pgherd.engines.local.backup.points import NOW, Points
 from pgherd.engines.local.backup.repository import Repository
-from pgherd.engines.local.backup.restoring import Restoring, origin_of
+from pgherd.engines.local.backup.restoring import Restoring
+from pgherd.engines.local.backup.taking import Taken, Took
 from pgherd.engines.local.databases import Databases, half_restored
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
@@ -40,7 +62,8 @@ class LocalBackups:
         if not manifest.archive:
             return BackupHistory()
         repository = self._repository(manifest)
-        return history(stanza_of(await self._stanzas(repository), repository, manifest))
+        stanza = stanza_of(await self._stanzas(repository), repository, manifest)
+        return history(Known(stanza, Points(repository, manifest).known()))
 
     async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
         """Where its backups are; InputError where it has none."""
@@ -76,54 +99,115 @@ class LocalBackups:
         leader = await self._leader(manifest)
         return repository, manifest, self._at(repository, manifest, leader)
 
+    async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
+        """In its WAL, and handed over with it: what is not kept by then was never made."""
+        check_point_name(name)
+        repository, manifest = await self.stored(id)
+        kept = Points(repository, manifest)
+        stanza = await self._stanza(repository, manifest)
+        known = reachable(Known(stanza, kept.known()))
+        if old := next((p for p in known if p.name == name), None):
+            raise InputError(
+                f"{id} has a point {name} already, of {old.at:%Y-%m-%d %H:%M:%S} UTC",
+                "choose another name",
+            )
+        mark = await self._hand_over(repository, manifest, name)
+        kept.keep([mark, *known])
+        return NamedPoint(mark.name, mark.at)
+
+    async def predict(
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Prediction:
+        """From what pgBackRest says, and where the primary is now."""
+        manifest = self._restorable(source, region)
+        there = self._there(manifest, target, goal)
+        if there or manifest.restoring:
+            return Prediction(was_there=there is not None)
+        repository, first = self._repository(manifest), manifest.instances[0]
+        known = await self._known(repository, manifest)
+        require_reachable(source, known, goal)
+        if manifest.running:
+            first = await self._leader(manifest)
+            known = replace(known, now=await points.here(self._place, manifest))
+            require_reachable(source, known, goal)
+        restoring = Restoring(self._place, self._databases, repository, manifest, known, goal)
+        if target.id == source:
+            return await restoring.predict(source, first.number)
+        restoring.require_possible(target)
+        return await restoring.predict(target.id, 1)
+
     async def restore(
-        self,
-        source: DatabaseId,
-        target: Database,
-        moment: datetime,
-        *,
-        region: str | None = None,
-    ) -> None:
-        """All that was committed by then, from the last full backup before on."""
+        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+    ) -> Restored:
+        """All that was committed by then, from the last good backup before on."""
+        manifest, began = self._restorable(source, region), time.monotonic()
+        if there := self._there(manifest, target, goal):
+            await self._databases.make_so(there)
+            return Restored(until(there.restored_from), was_there=True)
+        repository = self._repository(manifest)
+        known, first = await self._known(repository, manifest), manifest.instances[0]
+        if manifest.restoring:
+            first = self._begun_at(manifest) or first
+        else:
+            require_reachable(source, known, goal)
+            if manifest.running:
+                first = await self._leader(manifest)
+                known = replace(known, now=await self._hand_over(repository, manifest))
+                require_reachable(source, known, goal)
+        restoring = Restoring(self._place, self._databases, repository, manifest, known, goal)
+        if target.id == source:
+            await restoring.in_place(first)
+        else:
+            await restoring.beside(target)
+        backup = beginning(known, goal)
+        extent = known.stanza.extents.get(backup.name) if backup else None
+        if extent and not manifest.restoring:
+            Taken(repository).note(Took(extent.bytes, time.monotonic() - began))
+        return Restored(until(self._place.database(target.id).restored_from))
+
+    def _restorable(self, source: DatabaseId, region: str | None) -> DatabaseManifest:
         if region is not None:
             raise InputError("this machine has no other region", "leave --from-region out")
         manifest = self._place.database(source)
         if not self._place.environment(source.environment).running:
             raise InputError(f"{source.environment} is stopped", "start it with `pgherd up`")
-        if manifest.restoring:
-            self._require_same(manifest, target, moment)
-        elif target.id == source and is_done(manifest, moment):
-            await self._databases.make_so(manifest)
-            return
-        repository = self._repository(manifest)
-        stanza = await self._stanza(repository, manifest) if manifest.archive else Stanza()
-        require_reachable(source, stanza, moment)
-        leader = await self._hand_over(repository, manifest) if manifest.running else None
-        restoring = Restoring(
-            self._place, self._databases, repository, manifest, is_handed_over=leader is not None
-        )
-        if target.id == source:
-            first = leader or manifest.instances[0]
-            await restoring.in_place(self._begun_at(manifest) or first, moment)
-        else:
-            await restoring.beside(target, moment)
+        return manifest
 
-    def _require_same(self, manifest: DatabaseManifest, target: Database, moment: datetime) -> None:
-        if target.id != manifest.id or manifest.restoring != origin_of(manifest, moment):
-            raise InputError(*half_restored(manifest))
+    def _there(
+        self, manifest: DatabaseManifest, target: Database, goal: Goal
+    ) -> DatabaseManifest | None:
+        """What an earlier call has restored. InputError where something else is there."""
+        if manifest.restoring:
+            is_same = is_origin(manifest.restoring, manifest.archive, goal)
+            if target.id != manifest.id or not is_same:
+                raise InputError(*half_restored(manifest))
+            return None
+        if target.id == manifest.id:
+            return manifest if is_done(manifest, goal) else None
+        there = self._place.known_database(target.id, target)
+        if there and not is_origin(there.restored_from, manifest.archive, goal):
+            raise InputError(f"{target.id} is there already", "give it another name with --as")
+        return there
+
+    async def _known(self, repository: Repository, manifest: DatabaseManifest) -> Known:
+        if not manifest.archive:
+            return Known(Stanza())
+        stanza = await self._stanza(repository, manifest)
+        return Known(stanza, Points(repository, manifest).known())
 
     def _begun_at(self, manifest: DatabaseManifest) -> InstanceManifest | None:
         """Where what is being restored lies, if any is."""
-        number = manifest.restoring_at if manifest.restoring else 0
-        return next((i for i in manifest.instances if i.number == number), None)
+        at = manifest.restoring_at
+        return next((i for i in manifest.instances if i.number == at), None)
 
     async def _hand_over(
-        self, repository: Repository, manifest: DatabaseManifest
-    ) -> InstanceManifest:
-        """All that is committed now is in the repository; who leads."""
-        leader = await self._leader(manifest)
-        await repository.run("check", manifest.archive, self._at(repository, manifest, leader))
-        return leader
+        self, repository: Repository, manifest: DatabaseManifest, name: str = NOW
+    ) -> Mark:
+        """A mark in its WAL, which is in the repository with all that was committed before it."""
+        mark = await points.mark(self._place, manifest, name)
+        where = self._at(repository, manifest, await self._leader(manifest))
+        await repository.run("check", manifest.archive, where)
+        return mark
 
     def _at(
         self, repository: Repository, manifest: DatabaseManifest, instance: InstanceManifest
@@ -204,36 +288,8 @@ def stanza_of(
     return found
 
 
-def require_reachable(id: DatabaseId, stanza: Stanza, moment: datetime) -> None:
-    """InputError, with the first moment that can be had, where that is one before. Pure."""
-    whole = available(stanza.backups)
-    if not whole:
-        raise InputError(*no_backup(id))
-    if moment < (first := _first_moment(whole)):
-        raise InputError(
-            f"{id} cannot be restored to a time before {first:%Y-%m-%d %H:%M:%S} UTC",
-            f"see `pgherd backup list {id}`",
-        )
-
-
-def no_backup(id: DatabaseId) -> tuple[str, str]:
-    """What is wrong with it, and the way out."""
-    return f"{id} has no backup yet", f"take one with `pgherd backup now {id}`"
-
-
-def is_done(manifest: DatabaseManifest, moment: datetime) -> bool:
-    """Whether it was restored to that moment, and has not been backed up since. Pure."""
-    return not manifest.archive and manifest.restored_from.partition(" ")[2] == moment.isoformat()
-
-
-def _first_moment(whole: Sequence[ObservedBackup]) -> datetime:
-    """pgBackRest wants a whole second after the end of the first one."""
-    return whole[-1].taken_at + timedelta(seconds=1)
-
-
-def history(stanza: Stanza) -> BackupHistory:
+def history(known: Known) -> BackupHistory:
     """As the contract has it. Pure."""
-    whole = available(stanza.backups)
-    first = _first_moment(whole) if whole else None
-    windows = (Window(first, max(first, whole[0].taken_at)),) if first else ()
-    return BackupHistory(stanza.backups, windows)
+    span = window(known.stanza)
+    points = tuple(NamedPoint(p.name, p.at) for p in reachable(known))
+    return BackupHistory(known.stanza.backups, (span,) if span else (), points)

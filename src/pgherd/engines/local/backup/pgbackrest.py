@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.contract.backups import BackupState, ObservedBackup, lsn_of
 from pgherd.engines.local import lowered
 from pgherd.errors import NeedsHuman
 
@@ -32,6 +32,8 @@ SINCE: Mapping[int, tuple[int, int]] = {
 NO_SUCH_STANZA = 1
 """The status of a stanza that is not in the repository (`info`, status.code)."""
 NO_BACKUP = 2
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+"""The name of a piece of WAL: its timeline, and where it begins."""
 
 
 def program(searched: str = lowered.SEARCHED) -> str | None:
@@ -170,6 +172,15 @@ def command(
     return [path, f"--config={configuration}", *named, *options, name]
 
 
+def reaching(kind: str, target: str = "", backup: str = "") -> list[str]:
+    """Options of a restore: what is recovered up to (`time`, `name`, `lsn`, `xid` or `default`,
+    which is all there is), and from which backup, where it does not choose a good one itself.
+    """
+    of = [f"--set={backup}"] if backup else []
+    end = [f"--target={target}", "--target-action=promote"] if target else []
+    return [*of, f"--type={kind}", *end]
+
+
 def archiving(path: str, configuration: Path, stanza: str, data: Path) -> str:
     """PostgreSQL's archive_command."""
     words = command(path, configuration, "archive-push", stanza, [f"--pg1-path={data}"])
@@ -181,6 +192,13 @@ def _quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''").replace("%", "%%") + "'"
 
 
+class Extent(msgspec.Struct, frozen=True):
+    """Where in the WAL a backup is whole, and how much it is once it is restored."""
+
+    whole_at: int
+    bytes: int
+
+
 class Stanza(msgspec.Struct, frozen=True):
     """What a repository has of one incarnation of a database. Backups are the newest first."""
 
@@ -188,6 +206,10 @@ class Stanza(msgspec.Struct, frozen=True):
     system_identifier: int | None = None
     trouble: str = ""
     """Why nothing is known of it; the others of the repository are."""
+    extents: Mapping[str, Extent] = {}
+    """Of the backups that say it, by their names."""
+    last_segment: str = ""
+    """Of the WAL that was handed over; nothing where there is none."""
 
 
 def stanzas(output: bytes) -> dict[str, Stanza]:
@@ -208,9 +230,17 @@ def _stanza(told: Mapping[str, object]) -> Stanza:
         return Stanza(trouble=f"archive {of.name} cannot be read: {first[:200]}")
     backups = sorted((_backup(b) for b in of.backup), key=lambda b: b.taken_at, reverse=True)
     newest = of.db[-1] if of.db else None
+    segments = [a.max for a in of.archive if a.max and SEGMENT.fullmatch(a.max)]
+    extents = {
+        b.label: Extent(at, b.info.size)
+        for b in of.backup
+        if b.lsn and (at := lsn_of(b.lsn.stop or ""))
+    }
     return Stanza(
         backups=tuple(backups),
         system_identifier=newest.system_id if newest else None,
+        extents=extents,
+        last_segment=max(segments, default=""),
     )
 
 
@@ -224,7 +254,16 @@ class _Size(msgspec.Struct):
 
 
 class _Sizes(msgspec.Struct):
+    size: int = 0
     repository: _Size = msgspec.field(default_factory=_Size)
+
+
+class _Positions(msgspec.Struct):
+    stop: str | None = None
+
+
+class _Archive(msgspec.Struct):
+    max: str | None = None
 
 
 class _Backup(msgspec.Struct):
@@ -233,6 +272,7 @@ class _Backup(msgspec.Struct):
     timestamp: _Moments
     error: bool | None = None
     info: _Sizes = msgspec.field(default_factory=_Sizes)
+    lsn: _Positions | None = None
 
 
 class _Cluster(msgspec.Struct, rename={"system_id": "system-id"}):
@@ -250,6 +290,7 @@ class _Repository(msgspec.Struct):
 
 class _Info(msgspec.Struct):
     name: str
+    archive: list[_Archive] = []
     backup: list[_Backup] = []
     db: list[_Cluster] = []
     repo: list[_Repository] = []

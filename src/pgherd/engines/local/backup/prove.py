@@ -21,10 +21,18 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from pgherd.engines.local.backup.recover import LOG, Failed, Job, called, fetched, psql, recovered
+from pgherd.engines.local.backup.recover import (
+    LAST_COMMIT,
+    LOG,
+    Failed,
+    Job,
+    called,
+    fetched,
+    psql,
+    recovered,
+)
 from pgherd.units import number
 
-LAST_COMMIT = re.compile(r"last completed transaction was at log time (\S+ \S+)")
 POSITION = """\
 SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.int8
 """

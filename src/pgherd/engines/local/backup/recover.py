@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,10 @@ from msgspec import Struct
 RESTORED = "restored"
 BEFORE = "before"
 LOG = "log"
+ROOM, CLEARED_ROOM = "room", "cleared-room"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
+TOO_EARLY = "requested recovery stop point is before consistent recovery point"
+LAST_COMMIT = re.compile(r"last completed transaction was at log time (\S+ \S+)")
 START_SECONDS = 24 * 3600.0
 STOP_SECONDS = 600.0
 SETTINGS = """\
@@ -71,10 +76,15 @@ class Failed(Exception):
 
 def run(job: Job) -> None:
     """The data directory is `kept`/restored, recovered and shut down, with no trace of how."""
-    data = fetched(job)
-    with recovered(job, data) as sockets:
-        if job.names:
-            _rename(job, sockets)
+    data = Path(job.kept) / RESTORED
+    try:
+        fetched(job)
+        with recovered(job, data) as sockets:
+            if job.names:
+                _rename(job, sockets)
+    except BaseException:
+        shutil.rmtree(data, ignore_errors=True)  # it may have filled the disk
+        raise
     # Where it came from and where it stopped is no business of what starts there next.
     (data / "postgresql.auto.conf").write_text("")
     for left in ("recovery.signal", "standby.signal", "backup_label.old"):
@@ -89,6 +99,15 @@ def fetched(job: Job) -> Path:
     data.mkdir(mode=0o700, parents=True)
     called(job.restore, "pgbackrest restore")
     return data
+
+
+def room(kept: Path, *, is_cleared: bool) -> int:
+    """Bytes that are free where an instance keeps its own; what is left of a restore is removed."""
+    if is_cleared:
+        shutil.rmtree(kept / RESTORED, ignore_errors=True)
+    there = next(path for path in (kept, *kept.parents) if path.is_dir())
+    found = os.statvfs(there)
+    return found.f_bavail * found.f_frsize
 
 
 def put(kept: Path) -> None:
@@ -207,16 +226,32 @@ def _last(log: Path) -> str:
     """What its server says it ended for."""
     lines = log.read_text(errors="replace").splitlines()
     fatal = [line.partition("FATAL:")[2].strip() for line in lines if "FATAL:" in line]
+    # What it answers to whoever asks too early is no reason.
+    fatal = [why for why in fatal if not why.startswith("the database system is ")]
+    if fatal and fatal[-1] == NOT_REACHED:
+        commits = [found[1] for line in lines if (found := LAST_COMMIT.search(line))]
+        return f"{NOT_REACHED} ({commits[-1] if commits else 'without any commit'})"
     return fatal[-1] if fatal else (lines[-1] if lines else "it says nothing")
 
 
+def last_commit(message: str) -> datetime | None:
+    """The one that a recovery has ended with which did not come to its target."""
+    found = re.search(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?\+00)\)$", message)
+    try:
+        return datetime.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
+
+
 def main(action: str, argument: str) -> int:
-    """`restore JOB` or `put KEPT`; what went wrong on standard output."""
+    """`restore JOB`, or what is done in a folder; what went wrong on standard output."""
     os.umask(0o077)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         if action == "put":
             put(Path(argument))
+        elif action in (ROOM, CLEARED_ROOM):
+            print(room(Path(argument), is_cleared=action == CLEARED_ROOM))
         else:
             import msgspec
 

@@ -1,18 +1,18 @@
-"""A database as it was at a moment: from its repository to a place of its own, or to its own."""
+"""A database as it was: from its repository to a place of its own, or to its own."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
-from pgherd.engines.local import door, lowered, patroni
+from pgherd.contract.backups import Goal, Prediction
+from pgherd.engines.local import door, lowered, patroni, postgres
 from pgherd.engines.local.backup import pgbackrest, recover
+from pgherd.engines.local.backup.goals import Known, beginning, missed, origin_of, ways, window
 from pgherd.engines.local.backup.reading import PARENTAL, Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
+from pgherd.engines.local.backup.taking import Taken, needed, predicted, require_fits
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
@@ -22,16 +22,15 @@ from pgherd.engines.local.manifest import (
 from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.fleet.desired import Database
+from pgherd.fleet.desired import Database, DatabaseId
+from pgherd.units import parse_whole
 
-
-def origin_of(manifest: DatabaseManifest, moment: datetime) -> str:
-    """The incarnation and the moment, as a manifest has it."""
-    return f"{manifest.archive} {moment.isoformat()}"
+ELSEWHERE = (recover.NOT_REACHED, recover.TOO_EARLY)
+"""What a server says where its goal is not in the WAL from that backup on."""
 
 
 class Restoring:
-    """That of one fleet. `is_handed_over`: all that was committed so far is in the repository."""
+    """That of one fleet. Where `known` says where it is now, all until then was handed over."""
 
     def __init__(
         self,
@@ -39,46 +38,69 @@ class Restoring:
         databases: Databases,
         repository: Repository,
         source: DatabaseManifest,
-        *,
-        is_handed_over: bool,
+        known: Known,
+        goal: Goal,
     ) -> None:
         self._place = place
         self._databases = databases
         self._repository = repository
         self._source = source
-        self._is_handed_over = is_handed_over
+        self._known = known
+        self._goal = goal
+        self._origin = origin_of(source.archive, goal, known.now)
 
-    async def beside(self, target: Database, moment: datetime) -> None:
-        """To a database that is not there. One that was restored so already is as it should be."""
+    def require_possible(self, target: Database) -> None:
+        """InputError where no such database can be made here, or not from that source."""
         place, source = self._place, self._source
-        origin = origin_of(source, moment)
-        if known := place.known_database(target.id, target):
-            if known.restored_from != origin:
-                raise InputError(f"{target.id} is there already", "give it another name with --as")
-            await self._databases.make_so(known)
-            return
         require_room(place.layout, 1)
         require_possible(place.layout, place.owner, target)
-        manifest = place.placement.limited(place.placement.database(target), target)
-        if manifest.postgresql != source.postgresql:
+        version, _ = postgres.choose(target.postgresql)
+        if version != source.postgresql:
             raise InputError(
                 f"{source.id} is of PostgreSQL {source.postgresql}, and {target.id} would be of "
-                f"{manifest.postgresql}",
+                f"{version}",
                 f"write postgresql: {source.postgresql}",
             )
-        await self._recover(manifest, manifest.instances[0], moment)
+
+    async def predict(
+        self, target: DatabaseId, number: int, *, is_cleared: bool = False
+    ) -> Prediction:
+        """What it takes to restore to an instance. NeedsHuman where that does not fit."""
+        span, first = window(self._known.stanza), beginning(self._known, self._goal)
+        windows = (span,) if span else ()
+        wanted = needed(self._known, first.name) if first else None
+        if first is None or wanted is None:
+            return Prediction(windows, first.name if first else None)
+        kept = self._place.layout.kept_by(target, number)
+        action = recover.CLEARED_ROOM if is_cleared else recover.ROOM
+        free = parse_whole((await self._run(action, str(kept))).strip())
+        require_fits(target, kept, wanted, free)
+        size = self._known.stanza.extents[first.name].bytes
+        seconds, is_guess = predicted(size, Taken(self._repository).known())
+        return Prediction(windows, first.name, wanted, free, seconds, is_guess)
+
+    async def beside(self, target: Database) -> None:
+        """To a database that is not there."""
+        place = self._place
+        self.require_possible(target)
+        manifest = place.placement.limited(place.placement.database(target), target)
+        number = manifest.instances[0].number
+        await self.predict(target.id, number, is_cleared=True)
+        await self._recover(manifest, manifest.instances[0])
         await place.agent.ask(door.Forget(str(target.id)))
         await self._put(manifest, manifest.instances[0])
-        await self._databases.make_so(replace(manifest, made=True, restored_from=origin))
+        await self._databases.make_so(replace(manifest, made=True, restored_from=self._origin))
 
-    async def in_place(self, first: InstanceManifest, moment: datetime) -> None:
+    async def in_place(self, first: InstanceManifest) -> None:
         """It serves until the other one is whole, which is put where `first` has its data.
 
         From the moment that it is noted as being restored, only the same call takes it on.
         """
-        if not self._source.restoring:
-            await self._recover(self._source, first, moment)
-        origin = origin_of(self._source, moment)
+        origin = self._source.restoring
+        if not origin:
+            await self.predict(self._source.id, first.number, is_cleared=True)
+            await self._recover(self._source, first)
+            origin = self._origin
         await self.finish(replace(self._source, restoring=origin, restoring_at=first.number), first)
 
     async def finish(self, restoring: DatabaseManifest, first: InstanceManifest) -> None:
@@ -94,39 +116,32 @@ class Restoring:
         anew = replace(restoring, running=True, archive="", restoring="", restored_from=origin)
         await self._databases.make_so(anew)
 
-    async def _recover(
-        self, target: DatabaseManifest, instance: InstanceManifest, moment: datetime
-    ) -> None:
+    async def _recover(self, target: DatabaseManifest, instance: InstanceManifest) -> None:
+        """By the first way that leads to the goal."""
         source = self._source
         kept = self._place.layout.kept_by(target.id, instance.number)
-        stop = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
         names = {}
         if source.service != target.service:
             names = {source.service: target.service, source.read_only_role: target.read_only_role}
+        last_commit = None
         async with Reading(self._repository, source) as configuration:
-            options = [f"--pg1-path={kept / recover.RESTORED}"]
-            exact = [*options, "--type=time", f"--target={stop}", "--target-action=promote"]
-            whole = [*options, "--type=default"]
-            job = Job(
-                str(kept),
-                source.bin_directory,
-                tuple(self._restore(configuration, exact)),
-                names,
-                patroni.remembered(target),
-            )
-            try:
-                await self._run(*recover.arguments(job))
-            except NeedsHuman as error:
-                if recover.NOT_REACHED not in error.message:
-                    raise
-                if not self._is_handed_over:
-                    raise InputError(
-                        f"the WAL of {source.id} that was handed over ends before that time",
-                        "name an earlier one",
-                    ) from error
-                # Nothing was committed after that moment, for all WAL since is there.
-                again = tuple(self._restore(configuration, whole))
-                await self._run(*recover.arguments(msgspec.structs.replace(job, restore=again)))
+            for way in ways(source.id, self._known, self._goal):
+                options = [f"--pg1-path={kept / recover.RESTORED}", *way]
+                job = Job(
+                    str(kept),
+                    source.bin_directory,
+                    tuple(self._restore(configuration, options)),
+                    names,
+                    patroni.remembered(target),
+                )
+                try:
+                    await self._run(*recover.arguments(job))
+                    return
+                except NeedsHuman as error:
+                    if not any(why in error.message for why in ELSEWHERE):
+                        raise
+                    last_commit = last_commit or recover.last_commit(error.message)
+        raise missed(source.id, self._known, self._goal, last_commit)
 
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
         program = self._repository.manifest.backup_program
@@ -135,9 +150,11 @@ class Restoring:
     async def _put(self, manifest: DatabaseManifest, instance: InstanceManifest) -> None:
         await self._run("put", str(self._place.layout.kept_by(manifest.id, instance.number)))
 
-    async def _run(self, *arguments: str) -> None:
+    async def _run(self, *arguments: str) -> str:
         command = [*PARENTAL, *lowered.python("pgherd.engines.local.backup.recover", *arguments)]
         code, *said = await lowered.call(self._place.owner, self._place.layout.root, command)
+        text = b"".join(said).decode(errors="replace")
         if code != 0:
-            lines = b"".join(said).decode(errors="replace").strip().splitlines()
+            lines = text.strip().splitlines()
             raise NeedsHuman(f"it is not restored: {lines[-1] if lines else 'no reason given'}")
+        return text
