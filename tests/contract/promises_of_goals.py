@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from clients import Client
-from engine_contract import new_row
+from engine_contract import NOWHERE, is_whole, new_row, seen
 from promises_of_backups import Past, WithBackups
 
 from pgherd.contract.backups import Backups, Latest, Moment, Point, Position, Transaction
@@ -134,3 +134,66 @@ class GoalPromises(WithBackups):
     ) -> None:
         with pytest.raises(InputError):
             await backups.restore(alone.id, copy, Position(0))
+
+
+class UndoPromises(WithBackups):
+    async def test_what_it_had_before_comes_back_with_its_times(
+        self, engine: Engine, backups: Backups, alone: Database, past: Past, client: Client
+    ) -> None:
+        assert await has_nothing_kept(backups, alone.id)
+        before = await backups.history(alone.id)
+        await backups.restore(alone.id, alone, Moment(past.moment))
+        kept = (await backups.history(alone.id)).kept
+        assert kept is not None
+        assert kept.since < kept.until
+        assert not kept.is_undone
+        later = new_row()
+        await client.write(alone.id, later)
+        for _ in range(2):
+            await backups.undo(alone.id)
+            rows = set(await client.rows(alone.id))
+            assert {past.before, past.after} <= rows
+            assert later not in rows
+        is_whole(await seen(engine, alone.id), 0)
+        now = await backups.history(alone.id)
+        assert set(before.backups) <= set(now.backups)
+        assert now.kept is not None
+        assert now.kept.is_undone
+        # It goes on from there.
+        await client.write(alone.id, later)
+        await backups.back_up(alone.id)
+        await backups.restore(alone.id, alone, Latest())
+        assert later in await client.rows(alone.id)
+        await backups.discard(alone.id)
+
+    async def test_a_restore_after_one_that_was_undone_is_a_new_one(
+        self, backups: Backups, alone: Database, past: Past, client: Client
+    ) -> None:
+        for _ in range(2):
+            await backups.restore(alone.id, alone, Moment(past.moment))
+            rows = await client.rows(alone.id)
+            assert past.before in rows
+            assert past.after not in rows
+            await backups.undo(alone.id)
+            assert past.after in await client.rows(alone.id)
+        await backups.discard(alone.id)
+
+    async def test_what_is_discarded_is_gone(
+        self, backups: Backups, alone: Database, past: Past, client: Client
+    ) -> None:
+        await backups.restore(alone.id, alone, Moment(past.moment))
+        await backups.discard(alone.id)
+        assert await has_nothing_kept(backups, alone.id)
+        for call in (backups.undo, backups.discard):
+            with pytest.raises(InputError, match="nothing is kept"):
+                await call(alone.id)
+        assert past.after not in await client.rows(alone.id)
+
+    async def test_nothing_is_kept_of_a_database_that_is_not_there(self, backups: Backups) -> None:
+        for call in (backups.undo, backups.discard):
+            with pytest.raises(InputError):
+                await call(NOWHERE)
+
+
+async def has_nothing_kept(backups: Backups, id: DatabaseId) -> bool:
+    return (await backups.history(id)).kept is None

@@ -20,15 +20,16 @@ from promises_of_abilities import CertificatePromises, LogPromises, MeterPromise
 from promises_of_backups import BackupPromises, Past, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
-from promises_of_goals import GoalPromises, Progress
+from promises_of_goals import GoalPromises, Progress, UndoPromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
 from pgherd.contract.access import AccessRole
 from pgherd.contract.backups import Backups, Latest, Moment, Position, Transaction, lsn_of
 from pgherd.contract.engine import Engine
+from pgherd.engines.local.backup.alone import alone as alone_at
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout, data_plane_owner
-from pgherd.errors import NeedsHuman
+from pgherd.errors import Busy, InputError, NeedsHuman
 from pgherd.fleet.desired import Database, DatabaseId
 
 pytestmark = pytest.mark.integration
@@ -154,10 +155,45 @@ class TestBackups(OnThisMachine, BackupPromises):
         await backups.restore(alone.id, copy, goal)
         assert past.before in await client.rows(copy.id)
         # The next one is predicted from what that took.
-        assert found.is_guess
         again = await backups.predict(alone.id, alone, goal)
         assert not again.is_guess
         assert again.seconds
+
+
+class TestUndoing(OnThisMachine, UndoPromises):
+    async def test_what_is_kept_is_gone_with_the_next_backup_after_its_time(
+        self,
+        root: Path,
+        engine: LocalEngine,
+        backups: Backups,
+        alone: Database,
+        past: Past,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        await backups.restore(alone.id, alone, Moment(past.moment))
+        kept = (await backups.history(alone.id)).kept
+        assert kept is not None
+        folder = Layout(root / "contract").kept_by(alone.id, 1) / "before"
+        await backups.back_up(alone.id)
+        assert folder.is_dir()
+        monkeypatch.setattr(engine._place, "now", lambda: kept.until)
+        assert (await backups.history(alone.id)).kept is None
+        with pytest.raises(InputError, match="nothing is kept"):
+            await backups.undo(alone.id)
+        assert folder.is_dir()
+        await backups.back_up(alone.id)
+        assert not folder.exists()
+
+    async def test_one_restore_at_a_time(
+        self, root: Path, backups: Backups, alone: Database, past: Past
+    ) -> None:
+        locks = root / "contract.backups" / alone.id.environment / "restores"
+        await backups.restore(alone.id, alone, Moment(past.moment))
+        with alone_at(locks / "auth.lock", "another"):
+            for call in (backups.undo, backups.discard):
+                with pytest.raises(Busy, match="a restore of contract/auth is under way"):
+                    await call(alone.id)
+        await backups.undo(alone.id)
 
 
 class TestGoals(OnThisMachine, GoalPromises):

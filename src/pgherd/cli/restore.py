@@ -37,6 +37,8 @@ from pgherd.report.words import duration
     metavar="DATABASE",
     help="The database, to restore it in its own place without asking.",
 )
+@click.option("--undo", is_flag=True, help="Bring back what it had before, and keep what it has.")
+@click.option("--discard", is_flag=True, help="Remove what is kept of what it had before.")
 @click.option("--verify-only", is_flag=True, help="Only say whether it would work; change nothing.")
 @wait_option
 @fleet_option
@@ -53,6 +55,8 @@ def restore(
     name: str | None,
     region: str | None,
     yes_overwrite: str | None,
+    undo: bool,
+    discard: bool,
     verify_only: bool,
     wait: bool,
 ) -> None:
@@ -60,9 +64,16 @@ def restore(
 
     With --as, to a new database with the same profile; the old one stays as it is. Without,
     in its own place: what was written since is lost, so the name has to be typed, or given with
-    --yes-overwrite.
+    --yes-overwrite. What it had before is kept as long as its backups: --undo brings it back,
+    --discard removes it.
     """
     source = fleet.id(database)
+    if undo or discard:
+        goals = (to, to_point, to_lsn, to_transaction, name, region)
+        if (undo and discard) or verify_only or any(goal is not None for goal in goals):
+            raise InputError("--undo and --discard stand alone", "leave the other options out")
+        _of_before(surroundings, fleet, source, yes_overwrite, is_undo=undo, wait=wait)
+        return
     target = restoring.restored(fleet, source, name)
     goal = parse_goal(to, to_point, to_lsn, to_transaction, surroundings.now())
     engines = surroundings.open_engines(fleet)
@@ -97,8 +108,50 @@ def restore(
         )
 
 
+def _of_before(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    id: DatabaseId,
+    given: str | None,
+    *,
+    is_undo: bool,
+    wait: bool,
+) -> None:
+    """What a restore in place has kept is there again, or is gone."""
+    engine = surroundings.engine_of(fleet, id.environment)
+    if is_undo:
+        loss = (
+            f"this takes away from {id} all that was written since its restore, and keeps it aside"
+        )
+    else:
+        loss = f"this removes for good what {id} had before its restore"
+    _ensure_named(surroundings, id, given, loss)
+    clock = surroundings.clock()
+    work = restoring.undo if is_undo else restoring.discard
+    with surroundings.lock(fleet, "restore", wait=wait):
+        began = clock.now()
+        run(work(engine, id, clock, Patience()))
+    took = duration(clock.now() - began)
+    if is_undo:
+        say(f"{id}: as it was before its restore ({took})")
+        say(f"what it had until now is kept: {command_line('backup list', str(id))}")
+    else:
+        say(f"{id}: nothing is kept of what it had before ({took})")
+
+
 def _ensure_confirmed(
     surroundings: Surroundings, id: DatabaseId, goal: Goal, given: str | None
+) -> None:
+    """What is overwritten is named."""
+    loss = (
+        f"this loses all that was written to {id} since {since(goal)},\n"
+        "and maybe the times before it to restore to: --as NAME shows it first"
+    )
+    _ensure_named(surroundings, id, given, loss, ", or --as NAME for a new database")
+
+
+def _ensure_named(
+    surroundings: Surroundings, id: DatabaseId, given: str | None, loss: str, other: str = ""
 ) -> None:
     """The user has named what is overwritten: with the flag, or by typing it now."""
     if given == str(id):
@@ -108,9 +161,9 @@ def _ensure_confirmed(
     if not surroundings.is_interactive():
         raise InputError(
             f"{id}: nobody is there to confirm that what was written since is lost",
-            f"write --yes-overwrite {id}, or --as NAME for a new database",
+            f"write --yes-overwrite {id}{other}",
         )
-    say(f"this loses all that was written to {id} since {since(goal)},")
-    say("and maybe the times before it to restore to: --as NAME shows it first")
+    for line in loss.splitlines():
+        say(line)
     if ask(f"type {id} to restore it") != str(id):
         raise InputError("not confirmed: nothing was restored")

@@ -12,6 +12,8 @@ from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId
 from pgherd.units import quoted
 
+UNDO = "undo"
+"""Stands for a goal where a restore is taken back."""
 _POINT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
@@ -120,6 +122,8 @@ def check_point_name(name: str) -> str:
 
 def goal_option(text: str) -> str:
     """The option of `pgherd restore` for a goal, of which `text` is what it reads as."""
+    if text == UNDO:
+        return "--undo"
     kind, _, rest = text.partition(" ")
     return f"--to-{kind} {rest}" if kind in ("point", "lsn", "transaction") else f"--to {kind}"
 
@@ -162,12 +166,25 @@ class NamedPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptData:
+    """What a database had before it was restored in its place; or, `is_undone`, before that was.
+
+    The first can be brought back until then, the second by hand alone.
+    """
+
+    since: datetime
+    until: datetime
+    is_undone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BackupHistory:
     """What a database can be restored to. Backups and points are the newest first."""
 
     backups: tuple[ObservedBackup, ...] = ()
     windows: tuple[Window, ...] = ()
     points: tuple[NamedPoint, ...] = ()
+    kept: KeptData | None = None
 
 
 class Backups(Protocol):
@@ -222,4 +239,16 @@ class Backups(Protocol):
 
     async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
         """A point of that name, of now. InputError where it has one of that name."""
+        ...
+
+    async def undo(self, id: DatabaseId) -> None:
+        """What it had before it was restored in its place is its own again; it serves.
+
+        What it has now is kept in turn. InputError where nothing is kept; once it is undone, the
+        same call does nothing.
+        """
+        ...
+
+    async def discard(self, id: DatabaseId) -> None:
+        """Nothing is kept of what it had before. InputError where nothing was."""
         ...

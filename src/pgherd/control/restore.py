@@ -76,6 +76,16 @@ async def restore(
     return await _patiently(once, clock, patience)
 
 
+async def undo(engine: Engine, id: DatabaseId, clock: Clock, patience: Patience) -> None:
+    """What was there before the restore in place is there again. What passes is waited for."""
+    await _patiently(lambda: backups_of(engine).undo(id), clock, patience)
+
+
+async def discard(engine: Engine, id: DatabaseId, clock: Clock, patience: Patience) -> None:
+    """Nothing of that is kept. What passes by itself is waited for."""
+    await _patiently(lambda: backups_of(engine).discard(id), clock, patience)
+
+
 async def _wanted(engines: Mapping[str, Engine], target: Database) -> tuple[Backups, Database]:
     engine = engines[target.environment.engine]
     backups = backups_of(engine)

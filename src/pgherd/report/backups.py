@@ -36,6 +36,18 @@ def points(history: BackupHistory) -> Iterator[str]:
         yield f"point {point.name}: {moment_text(point.at)}"
 
 
+def kept(id: DatabaseId, history: BackupHistory) -> Iterator[str]:
+    """What it had before, if that is kept, and how it is back."""
+    if (found := history.kept) is None:
+        return
+    until = f"kept until {moment_text(found.until)}: `pgherd restore --discard {id}` removes it"
+    if found.is_undone:
+        yield f"what it had before its restore was undone at {moment_text(found.since)} is {until}"
+    else:
+        yield f"what it had before its restore at {moment_text(found.since)} is {until},"
+        yield f"and `pgherd restore --undo {id}` brings it back"
+
+
 def prediction_text(found: Prediction) -> str:
     """How long it is going to take, where that is known."""
     if found.seconds is None:
@@ -85,6 +97,12 @@ def history_json(id: DatabaseId, history: BackupHistory) -> dict[str, Any]:
         "windows": [
             {"begin": w.begin.isoformat(), "end": w.end.isoformat()} for w in history.windows
         ],
+        "kept": history.kept
+        and {
+            "since": history.kept.since.isoformat(),
+            "until": history.kept.until.isoformat(),
+            "is_undone": history.kept.is_undone,
+        },
         "points": [{"name": p.name, "at": p.at.isoformat()} for p in history.points],
     }
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pgherd.contract.backups import NamedPoint, ObservedBackup
+from pgherd.contract.backups import KeptData, NamedPoint, ObservedBackup
 from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import InstanceState, Role
@@ -91,6 +91,8 @@ class StoredDatabase:
     backups: list[ObservedBackup] = field(default_factory=list)
     proofs: list[Proof] = field(default_factory=list)
     points: list[NamedPoint] = field(default_factory=list)
+    former: list[tuple[datetime, str]] = field(default_factory=list)
+    kept: KeptData | None = None
     made_from: tuple[DatabaseId, str, datetime] | None = None
 
     @property

@@ -97,6 +97,34 @@ def test_whether_it_would_work_is_said_and_nothing_is_done(shop: Shop) -> None:
     assert shop.err(*early, exit_code=2) == shop.err(*early, "--verify-only", exit_code=2)
 
 
+def test_a_restore_is_undone_and_what_it_kept_discarded(shop: Shop) -> None:
+    yes = ("--yes-overwrite", "production/auth")
+    assert "nothing is kept" in shop.err("restore", "--undo", "production/auth", *yes, exit_code=2)
+    shop.out("restore", "production/auth", "--to", "2026-05-04T12:03:30", *yes)
+    listed = shop.out("backup", "list", "production/auth")
+    assert "before its restore at 2026-05-04 12:05:04 is kept until 2026-05-11 12:05:04" in listed
+    assert "`pgherd restore --undo production/auth` brings it back" in listed
+    assert shop.json("backup", "list", "production/auth")["kept"] == {
+        "since": "2026-05-04T12:05:04+00:00",
+        "until": "2026-05-11T12:05:04+00:00",
+        "is_undone": False,
+    }
+    undo = ("restore", "--undo", "production/auth")
+    assert "nobody is there to confirm" in shop.err(*undo, exit_code=2)
+    shop.is_interactive = True
+    assert "nothing was restored" in shop.err(*undo, exit_code=2, typed="no\n")
+    told = shop.run(*undo, typed="production/auth\n").output
+    assert "all that was written since its restore" in told
+    assert "production/auth: as it was before its restore" in told
+    assert shop.world.rows(AUTH) == ["one", "two"]
+    assert "restore was undone at" in shop.out("backup", "list", "production/auth")
+    told = shop.out("restore", "--discard", "production/auth", *yes)
+    assert "production/auth: nothing is kept" in told
+    assert shop.json("backup", "list", "production/auth")["kept"] is None
+    for more in (("--discard",), ("--to", "latest"), ("--verify-only",), ("--as", "x")):
+        assert "stand alone" in shop.err(*undo, *more, *yes, exit_code=2)
+
+
 def test_the_latest_says_since_when_it_is_that(shop: Shop) -> None:
     call = ("restore", "production/auth", "--to", "latest", "--as", "auth-now")
     at = "production/auth-now: as production/auth was at 2026-05-04 12:05:04 UTC, the latest then"

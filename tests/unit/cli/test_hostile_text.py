@@ -199,6 +199,8 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("report production", failing("history")),
     ("restore production/auth --as old --to 2026-05-04T12:03:04", failing("restore")),
     ("restore production/auth --as old --to latest --verify-only", failing("predict")),
+    ("restore production/auth --undo --yes-overwrite production/auth", failing("undo")),
+    ("restore production/auth --discard --yes-overwrite production/auth", failing("discard")),
     ("backup point production/auth before", failing("make_point")),
     (f"import {FROM}", as_it_is),
     (f"import {FROM}", differing),

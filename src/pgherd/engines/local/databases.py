@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
-from pgherd.contract.backups import goal_option
+from pgherd.contract.backups import UNDO, goal_option
 from pgherd.engines.local import door
 from pgherd.engines.local.agent.condition import Condition
 from pgherd.engines.local.manifest import (
@@ -190,4 +190,5 @@ def half_restored(manifest: DatabaseManifest) -> tuple[str, str]:
     """That one waits for its restore to go on, and how that is done."""
     id, goal = manifest.id, manifest.restoring.partition(" ")[2]
     how = f"run `pgherd restore {id} {goal_option(goal)} --yes-overwrite {id}`"
-    return f"{id} is half restored to {goal}", how
+    what = "what it had before" if goal == UNDO else goal
+    return f"{id} is half restored to {what}", how

@@ -50,11 +50,17 @@ def _with_backups(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _with_former_data(content: dict[str, Any]) -> dict[str, Any]:
+    """What knows nothing of it must not write such a manifest back."""
+    return content
+
+
 UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
     _with_cores,
     _with_backups,
+    _with_former_data,
 )
 """What makes a manifest of format N one of N + 1. The first ones did not say their format.
 
@@ -103,6 +109,21 @@ class InstanceManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class FormerData:
+    """What an instance has beside its data: another incarnation, which was there before.
+
+    `archive` and `restored_from` are that one's. Where `is_undone`, it came from a restore that
+    was taken back.
+    """
+
+    number: int
+    since: str
+    archive: str
+    restored_from: str
+    is_undone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseManifest:
     """One database on this machine."""
 
@@ -140,6 +161,7 @@ class DatabaseManifest:
     restoring: str = ""
     restoring_at: int = 0
     """The same of what is about to take its place, and in which instance that lies."""
+    former: FormerData | None = None
     can_count_statements: bool = False
     """pg_stat_statements is loaded; it counts nothing until it is told to."""
 

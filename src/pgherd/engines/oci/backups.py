@@ -105,6 +105,14 @@ class OciBackups:
             "note the time, and restore to that with --to",
         )
 
+    async def undo(self, id: DatabaseId) -> None:
+        """The service cannot."""
+        raise _nothing_kept(id)
+
+    async def discard(self, id: DatabaseId) -> None:
+        """Nothing is there to be removed."""
+        raise _nothing_kept(id)
+
     async def _moment(self, id: DatabaseId, goal: Goal) -> datetime:
         """The service restores to a second. InputError for what is no time, with one to write."""
         if isinstance(goal, Moment):
@@ -115,3 +123,10 @@ class OciBackups:
             f"{id} is on OCI, which restores to a time only",
             f"write a time; the last one is --to {last}" if last else "wait for its first backup",
         )
+
+
+def _nothing_kept(id: DatabaseId) -> InputError:
+    return InputError(
+        f"{id} is on OCI, which keeps nothing of what was before a restore",
+        f"see what it can be restored to: `pgherd backup list {id}`",
+    )

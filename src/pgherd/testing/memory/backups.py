@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from pgherd.contract.backups import (
     BackupHistory,
     BackupState,
     Goal,
+    KeptData,
     Latest,
     Moment,
     NamedPoint,
@@ -44,7 +46,8 @@ class MemoryBackups:
             stored = stored_database(self._world, id)
             window = Window(stored.created_at, self._world.now())
             points = tuple(reversed(stored.points))
-            return BackupHistory(tuple(reversed(stored.backups)), (window,), points)
+            backups = tuple(reversed(stored.backups))
+            return BackupHistory(backups, (window,), points, stored.kept)
 
     async def ensure_enabled(self, id: DatabaseId) -> None:
         """Nothing is needed."""
@@ -100,10 +103,33 @@ class MemoryBackups:
             now = world.now()
             async with world.step(f"restore {source} to {target.id}"):
                 made = stored_database(world, target.id)
+                if target.id == source:
+                    made.former, made.kept = list(made.written), _kept(made, now)
                 made.made_from, made.written = (source, str(goal), now), written
-                for instance in made.instances.values():
-                    instance.rows = [row for _, row in written]
+                _show(made)
             return Restored(now if isinstance(goal, Latest) else None)
+
+    async def undo(self, id: DatabaseId) -> None:
+        """The rows of before are there again."""
+        async with call(self._world, "undo", id):
+            stored = stored_database(self._world, id)
+            if stored.kept is None:
+                raise InputError(f"nothing is kept of what {id} had before", "see its backups")
+            if not stored.kept.is_undone:
+                kept = replace(_kept(stored, self._world.now()), is_undone=True)
+                async with self._world.step(f"undo the restore of {id}"):
+                    stored.former, stored.written = stored.written, stored.former
+                    stored.kept = kept
+                    _show(stored)
+
+    async def discard(self, id: DatabaseId) -> None:
+        """They are gone."""
+        async with call(self._world, "discard", id):
+            stored = stored_database(self._world, id)
+            if stored.kept is None:
+                raise InputError(f"nothing is kept of what {id} had before", "see its backups")
+            async with self._world.step(f"discard what {id} had"):
+                stored.former, stored.kept = [], None
 
     def _asked(
         self, source: DatabaseId, target: Database, goal: Goal, region: str | None
@@ -118,6 +144,15 @@ class MemoryBackups:
         if made_from is None or made_from[:2] != (source, str(goal)):
             raise InputError(f"{target.id} is there already", "choose another name")
         return made_from[2], written
+
+
+def _kept(stored: StoredDatabase, now: datetime) -> KeptData:
+    return KeptData(now, now + timedelta(days=stored.retention_days or 7))
+
+
+def _show(stored: StoredDatabase) -> None:
+    for instance in stored.instances.values():
+        instance.rows = [row for _, row in stored.written]
 
 
 def reached(stored: StoredDatabase, goal: Goal, now: datetime) -> list[tuple[datetime, str]]:

@@ -6,9 +6,11 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
 from pgherd.contract.backups import (
+    UNDO,
     BackupHistory,
     Goal,
     NamedPoint,
@@ -19,6 +21,14 @@ from pgherd.contract.backups import (
 )
 from pgherd.decide.backups import available, is_full_due
 from pgherd.engines.local.backup import host, pgbackrest, points
+from pgherd.engines.local.backup.alone import alone
+from pgherd.engines.local.backup.former import (
+    discard,
+    kept_data,
+    remove_former,
+    require_kept,
+    undo,
+)
 from pgherd.engines.local.backup.goals import (
     Known,
     Mark,
@@ -39,7 +49,8 @@ from pgherd.engines.local.backup.taking import Taken, Took
 from pgherd.engines.local.databases import Databases, half_restored
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
-from pgherd.errors import InputError, NeedsHuman, TryLater
+from pgherd.errors import Busy, InputError, NeedsHuman, TryLater
+from pgherd.files import ensure_directory
 from pgherd.fleet.desired import Database, DatabaseId
 
 RETENTION_DAYS = 7
@@ -59,11 +70,13 @@ class LocalBackups:
     async def history(self, id: DatabaseId) -> BackupHistory:
         """What its incarnation of now can be restored to."""
         manifest = self._place.database(id)
+        kept = kept_data(manifest, _days(manifest), self._place.now())
         if not manifest.archive:
-            return BackupHistory()
+            return BackupHistory(kept=kept)
         repository = self._repository(manifest)
         stanza = stanza_of(await self._stanzas(repository), repository, manifest)
-        return history(Known(stanza, Points(repository, manifest).known()))
+        found = history(Known(stanza, Points(repository, manifest).known()))
+        return replace(found, kept=kept)
 
     async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
         """Where its backups are; InputError where it has none."""
@@ -84,11 +97,20 @@ class LocalBackups:
         if not manifest.archive:
             manifest = await self._ensure_archived(repository, manifest, where)
         before = (await self._stanza(repository, manifest)).backups
-        days = manifest.retention_days or RETENTION_DAYS
+        days = _days(manifest)
         kind = "full" if is_full_due(before, days, self._place.now()) else "incr"
         kept = f"--repo1-retention-full={days}"
         await repository.run("backup", manifest.archive, [*where, f"--type={kind}", kept])
+        with suppress(Busy), self._alone(repository, id):
+            await self._forget_what_is_old(id)
         return (await self._stanza(repository, manifest)).backups[0]
+
+    async def _forget_what_is_old(self, id: DatabaseId) -> None:
+        """What it had before is kept as long as its backups. The manifest is a command's."""
+        manifest = self._place.database(id)
+        former = manifest.former
+        if former and not kept_data(manifest, _days(manifest), self._place.now()):
+            await remove_former(self._place, manifest, former)
 
     async def _running(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest, list[str]]:
         """What a backup of it takes. InputError where it is stopped, TryLater without a primary."""
@@ -155,15 +177,39 @@ class LocalBackups:
                 known = replace(known, now=await self._hand_over(repository, manifest))
                 require_reachable(source, known, goal)
         restoring = Restoring(self._place, self._databases, repository, manifest, known, goal)
-        if target.id == source:
-            await restoring.in_place(first)
-        else:
-            await restoring.beside(target)
+        with self._alone(repository, target.id):
+            if target.id == source:
+                await restoring.in_place(first)
+            else:
+                await restoring.beside(target)
         backup = beginning(known, goal)
         extent = known.stanza.extents.get(backup.name) if backup else None
         if extent and not manifest.restoring:
             Taken(repository).note(Took(extent.bytes, time.monotonic() - began))
         return Restored(until(self._place.database(target.id).restored_from))
+
+    async def undo(self, id: DatabaseId) -> None:
+        """What was there before is there again, with its archive."""
+        manifest = self._restorable(id, None)
+        if manifest.restoring and not manifest.restoring.endswith(f" {UNDO}"):
+            raise InputError(*half_restored(manifest))
+        former = require_kept(manifest, _days(manifest), self._place.now())
+        if former.is_undone:
+            await self._databases.make_so(manifest)
+            return
+        repository = self._repository(manifest)
+        with self._alone(repository, id):
+            await undo(self._place, self._databases, repository, manifest, former)
+
+    async def discard(self, id: DatabaseId) -> None:
+        """The files, then the word of them."""
+        manifest = self._place.database(id)
+        with self._alone(self._repository(manifest), id):
+            await discard(self._place, manifest)
+
+    def _alone(self, repository: Repository, id: DatabaseId) -> AbstractContextManager[None]:
+        folder = ensure_directory(repository.folder / "restores")
+        return alone(folder / f"{id.service}.lock", f"a restore of {id}")
 
     def _restorable(self, source: DatabaseId, region: str | None) -> DatabaseManifest:
         if region is not None:
@@ -286,6 +332,10 @@ def stanza_of(
     if found.trouble and not is_new:
         raise NeedsHuman(found.trouble, f"see {repository.folder}")
     return found
+
+
+def _days(manifest: DatabaseManifest) -> int:
+    return manifest.retention_days or RETENTION_DAYS
 
 
 def history(known: Known) -> BackupHistory:

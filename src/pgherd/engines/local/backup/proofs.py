@@ -5,11 +5,7 @@ What was found stands beside the repository, in a file that root alone can write
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +14,7 @@ import msgspec
 from pgherd.contract.proofs import Check, Proof
 from pgherd.engines.local import door, lowered, patroni, rpc
 from pgherd.engines.local.backup import pgbackrest, recover
+from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.prove import LONGEST, Evidence, Found
 from pgherd.engines.local.backup.reading import PARENTAL, Reading
@@ -26,7 +23,7 @@ from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.measured import now
 from pgherd.engines.local.place import Place
-from pgherd.errors import Busy, TryLater
+from pgherd.errors import TryLater
 from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
 
@@ -52,7 +49,7 @@ class LocalProofs:
         """Restore all that was handed over, look at it, remove it."""
         repository, manifest = await self._backups.stored(id)
         folder = ensure_directory(self._folder(manifest))
-        with _alone(folder / f"{manifest.archive}.lock", f"a drill of {id}"):
+        with alone(folder / f"{manifest.archive}.lock", f"a drill of {id}"):
             at, asked, began = self._place.now(), now(), time.monotonic()
             evidence = await self._evidence(repository, manifest)
             rpo = await self._rpo(id, evidence, asked)
@@ -142,18 +139,3 @@ def _moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return moment if moment and moment.tzinfo else None
-
-
-@contextmanager
-def _alone(path: Path, what: str) -> Iterator[None]:
-    """Nobody else does it at the same time; Busy where somebody does."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise Busy(f"{what} is under way", "wait for it to end") from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)

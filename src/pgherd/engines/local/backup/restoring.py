@@ -6,16 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from pgherd.contract.backups import Goal, Prediction
-from pgherd.engines.local import door, lowered, patroni, postgres
+from pgherd.engines.local import door, patroni, postgres
 from pgherd.engines.local.backup import pgbackrest, recover
+from pgherd.engines.local.backup.former import remove_former, run_lowered
 from pgherd.engines.local.backup.goals import Known, beginning, missed, origin_of, ways, window
-from pgherd.engines.local.backup.reading import PARENTAL, Reading
+from pgherd.engines.local.backup.reading import Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.backup.taking import Taken, needed, predicted, require_fits
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
+    FormerData,
     InstanceManifest,
     write_database,
 )
@@ -109,11 +111,23 @@ class Restoring:
         write_database(place.layout, replace(restoring, running=False), place.owner)
         await self._databases.ensure_stopped(id)
         await place.agent.ask_once_it_runs(door.Forget(str(id)))
-        await self._put(restoring, first)
+        if restoring.former:  # so that what is found there later is what was there now
+            await remove_former(place, restoring, restoring.former)
+            restoring = replace(restoring, running=False, former=None)
+            write_database(place.layout, restoring, place.owner)
+        said = await self._put(restoring, first)
         others = (i for i in restoring.instances if i.number != first.number)
         await place.remove(*(place.layout.kept_by(id, i.number) for i in others))
-        origin = restoring.restoring
-        anew = replace(restoring, running=True, archive="", restoring="", restored_from=origin)
+        since, origin = place.now().isoformat(), restoring.restoring
+        former = FormerData(first.number, since, restoring.archive, restoring.restored_from)
+        anew = replace(
+            restoring,
+            running=True,
+            archive="",
+            restoring="",
+            restored_from=origin,
+            former=former if said == recover.KEPT else None,
+        )
         await self._databases.make_so(anew)
 
     async def _recover(self, target: DatabaseManifest, instance: InstanceManifest) -> None:
@@ -147,14 +161,9 @@ class Restoring:
         program = self._repository.manifest.backup_program
         return pgbackrest.command(program, configuration, "restore", self._source.archive, options)
 
-    async def _put(self, manifest: DatabaseManifest, instance: InstanceManifest) -> None:
-        await self._run("put", str(self._place.layout.kept_by(manifest.id, instance.number)))
+    async def _put(self, manifest: DatabaseManifest, instance: InstanceManifest) -> str:
+        kept = self._place.layout.kept_by(manifest.id, instance.number)
+        return (await self._run("put", str(kept))).strip()
 
     async def _run(self, *arguments: str) -> str:
-        command = [*PARENTAL, *lowered.python("pgherd.engines.local.backup.recover", *arguments)]
-        code, *said = await lowered.call(self._place.owner, self._place.layout.root, command)
-        text = b"".join(said).decode(errors="replace")
-        if code != 0:
-            lines = text.strip().splitlines()
-            raise NeedsHuman(f"it is not restored: {lines[-1] if lines else 'no reason given'}")
-        return text
+        return await run_lowered(self._place, *arguments)
