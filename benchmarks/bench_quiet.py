@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -229,7 +229,7 @@ async def measure(quiet: Quiet, report: Report, minutes: float, chance: random.R
             "events": told,
             "gone": gone,
             "failures": [f.text for f in written.failures],
-            "sizes": {k: [vars_of(settled[k]), vars_of(grown[k])] for k in OURS} if settled else {},
+            "sizes": {k: [astuple(settled[k]), astuple(grown[k])] for k in OURS} if settled else {},
         }
         report.add("stalls", done.total())
         report.add("failovers", _timeline(written) - timeline, target=0)
@@ -251,11 +251,6 @@ async def measure(quiet: Quiet, report: Report, minutes: float, chance: random.R
             )
             report.add(f"{what} at the end", last, unit, floor=first)
             report.add(f"{what} grown after the first fifth", last - first, unit, target=most)
-
-
-def vars_of(size: Size) -> list[float]:
-    """For programs."""
-    return [size.memory, size.descriptors, size.processes]
 
 
 def _timeline(written: Written) -> int:

@@ -14,7 +14,7 @@ from pgherd.cli.tables import print_table
 from pgherd.contract.backups import BackupState, check_point_name
 from pgherd.contract.engine import Engine
 from pgherd.control.abilities import backups_of
-from pgherd.control.protection import protection
+from pgherd.control.protection import Protection, protection, used
 from pgherd.control.signals import run
 from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.report.backups import backups_table, kept, moment_text, points, windows
@@ -39,7 +39,11 @@ def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: b
     """
     id, engine = chosen(surroundings, fleet, database)
     wanted = next((d for d in fleet.databases if d.id == id), None)
-    found = asyncio.run(protection(engine, id, wanted, surroundings.now()))
+
+    async def look() -> Protection:
+        return await protection(engine, id, wanted, await used(engine), surroundings.now())
+
+    found = asyncio.run(look())
     if as_json:
         say_json(protection_json(id, found))
         return

@@ -29,7 +29,7 @@ def drill() -> None:
 def restore(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: bool) -> None:
     """Restore a database beside itself, look at the copy, and remove it.
 
-    Nothing is asked of the database, and nobody reaches the copy. The exit code is 1 where it is
+    Nothing is asked of the database, and nobody reaches the copy. The exit code is 4 where it is
     no good.
     """
     id, engine = chosen(surroundings, fleet, database)
@@ -40,9 +40,10 @@ def restore(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json:
         print_table(checks_table(id, proof), _style)
         say(proof_text(proof))
     if not proof.ok:
-        failed = next(check for check in proof.checks if not check.ok)
+        failed = proof.failed
+        why = f": {failed.name}: {failed.detail}" if failed else ""
         raise NeedsHuman(
-            f"{id} is not proven: {failed.name}: {failed.detail}",
+            f"{id} is not proven{why}",
             f"take another backup with `pgherd backup now {id}`, and prove that",
         )
 

@@ -34,6 +34,11 @@ class Proof:
     restored_to: datetime | None = None
     checks: tuple[Check, ...] = ()
 
+    @property
+    def failed(self) -> Check | None:
+        """The first of its checks that did."""
+        return next((check for check in self.checks if not check.ok), None)
+
 
 class Proofs(Protocol):
     """What proves backups of databases. InputError for a database unknown."""

@@ -9,11 +9,9 @@ from datetime import datetime
 
 from pgherd.contract.backups import BackupHistory
 from pgherd.contract.engine import Engine
-from pgherd.control.protection import Protection, protection
+from pgherd.control.protection import Protection, protection, used
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database
-
-AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +26,16 @@ async def evidence(
     engines: Mapping[str, Engine], databases: Iterable[Database], now: datetime
 ) -> tuple[Evidence, ...]:
     """That of each; where an engine cannot say, that is why it is not protected."""
-    turns = asyncio.Semaphore(AT_ONCE)
+    databases = tuple(databases)
+    names = {database.environment.engine for database in databases}
+    usages = {name: await used(engines[name]) for name in names}
+    turns = {name: asyncio.Semaphore(engines[name].concurrency) for name in names}
 
     async def look(database: Database) -> Evidence:
-        engine = engines[database.environment.engine]
-        async with turns:
+        name = database.environment.engine
+        async with turns[name]:
             try:
-                found = await protection(engine, database.id, database, now)
+                found = await protection(engines[name], database.id, database, usages[name], now)
             except PgherdError as error:
                 found = Protection(BackupHistory(), (), error.message)
         return Evidence(database, found)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from pgherd.contract.backups import BackupHistory
 from pgherd.contract.engine import Engine
+from pgherd.contract.meter import Usage
 from pgherd.contract.proofs import Proof
 from pgherd.control.abilities import backups_of
 from pgherd.decide.backups import proven_every, why_unprotected
@@ -27,15 +29,20 @@ class Protection:
 
 
 async def protection(
-    engine: Engine, id: DatabaseId, wanted: Database | None, now: datetime
+    engine: Engine,
+    id: DatabaseId,
+    wanted: Database | None,
+    usages: Mapping[DatabaseId, Sequence[Usage]],
+    now: datetime,
 ) -> Protection:
     """That of one database. InputError where its engine takes no backups.
 
-    `wanted` is None where the fleet file does not name it.
+    `wanted` is None where the fleet file does not name it; `usages` are as from `used`.
     """
     history = await backups_of(engine).history(id)
     proofs = None if engine.proofs is None else await engine.proofs.known(id)
-    unarchived = await _unarchived_seconds(engine, id)
+    usage = usages.get(id)
+    unarchived = usage[-1].unarchived_seconds if usage else None
     why = why_unprotected(history.backups, proofs, unarchived, proven_every(wanted), now)
     return Protection(_up_to(history, unarchived, now), proofs or (), why)
 
@@ -49,12 +56,11 @@ def _up_to(history: BackupHistory, unarchived: float | None, now: datetime) -> B
     return replace(history, windows=(*others, replace(last, end=max(last.end, archived))))
 
 
-async def _unarchived_seconds(engine: Engine, id: DatabaseId) -> float | None:
-    """None where nobody measures."""
+async def used(engine: Engine) -> Mapping[DatabaseId, Sequence[Usage]]:
+    """What its databases use; nothing where nobody measures."""
     if engine.meter is None:
-        return None
+        return {}
     try:
-        found = (await engine.meter.usage(timedelta(minutes=1))).get(id)
+        return await engine.meter.usage(timedelta(minutes=1))
     except PgherdError:
-        return None
-    return found[-1].unarchived_seconds if found else None
+        return {}

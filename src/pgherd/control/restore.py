@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from pgherd.contract.backups import Backups, Goal, Prediction, Restored
@@ -50,11 +51,8 @@ async def predict(
 ) -> Prediction:
     """What that restore would take. What passes by itself is waited for."""
     backups, wanted = await _wanted(engines, target)
-
-    async def once() -> Prediction:
-        return await backups.predict(source, wanted, goal, region=region)
-
-    return await _patiently(once, clock, patience)
+    call = partial(backups.predict, source, wanted, goal, region=region)
+    return await _patiently(call, clock, patience)
 
 
 async def restore(
@@ -69,21 +67,18 @@ async def restore(
 ) -> Restored:
     """The target is there and serves. What passes by itself is waited for."""
     backups, wanted = await _wanted(engines, target)
-
-    async def once() -> Restored:
-        return await backups.restore(source, wanted, goal, region=region)
-
-    return await _patiently(once, clock, patience)
+    call = partial(backups.restore, source, wanted, goal, region=region)
+    return await _patiently(call, clock, patience)
 
 
 async def undo(engine: Engine, id: DatabaseId, clock: Clock, patience: Patience) -> None:
     """What was there before the restore in place is there again. What passes is waited for."""
-    await _patiently(lambda: backups_of(engine).undo(id), clock, patience)
+    await _patiently(partial(backups_of(engine).undo, id), clock, patience)
 
 
 async def discard(engine: Engine, id: DatabaseId, clock: Clock, patience: Patience) -> None:
     """Nothing of that is kept. What passes by itself is waited for."""
-    await _patiently(lambda: backups_of(engine).discard(id), clock, patience)
+    await _patiently(partial(backups_of(engine).discard, id), clock, patience)
 
 
 async def _wanted(engines: Mapping[str, Engine], target: Database) -> tuple[Backups, Database]:

@@ -107,7 +107,7 @@ def why_unprotected(
 
 def unproven(proof: Proof) -> str:
     """What a drill found that failed."""
-    failed = next((check for check in proof.checks if not check.ok), None)
+    failed = proof.failed
     return f"its drill failed: {failed.name}: {failed.detail}" if failed else "its drill failed"
 
 

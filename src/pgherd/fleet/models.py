@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from pgherd.fleet.backup_models import BackupProfile, DrillsProfile, ObjectivesProfile
 from pgherd.fleet.calendar_values import (
     Clock,
     Day,
@@ -27,18 +28,15 @@ from pgherd.fleet.values import (
     OFF,
     CommitDurability,
     Domains,
-    Every,
     Flag,
     Loopback,
     Name,
     Network,
-    Objective,
     OcpuCount,
     OcpuRange,
     Percent,
     PoolingMode,
     ReplicaRange,
-    Retention,
     StorageRange,
     Version,
     Word,
@@ -52,44 +50,6 @@ class AutoscaleProfile(Section):
     cpu: Percent | None = Field(None, description="Scale up above this CPU use.", examples=["80%"])
     memory: Percent | None = Field(
         None, description="Scale up above this memory use.", examples=["80%"]
-    )
-
-
-class BackupProfile(Section):
-    """How long backups are kept, and where their copies go."""
-
-    retention: Retention | None = Field(
-        None,
-        description="How long a database can be restored to any point in time.",
-        examples=["30d"],
-    )
-    copy_to: tuple[Word | None, ...] | None = Field(
-        None, description="Other regions that get a copy.", examples=[["us-phoenix-1"]]
-    )
-
-
-class DrillsProfile(Section):
-    """How often it is proven that what is for bad days works."""
-
-    restore: Every | None = Field(
-        None,
-        description="How often the autopilot proves a database's backups by a restore.",
-        examples=["7d"],
-    )
-
-
-class ObjectivesProfile(Section):
-    """What a restore has to be good for; `pgherd report` says whether it is."""
-
-    rto: Objective | None = Field(
-        None,
-        description="A database is back in so long (recovery time objective).",
-        examples=["10m"],
-    )
-    rpo: Objective | None = Field(
-        None,
-        description="No more than the last so long is lost (recovery point objective).",
-        examples=["60s"],
     )
 
 

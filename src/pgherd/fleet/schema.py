@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pgherd.fleet.backup_models import BackupProfile, DrillsProfile, ObjectivesProfile
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.grammar import grammar
 from pgherd.fleet.history_models import HistoryProfile
@@ -16,10 +17,7 @@ from pgherd.fleet.keys import Section
 from pgherd.fleet.models import (
     MONITORING_EXAMPLE,
     AutoscaleProfile,
-    BackupProfile,
-    DrillsProfile,
     MonitoringProfile,
-    ObjectivesProfile,
     Override,
     PeakProfile,
     Profile,

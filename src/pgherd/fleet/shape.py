@@ -13,17 +13,15 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from pgherd.fleet.backup_models import BackupProfile, DrillsProfile, ObjectivesProfile
 from pgherd.fleet.document import Document, Path, shown
 from pgherd.fleet.grammar import Grammar
 from pgherd.fleet.history_models import HistoryProfile
 from pgherd.fleet.keys import Section
 from pgherd.fleet.models import (
     AutoscaleProfile,
-    BackupProfile,
-    DrillsProfile,
     FleetFile,
     MonitoringProfile,
-    ObjectivesProfile,
     Override,
     PeakProfile,
     Service,

@@ -15,6 +15,7 @@ from pgherd.decide.backups import available
 from pgherd.fleet.summary import Table
 from pgherd.report.backups import moment_text
 from pgherd.report.pages import bars, markdown, page
+from pgherd.report.proofs import rounded
 from pgherd.report.words import duration
 from pgherd.units import format_days, format_duration, number
 
@@ -173,8 +174,8 @@ def _json(one: Evidence) -> dict[str, Any]:
         "database": str(database.id),
         "protected": one.protection.why is None,
         "why": one.protection.why,
-        "rto_seconds": _rounded(rto),
-        "rpo_seconds": _rounded(rpo),
+        "rto_seconds": rounded(rto),
+        "rpo_seconds": rounded(rpo),
         "meets_rto": meets(rto, database.objectives.rto),
         "meets_rpo": meets(rpo, database.objectives.rpo),
         "last_backup_at": _iso(backups[0].taken_at) if backups else None,
@@ -185,8 +186,8 @@ def _json(one: Evidence) -> dict[str, Any]:
             {
                 "at": _iso(proof.at),
                 "ok": proof.ok,
-                "rto_seconds": _rounded(proof.rto_seconds),
-                "rpo_seconds": _rounded(proof.rpo_seconds),
+                "rto_seconds": rounded(proof.rto_seconds),
+                "rpo_seconds": rounded(proof.rpo_seconds),
             }
             for proof in one.protection.proofs
         ],
@@ -195,7 +196,3 @@ def _json(one: Evidence) -> dict[str, Any]:
 
 def _iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat()
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)

@@ -62,12 +62,13 @@ def proof_json(id: DatabaseId, proof: Proof) -> dict[str, Any]:
         "database": str(id),
         "at": proof.at.isoformat(),
         "ok": proof.ok,
-        "rto_seconds": _rounded(proof.rto_seconds),
-        "rpo_seconds": _rounded(proof.rpo_seconds),
+        "rto_seconds": rounded(proof.rto_seconds),
+        "rpo_seconds": rounded(proof.rpo_seconds),
         "restored_to": restored.astimezone(UTC).isoformat() if restored else None,
         "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in proof.checks],
     }
 
 
-def _rounded(seconds: float | None) -> float | None:
+def rounded(seconds: float | None) -> float | None:
+    """To milliseconds."""
     return None if seconds is None else round(seconds, 3)

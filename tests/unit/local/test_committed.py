@@ -8,12 +8,11 @@ import pytest
 
 from pgherd.engines.local.agent.committed import (
     MOST,
-    SEGMENT_BYTES,
     SETTLED_SECONDS,
     Committed,
     Committing,
-    end_of,
 )
+from pgherd.engines.local.timelines import SEGMENT, segment_end
 
 FIRST = "000000010000000000000001"
 SECOND = "000000010000000000000002"
@@ -72,14 +71,14 @@ def test_another_server_begins_anew() -> None:
 
 def test_what_was_archived_tells_until_when() -> None:
     committed = Committed()
-    look(committed, 10.0, "5:5:", 2 * SEGMENT_BYTES + 100, FIRST)
+    look(committed, 10.0, "5:5:", 2 * SEGMENT + 100, FIRST)
     assert committed.archived_until() is None
-    look(committed, 15.0, "6:6:", 2 * SEGMENT_BYTES + 200, SECOND)
+    look(committed, 15.0, "6:6:", 2 * SEGMENT + 200, SECOND)
     assert committed.archived_until() == 15.0
-    look(committed, 20.0, "7:7:", 3 * SEGMENT_BYTES + 200, SECOND)
-    look(committed, 25.0, "7:7:", 3 * SEGMENT_BYTES + 300, "00000002.history")
+    look(committed, 20.0, "7:7:", 3 * SEGMENT + 200, SECOND)
+    look(committed, 25.0, "7:7:", 3 * SEGMENT + 300, "00000002.history")
     assert committed.archived_until() == 15.0
-    look(committed, 30.0, "7:7:", 4 * SEGMENT_BYTES + 100, "000000020000000000000003")
+    look(committed, 30.0, "7:7:", 4 * SEGMENT + 100, "000000020000000000000003")
     assert committed.archived_until() == 30.0
 
 
@@ -88,10 +87,10 @@ def test_who_looks_late_at_an_idle_database_learns_that_all_is_archived(fails: b
     """The notes that PostgreSQL makes for itself are never handed over by themselves."""
     committed = Committed()
     for at in range(0, int(SETTLED_SECONDS), 5):
-        look(committed, at, "5:5:", 5 * SEGMENT_BYTES, FIRST, fails=fails)
+        look(committed, at, "5:5:", 5 * SEGMENT, FIRST, fails=fails)
         assert committed.archived_until() is None
     later = SETTLED_SECONDS + 5.0
-    look(committed, later, "5:5:", 5 * SEGMENT_BYTES, FIRST, fails=fails)
+    look(committed, later, "5:5:", 5 * SEGMENT, FIRST, fails=fails)
     assert committed.archived_until() == (None if fails else later)
 
 
@@ -120,13 +119,13 @@ def test_it_keeps_a_bounded_number_and_never_says_too_much() -> None:
 @pytest.mark.parametrize(
     ("name", "position"),
     [
-        ("000000010000000000000000", SEGMENT_BYTES),
-        ("0000000A00000002000000FF", (2 << 32) + 256 * SEGMENT_BYTES),
-        ("000000010000000000000003.00000028.backup", 4 * SEGMENT_BYTES),
+        ("000000010000000000000000", SEGMENT),
+        ("0000000A00000002000000FF", (2 << 32) + 256 * SEGMENT),
+        ("000000010000000000000003.00000028.backup", 4 * SEGMENT),
         ("00000002.history", None),
         ("", None),
         (None, None),
     ],
 )
 def test_where_a_segment_ends(name: str | None, position: int | None) -> None:
-    assert end_of(name) == position
+    assert segment_end(name) == position

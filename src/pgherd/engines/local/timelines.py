@@ -22,6 +22,12 @@ RECORD = 48
 FIRST_PAGE_HEADER, PAGE_HEADER = 40, 24
 
 
+def segment_end(name: str | None) -> int | None:
+    """The position in the WAL at which a segment of that name ends; None for other files."""
+    found = re.match(r"[0-9A-F]{8}([0-9A-F]{8})([0-9A-F]{8})", name or "")
+    return (int(found[1], 16) << 32) + (int(found[2], 16) + 1) * SEGMENT if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """Where the first record of a timeline lies, in bytes of a file in pg_wal."""

@@ -7,9 +7,10 @@ copy of the WAL up to the first of these looks has all that was committed up to 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import dataclass, replace
+
+from pgherd.engines.local.timelines import segment_end
 
 SETTLED_SECONDS = 150.0
 """By then all that matters was handed over: PostgreSQL ends a segment with a commit in it after a
@@ -18,8 +19,6 @@ FINE_SECONDS = 600.0
 COARSE_SECONDS = 60.0
 """Of what is older than `FINE_SECONDS`, one mark in so long is kept."""
 MOST = 400
-SEGMENT_BYTES = 16 * 1024 * 1024
-SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Committed:
 
     def look(self, asked: float, server: str, said: Committing) -> None:
         """A primary has said so; it was asked at that time."""
-        if (archived := end_of(said.archived)) is not None:
+        if (archived := segment_end(said.archived)) is not None:
             self._archived = archived
         transactions = f"{server} {said.transactions}"
         last = self._marks[-1] if self._marks else None
@@ -83,12 +82,3 @@ class Committed:
         old = [m for m in self._marks if now - m.seen > FINE_SECONDS]
         if len(old) > 2 and old[-1].seen - old[-3].seen < COARSE_SECONDS:
             self._marks.remove(old[-2])
-
-
-def end_of(segment: str | None) -> int | None:
-    """The position at which a segment of WAL ends; None for names of other files."""
-    found = SEGMENT.match(segment or "")
-    if found is None:
-        return None
-    name = found.group()
-    return (int(name[8:16], 16) << 32) + (int(name[16:], 16) + 1) * SEGMENT_BYTES

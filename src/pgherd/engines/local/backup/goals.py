@@ -22,11 +22,10 @@ from pgherd.contract.backups import (
 from pgherd.decide.backups import available
 from pgherd.engines.local.backup.pgbackrest import Stanza, reaching
 from pgherd.engines.local.manifest import DatabaseManifest
+from pgherd.engines.local.timelines import segment_end
 from pgherd.errors import InputError, NeedsHuman, PgherdError
 from pgherd.fleet.desired import DatabaseId
 
-SEGMENT_BYTES = 2**24
-"""As new clusters here have it."""
 EPOCH = 2**32
 """So many transactions have a number of their own in WAL."""
 
@@ -148,7 +147,8 @@ def ways(id: DatabaseId, known: Known, goal: Goal) -> tuple[list[str], ...]:
                     f"{lsn_text(lsn)} is in the future: {id} has come to {lsn_text(now.lsn)}",
                     "write an earlier position, or --to latest",
                 )
-            if not now and (end := wal_end(known.stanza)) is not None and lsn > end:
+            end = None if now else segment_end(known.stanza.last_segment)
+            if end is not None and lsn > end:
                 raise InputError(
                     f"the WAL of {id} that was handed over ends before {lsn_text(end)}",
                     "write an earlier position, or --to latest for all that there is",
@@ -205,14 +205,6 @@ def missed(
 def no_backup(id: DatabaseId) -> tuple[str, str]:
     """What is wrong with it, and the way out."""
     return f"{id} has no backup yet", f"take one with `pgherd backup now {id}`"
-
-
-def wal_end(stanza: Stanza) -> int | None:
-    """Where the last segment of WAL ends that was handed over."""
-    if not stanza.last_segment:
-        return None
-    high, low = int(stanza.last_segment[8:16], 16), int(stanza.last_segment[16:24], 16)
-    return (high << 32) + (low + 1) * SEGMENT_BYTES
 
 
 def _no_point(id: DatabaseId, known: Known, name: str) -> tuple[str, str]:

@@ -55,7 +55,7 @@ class LocalProofs:
             rpo = await self._rpo(id, evidence, asked)
             proof = judged(evidence, at, began, rpo)
             kept = (proof, *self._read(manifest))[:MOST]
-            write(self._file(manifest), msgspec.json.encode(kept).decode())
+            write(self._file(manifest), msgspec.json.encode(kept))
         return proof
 
     def _folder(self, manifest: DatabaseManifest) -> Path:

@@ -1,0 +1,46 @@
+"""The keys of `backup`, `drills` and `objectives`, with the text that describes each."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pgherd.fleet.keys import Section
+from pgherd.fleet.values import Every, Objective, Retention, Word
+
+
+class BackupProfile(Section):
+    """How long backups are kept, and where their copies go."""
+
+    retention: Retention | None = Field(
+        None,
+        description="How long a database can be restored to any point in time.",
+        examples=["30d"],
+    )
+    copy_to: tuple[Word | None, ...] | None = Field(
+        None, description="Other regions that get a copy.", examples=[["us-phoenix-1"]]
+    )
+
+
+class DrillsProfile(Section):
+    """How often it is proven that what is for bad days works."""
+
+    restore: Every | None = Field(
+        None,
+        description="How often the autopilot proves a database's backups by a restore.",
+        examples=["7d"],
+    )
+
+
+class ObjectivesProfile(Section):
+    """What a restore has to be good for; `pgherd report` says whether it is."""
+
+    rto: Objective | None = Field(
+        None,
+        description="A database is back in so long (recovery time objective).",
+        examples=["10m"],
+    )
+    rpo: Objective | None = Field(
+        None,
+        description="No more than the last so long is lost (recovery point objective).",
+        examples=["60s"],
+    )
