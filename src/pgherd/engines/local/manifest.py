@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.values import Store
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId, Durability
@@ -55,12 +56,18 @@ def _with_former_data(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _with_stores(content: dict[str, Any]) -> dict[str, Any]:
+    """What knows nothing of stores would look for backups elsewhere."""
+    return content
+
+
 UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
     _with_cores,
     _with_backups,
     _with_former_data,
+    _with_stores,
 )
 """What makes a manifest of format N one of N + 1. The first ones did not say their format.
 
@@ -92,6 +99,8 @@ class EnvironmentManifest:
     repository_address: str = ""
     archive_address: str = ""
     """Where the server of the repository listens, and the one that lets backups be taken."""
+    store: Store | None = None
+    """Where the repository is; None where that is its directory on this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The repository of one environment: a folder of a user of its own, and a server of that user.
 
-Root writes what that user reads (configuration, certificate, key of the encryption), starts its
-server, and runs its commands with its rights; it neither opens nor follows what that user wrote.
+What is kept is in that folder, or in a store that the environment has. Root writes what that user
+reads (configuration, certificate, keys of the encryption and of the store), starts its server, and
+runs its commands with its rights; it neither opens nor follows what that user wrote.
 Whoever has the data plane's rights reaches the repository through that server alone, each database
 what is its own.
 """
@@ -19,17 +20,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pgherd.engines.local import identity, lowered, processes
-from pgherd.engines.local.backup import host, pgbackrest
+from pgherd.engines.local.backup import host, pgbackrest, stores
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
 from pgherd.engines.local.processes import Process
 from pgherd.errors import Busy, NeedsHuman, TryLater
-from pgherd.files import Owner, ensure_directory, write
+from pgherd.files import Owner, ensure_directory, read_private, write
 from pgherd.pki.certificate import Place
 
 USER = "pgherd-backup"
 """Whose the repositories are, where root runs pgherd and `make setup` has made it."""
+LONGEST_SECRET = 32_768
 LOCKED = 50
 """pgBackRest's exit code where another one of it is at work."""
 START_SECONDS = 10.0
@@ -67,12 +69,14 @@ def repository_owner() -> Owner:
 class Repository:
     """That of an environment which has one."""
 
-    def __init__(self, layout: Layout, manifest: EnvironmentManifest) -> None:
+    def __init__(
+        self, layout: Layout, manifest: EnvironmentManifest, configuration: str = "pgbackrest.conf"
+    ) -> None:
         self.layout = layout
         self.manifest = manifest
         self.owner = repository_owner()
         self.folder = layout.repository(manifest.name)
-        self.configuration = self.folder / "pgbackrest.conf"
+        self.configuration = self.folder / configuration
 
     def ensure_written(self, databases: Iterable[DatabaseManifest]) -> bool:
         """Its folders, and its configuration with those databases; whether that is new."""
@@ -109,16 +113,35 @@ class Repository:
         }
         return write(self.configuration, self.text(clients), self.owner)
 
-    def text(self, clients: Mapping[str, str], port: int | None = None) -> str:
-        """A configuration of it: a server, and what each client's name opens."""
+    def text(self, clients: Mapping[str, str], reading_at: int | None = None) -> str:
+        """A configuration of it: a server, and what each client's name opens.
+
+        One that only reads has a port of its own, and the key of a store that cannot write, where
+        there is one.
+        """
         manifest = self.manifest
-        mine = host.door(manifest.repository_address, port or manifest.backup_port, self._place)
-        kept = pgbackrest.repository(self.folder, self._key())
+        port = reading_at or manifest.backup_port
+        mine = host.door(manifest.repository_address, port, self._place)
+        kept = pgbackrest.repository(
+            self.folder, self._key(), self._store(is_read=reading_at is not None)
+        )
         return f"[global]\n{kept}{pgbackrest.server(mine, clients)}"
 
     @property
     def _place(self) -> Place:
         return identity.repository_place(self.layout, self.manifest.name)
+
+    def _store(self, *, is_read: bool) -> str:
+        """The options of its store, with the secret; InputError where that cannot be had."""
+        if (store := self.manifest.store) is None:
+            return ""
+        named = (is_read and store.read_key_file) or store.key_file
+        source, copy = Path(named), self.folder / ("read.key" if is_read else "store.key")
+        secret = read_private(source, LONGEST_SECRET, "write the key of the store into it")
+        options = stores.text(store, secret, source, copy)
+        if store.type in stores.COPIED:
+            write(copy, secret, self.owner)
+        return options
 
     def _key(self) -> str:
         """What the repository is encrypted with: it stays as long as that does."""
@@ -175,12 +198,12 @@ class Repository:
 
         Whoever may hand WAL over can do with the repository's files what its server can, since
         pgBackRest serves its whole protocol to each client. So to this server the backups are
-        read-only; they have all the WAL in them that they need.
+        read-only; they have all the WAL in them that they need. No folder can be that for a store.
         """
         owner, options = self.owner, lowered.options(self.owner, self.folder)
         program = self.manifest.backup_program
         command = pgbackrest.command(program, self.configuration, "server")
-        if owner.is_another and can_be_read_only():
+        if owner.is_another and not self.manifest.store and can_be_read_only():
             rights = [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
             backups = str(self.folder / "repository" / "backup")
             command = [*READ_ONLY, "sh", backups, "/usr/bin/setpriv", *rights, *command]
