@@ -21,6 +21,7 @@ from pgherd.errors import InputError
 from pgherd.fleet.document import Path
 from pgherd.fleet.draft import Draft
 from pgherd.fleet.keys import Section
+from pgherd.fleet.names import NAME_PATTERN
 from pgherd.fleet.problem import Problem
 from pgherd.fleet.receiver_values import WholePath
 from pgherd.fleet.section import EngineSection
@@ -74,6 +75,7 @@ Login = Annotated[str, _one("a login", r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", "pgherd
 Fingerprint = Annotated[
     str, _one("a SHA-256 in hexadecimal digits", r"[0-9a-f]{64}", "9f86d0... of 64 digits")
 ]
+RegionName = Annotated[str, _one("a name for a region", NAME_PATTERN, "vault")]
 Type = Annotated[StoreType, one_of(StoreType)]
 Style = Annotated[UriStyle, one_of(UriStyle)]
 
@@ -171,6 +173,12 @@ class LocalProfile(Section):
         "it: a directory of this machine.",
         examples=[{"type": "s3", "bucket": "company-backups", "key_file": "/etc/pgherd/s3"}],
     )
+    regions: dict[RegionName, WholePath] | None = Field(
+        None,
+        description="Directories that copies of backups may go to, each by the name that "
+        "`backup: {copy_to: [NAME]}` has.",
+        examples=[{"vault": "/mnt/vault/pgherd"}],
+    )
 
 
 def repositories_are_whole(draft: Draft) -> Iterator[Problem]:
@@ -191,6 +199,21 @@ def repositories_are_whole(draft: Draft) -> Iterator[Problem]:
         if profile.path and (other := places.setdefault(place, environment)) != environment:
             message = f"{other} has its backups there, too"
             yield draft.problem(setting.path, "repository", message, "give each a path of its own")
+
+
+def copies_are_of_directories(draft: Draft) -> Iterator[Problem]:
+    """pgherd copies no store, and no directory into another one's place."""
+    told = set()
+    for id in draft.databases_on(ENGINE):
+        regions = draft.environment_setting(id.environment, ENGINE, "regions").value or {}
+        store = draft.environment_setting(id.environment, ENGINE, "repository")
+        copies = draft.setting(id, "backup", "copy_to")
+        is_copied = bool({*regions} & {*(copies.value or ())})
+        if store.path and copies.path and is_copied and copies.path not in told:
+            told.add(copies.path)
+            message = "backups that are in a store are not copied"
+            hint = "have the store itself copy what is in it, or remove the regions from copy_to"
+            yield draft.problem(copies.path, "copy_to", message, hint)
 
 
 def _keys_fit(draft: Draft, path: Path, profile: RepositoryProfile) -> Iterator[Problem]:
@@ -216,6 +239,7 @@ def _resolve(settings: Mapping[str, Any]) -> LocalValues:
         core_per_ocpu=settings["core_per_ocpu"],
         memory_per_ocpu_bytes=settings["memory_per_ocpu"],
         require=frozenset(settings["require"]),
+        regions=settings["regions"],
         repository=settings["repository"] and _store(settings["repository"]),
     )
 
@@ -224,9 +248,9 @@ LOCAL = EngineSection(
     engine=ENGINE,
     means="The scale of the scale model, and where backups go, for the local engine.",
     example={"core_per_ocpu": 0.1, "memory_per_ocpu": "64MiB"},
-    defaults={"core_per_ocpu": "0.1", "memory_per_ocpu": "64MiB", "require": []},
+    defaults={"core_per_ocpu": "0.1", "memory_per_ocpu": "64MiB", "require": [], "regions": {}},
     keys=LocalProfile,
     resolve=_resolve,
-    rules=(repositories_are_whole,),
+    rules=(repositories_are_whole, copies_are_of_directories),
     nested={"repository": RepositoryProfile},
 )

@@ -121,6 +121,7 @@ class LocalValues:
             "memory_per_ocpu": format_bytes(self.memory_per_ocpu_bytes),
             "require": ", ".join(sorted(self.require)) or "nothing",
             "repository": str(self.repository) if self.repository else "a directory",
+            "regions": ", ".join(f"{n}: {p}" for n, p in self.regions.items()) or "none",
         }
 
     def as_json(self) -> Mapping[str, Any]:

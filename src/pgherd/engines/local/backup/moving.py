@@ -38,8 +38,12 @@ def says_otherwise(
 async def placed(
     layout: Layout, manifest: EnvironmentManifest, values: LocalValues
 ) -> EnvironmentManifest:
-    """With its repository where the fleet file says; InputError where backups are not there."""
+    """With its repository where the fleet file says; InputError where backups are not there.
+
+    So it is where the keys of its store cannot be read.
+    """
     anew = replace(manifest, store=store_of(values, layout, manifest.name))
+    Repository(layout, anew).require_opens()
     if _place(manifest.store) == _place(anew.store) or not manifest.repository_address:
         return anew
     mine = [d for d in read_databases(layout) if d.environment == manifest.name]

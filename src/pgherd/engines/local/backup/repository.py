@@ -25,6 +25,7 @@ from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
 from pgherd.engines.local.processes import Process
+from pgherd.engines.local.values import Store
 from pgherd.errors import Busy, NeedsHuman, TryLater
 from pgherd.files import Owner, ensure_directory, read_private, write
 from pgherd.pki.certificate import Place
@@ -135,13 +136,17 @@ class Repository:
         """The options of its store, with the secret; InputError where that cannot be had."""
         if (store := self.manifest.store) is None:
             return ""
-        named = (is_read and store.read_key_file) or store.key_file
-        source, copy = Path(named), self.folder / ("read.key" if is_read else "store.key")
-        secret = read_private(source, LONGEST_SECRET, "write the key of the store into it")
-        options = stores.text(store, secret, source, copy)
+        copy = self.folder / ("read.key" if is_read else "store.key")
+        options, secret = _opening(store, copy, is_read=is_read)
         if store.type in stores.COPIED:
             write(copy, secret, self.owner)
         return options
+
+    def require_opens(self) -> None:
+        """InputError where the keys of its store cannot be read, or are none."""
+        if store := self.manifest.store:
+            for is_read in (False, True):
+                _opening(store, self.folder, is_read=is_read)
 
     def _key(self) -> str:
         """What the repository is encrypted with: it stays as long as that does."""
@@ -265,6 +270,13 @@ async def silent_repositories(environments: Iterable[EnvironmentManifest]) -> di
         for e, does_answer in zip(wanted, found, strict=True)
         if not does_answer
     }
+
+
+def _opening(store: Store, copy: Path, *, is_read: bool) -> tuple[str, str]:
+    """Options by which a store is opened, and the secret in them; InputError without it."""
+    source = Path((is_read and store.read_key_file) or store.key_file)
+    secret = read_private(source, LONGEST_SECRET, "write the key of the store into it")
+    return stores.text(store, secret, source, copy), secret
 
 
 def _is_of_a_client(pid: int) -> bool:
