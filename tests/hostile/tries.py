@@ -485,6 +485,9 @@ DONE = (
     Try(FOREIGNER, "act on the terminal by its names", "what is printed is escaped"),
     Try(COPY, "run as a superuser while a drill looks at it", "looked at as the service"),
     Try(DATA_PLANE, "write a proof of backups, or end one", FILE_MODE),
+    Try(DATA_PLANE, "find the key of a store that backups go to", FILE_MODE),
+    Try(DATA_PLANE, "have copies of backups written elsewhere, by a link", "no link is followed"),
+    Try(LOGIN, "have copies of backups written elsewhere, by a link", "no link is followed"),
 )
 """Each is made by a test that names it (`makes`)."""
 
