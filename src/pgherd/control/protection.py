@@ -9,7 +9,7 @@ from pgherd.contract.backups import BackupHistory
 from pgherd.contract.engine import Engine
 from pgherd.contract.proofs import Proof
 from pgherd.control.abilities import backups_of
-from pgherd.decide.backups import proven_every, why_unprotected
+from pgherd.decide.backups import proven_every, why_copied_late, why_unprotected
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, DatabaseId
 
@@ -37,6 +37,7 @@ async def protection(
     proofs = None if engine.proofs is None else await engine.proofs.known(id)
     unarchived = await _unarchived_seconds(engine, id)
     why = why_unprotected(history.backups, proofs, unarchived, proven_every(wanted), now)
+    why = why or why_copied_late(history.copies, now)
     return Protection(_up_to(history, unarchived, now), proofs or (), why)
 
 

@@ -9,8 +9,8 @@ refused. One that is damaged is damage to one database: `recovery` makes it agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -101,6 +101,8 @@ class EnvironmentManifest:
     """Where the server of the repository listens, and the one that lets backups be taken."""
     store: Store | None = None
     """Where the repository is; None where that is its directory on this machine."""
+    regions: Mapping[str, str] = field(default_factory=dict)
+    """Directories that copies of it may go to, by the names that databases have of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,8 @@ class DatabaseManifest:
     """What its incarnation is called in the repository; nothing before its first backup."""
     retention_days: int = 0
     """For how long backups are kept; 0 where its manifest does not say it."""
+    copy_to: tuple[str, ...] = ()
+    """Regions of its environment that copies of its backups go to."""
     restored_from: str = ""
     """The incarnation, and the moment, that it was restored from."""
     restoring: str = ""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pgherd.fleet.desired import Database
 from pgherd.units import format_bytes
 
 
@@ -131,3 +132,9 @@ class LocalValues:
             "require": sorted(self.require),
             "repository": self.repository and self.repository.stated(),
         }
+
+
+def copied_to(database: Database) -> tuple[str, ...]:
+    """The regions of this machine that copies of its backups go to."""
+    regions = database.environment.values_of(LocalValues).regions
+    return tuple(name for name in database.backup.copy_to if name in regions)

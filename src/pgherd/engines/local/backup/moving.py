@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from pgherd.contract.backups import ObservedBackup
+from pgherd.engines.local.backup import copies
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.layout import Layout
@@ -32,17 +33,23 @@ def says_otherwise(
     """Why what is written down is not what the fleet file says; None where it is. Pure."""
     if manifest.store != (wanted := store_of(values, layout, manifest.name)):
         return f"its backups are to be at {wanted or 'a directory of this machine'}"
+    if dict(manifest.regions) != dict(values.regions):
+        return "its regions for copies of backups are to be others"
     return None
 
 
 async def placed(
     layout: Layout, manifest: EnvironmentManifest, values: LocalValues
 ) -> EnvironmentManifest:
-    """With its repository where the fleet file says; InputError where backups are not there.
+    """With its repository, and its regions, where the fleet file says.
+
+    InputError where backups are not there.
 
     So it is where the keys of its store cannot be read.
     """
-    anew = replace(manifest, store=store_of(values, layout, manifest.name))
+    copies.require_apart(layout, values.regions, manifest.name)
+    store = store_of(values, layout, manifest.name)
+    anew = replace(manifest, store=store, regions=values.regions)
     Repository(layout, anew).require_opens()
     if _place(manifest.store) == _place(anew.store) or not manifest.repository_address:
         return anew

@@ -71,8 +71,14 @@ class Repository:
     """That of an environment which has one."""
 
     def __init__(
-        self, layout: Layout, manifest: EnvironmentManifest, configuration: str = "pgbackrest.conf"
+        self,
+        layout: Layout,
+        manifest: EnvironmentManifest,
+        configuration: str = "pgbackrest.conf",
+        at: Path | None = None,
     ) -> None:
+        """Or what is told of it by another configuration, or a copy of it that is there `at`."""
+        self._at = at
         self.layout = layout
         self.manifest = manifest
         self.owner = repository_owner()
@@ -134,6 +140,8 @@ class Repository:
 
     def _store(self, *, is_read: bool) -> str:
         """The options of its store, with the secret; InputError where that cannot be had."""
+        if self._at:
+            return f"repo1-path={self._at}\n"
         if (store := self.manifest.store) is None:
             return ""
         copy = self.folder / ("read.key" if is_read else "store.key")
@@ -246,6 +254,15 @@ class Repository:
     async def stanzas(self) -> dict[str, Stanza]:
         """What it has of each incarnation of a database, by its name."""
         return pgbackrest.stanzas(await self.run("info", options=["--output=json"]))
+
+    def stanza_of(
+        self, stanzas: Mapping[str, Stanza], archive: str, *, is_new: bool = False
+    ) -> Stanza:
+        """What it has of one of them. NeedsHuman where that cannot be read."""
+        found = stanzas.get(archive, Stanza())
+        if found.trouble and not is_new:
+            raise NeedsHuman(found.trouble, f"see {self._at or self.folder}")
+        return found
 
 
 async def answers(manifest: EnvironmentManifest, port: int | None = None) -> bool:
