@@ -16,6 +16,7 @@ LOGIN = "another login of the machine"
 FOREIGNER = "the source of an import"
 COPY = "a service's code, in a restored copy"
 DATA_PLANE = "the user that databases run as"
+OWNER = "the user that backups belong to"
 
 PRIVILEGE = "PostgreSQL: no right"
 LIBRARY = "pgherd's library in PostgreSQL"
@@ -486,8 +487,10 @@ DONE = (
     Try(COPY, "run as a superuser while a drill looks at it", "looked at as the service"),
     Try(DATA_PLANE, "write a proof of backups, or end one", FILE_MODE),
     Try(DATA_PLANE, "find the key of a store that backups go to", FILE_MODE),
-    Try(DATA_PLANE, "have copies of backups written elsewhere, by a link", "no link is followed"),
-    Try(LOGIN, "have copies of backups written elsewhere, by a link", "no link is followed"),
+    Try(DATA_PLANE, "put a link where copies of backups go", FILE_MODE),
+    Try(LOGIN, "put a link where copies of backups go", "such a folder gets no copy"),
+    Try(OWNER, "have copies of backups written elsewhere, by a link", "no link is followed"),
+    Try(OWNER, "have root open what it has put into a copy", FOLLOWED),
 )
 """Each is made by a test that names it (`makes`)."""
 
