@@ -135,3 +135,40 @@ def test_a_restore_in_place_that_is_killed_goes_on_with_the_same_command(tiny: P
     assert tiny.manifest("auth")["archive"] == ""
     tiny.run("backup", "now", "lab/auth")
     assert [b["kind"] for b in backups(tiny, "auth")] == ["full"]
+
+
+def test_an_undo_that_is_killed_goes_on_with_the_same_command_and_archives_again(
+    tiny: Place,
+) -> None:
+    tiny.run("backup", "now", "lab/auth")
+    moment = write(tiny, "early").strftime("%Y-%m-%dT%H:%M:%S.%f")
+    write(tiny, "dropped by mistake")
+    archive = tiny.manifest("auth")["archive"]
+    yes = ("--yes-overwrite", "lab/auth")
+    tiny.run("restore", "lab/auth", "--to", moment, *yes)
+    assert "dropped by mistake" not in rows(tiny, "auth")
+    assert "brings it back" in tiny.run("backup", "list", "lab/auth")
+    undo = ("restore", "--undo", "lab/auth", *yes)
+    with tiny.start(*undo) as process:
+        eventually(lambda: tiny.manifest("auth")["restoring"].endswith(" undo"), 60)
+        process.kill()
+    assert "half restored to what it had before" in tiny.run("up", exit_code=4)
+    refused = tiny.run("restore", "lab/auth", "--to", moment, *yes, exit_code=2)
+    assert "--undo --yes-overwrite lab/auth" in refused
+    for _ in range(2):
+        tiny.run(*undo)
+        assert {"early", "dropped by mistake"} <= rows(tiny, "auth")
+    eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 60)
+    assert tiny.manifest("auth")["archive"] == archive
+    # Its archive goes on where it was, through a failover too.
+    write(tiny, "after")
+    tiny.run("switchover", "lab/auth")
+    eventually(lambda: tiny.instances("auth") == ["running", "streaming"], 60)
+    tiny.run("backup", "now", "lab/auth")
+    tiny.want(services="auth, order, then", overrides="overrides:\n  lab/auth: {replicas: 1..2}")
+    try:
+        tiny.run("restore", "lab/auth", "--to", "latest", "--as", "then")
+        assert {"early", "dropped by mistake", "after"} <= rows(tiny, "then")
+    finally:
+        tiny.run("destroy", "--yes-destroy", "lab/then", "lab/then")
+        tiny.want()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from oci_story import QUICK, Story, insisting
 
+from pgherd.contract.backups import Moment
 from pgherd.control.clock import SystemClock
 from pgherd.control.restore import restore, restored
 from pgherd.control.up import preview
@@ -137,7 +138,7 @@ async def test_what_a_restore_made_is_seen_at_once(cloud: LocalOci, story: Story
         {"oci": engine},
         AUTH.id,
         target,
-        taken_at + timedelta(minutes=1),
+        Moment(taken_at + timedelta(minutes=1)),
         region=None,
         clock=SystemClock(),
         patience=QUICK,

@@ -49,6 +49,7 @@ _LISTEN = r"(\[[0-9a-fA-F:.]+\]|[^\s:/]+):([0-9]{1,5})"
 _MAX_OCPUS = 1024
 _MAX_REPLICAS = 15
 _MAX_RETENTION_DAYS = 3650
+_DAYS = {"type": "string", "pattern": "^[0-9]+ ?d$"}
 _LONGEST_EVERY = 366
 _LONGEST_OBJECTIVE = timedelta(hours=24)
 _MAX_AVAILABILITY_DOMAINS = 9
@@ -161,20 +162,17 @@ def _threshold(text: str) -> int:
     return percent
 
 
-def _retention(text: str) -> int:
-    days = parse_days(text)
-    if not 1 <= days <= _MAX_RETENTION_DAYS:
-        longest = format_days(_MAX_RETENTION_DAYS)
-        raise InputError(f"{quoted(text)} is no retention", f"write one from 1d to {longest}")
-    return days
+def _days(lack: str, longest: int) -> Callable[[str], int]:
+    """From one day to the `longest`; others are told of as `lack`, as in `no retention`."""
 
+    def read(text: str) -> int:
+        days = parse_days(text)
+        if not 1 <= days <= longest:
+            hint = f"write one from 1d to {format_days(longest)}"
+            raise InputError(f"{quoted(text)} is {lack}", hint)
+        return days
 
-def _every(text: str) -> int:
-    days = parse_days(text)
-    if not 1 <= days <= _LONGEST_EVERY:
-        longest = format_days(_LONGEST_EVERY)
-        raise InputError(f"{quoted(text)} is not how often", f"write one from 1d to {longest}")
-    return days
+    return read
 
 
 def _objective(text: str) -> timedelta:
@@ -248,8 +246,8 @@ StorageRange = Annotated[
     ),
 ]
 ReplicaRange = Annotated[Replicas, Reads(_replicas, _number_or(r"[0-9]+( ?\.\. ?[0-9]+)?"))]
-Retention = Annotated[int, Reads(_retention, {"type": "string", "pattern": "^[0-9]+ ?d$"})]
-Every = Annotated[int, Reads(_every, {"type": "string", "pattern": "^[0-9]+ ?d$"})]
+Retention = Annotated[int, Reads(_days("no retention", _MAX_RETENTION_DAYS), _DAYS)]
+Every = Annotated[int, Reads(_days("not how often", _LONGEST_EVERY), _DAYS)]
 Objective = Annotated[
     timedelta,
     Reads(
