@@ -84,8 +84,9 @@ def why_unprotected(
 ) -> str | None:
     """Why it could not be restored as it should; None where it could.
 
-    Three things have to be so, beside its copies elsewhere: a backup of this incarnation that is young enough, WAL that was
-    handed over lately, and a proof, which is None where the engine proves none.
+    Three things have to be so: a backup of this incarnation that is young enough, WAL that was
+    handed over lately, and a proof, which is None where the engine proves none. Copies elsewhere
+    have their own (`why_copied_late`).
     """
     found = available(backups)
     if not found:
