@@ -40,7 +40,7 @@ def done(user: int, *words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words,
         user=user,
-        group=user if user != repository_owner().uid else repository_owner().gid,
+        group=pwd.getpwuid(user).pw_gid,
         extra_groups=[],
         cwd="/",
         capture_output=True,
@@ -136,6 +136,28 @@ def trouble(place: Place, region: str) -> str:
 @pytest.mark.makes(DATA_PLANE, "put a link where copies of backups go")
 def test_the_databases_user_enters_no_region(place: Place, vault: Path) -> None:
     assert "ermission denied" in done(POSTGRES, "/bin/ln", "-s", "/tmp", vault / "other").stderr
+
+
+@pytest.mark.makes(DATA_PLANE, "change a copy of backups, by its repository's server")
+def test_the_server_of_the_repository_cannot_write_to_a_copy(place: Place, vault: Path) -> None:
+    place.run("backup", "now", "lab/auth")
+    copy, archive = vault / place.fleet / "lab", place.manifest("auth")["archive"]
+    eventually((copy / "backup" / archive / "backup.info").is_file, 60)
+    configuration = place.path("auth", "archiver", "pgbackrest.conf")
+    tried = subprocess.run(
+        [
+            *("pgbackrest", f"--config={configuration}", f"--stanza={archive}"),
+            *(f"--repo1-path={copy}", "repo-put", f"backup/{archive}/new"),
+        ],
+        user=POSTGRES,
+        group=pwd.getpwuid(POSTGRES).pw_gid,
+        extra_groups=[],
+        input=b"x",
+        capture_output=True,
+        check=False,
+    )
+    assert b"Read-only file system" in tried.stdout + tried.stderr
+    assert not (copy / "backup" / archive / "new").exists()
 
 
 @pytest.mark.makes(LOGIN, "put a link where copies of backups go")

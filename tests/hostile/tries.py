@@ -456,6 +456,12 @@ DONE = (
         "they are read-only to it",
     ),
     Try(DATA_PLANE, "come to another database's archive by a certificate", "it opens one archive"),
+    Try(
+        DATA_PLANE,
+        "change a backup by its repository's server, past what that sees",
+        "all but WAL is read-only to it, and it has no /proc",
+    ),
+    Try(DATA_PLANE, "change a copy of backups, by its repository's server", "read-only to it"),
     Try(DATA_PLANE, "read or write what was applied and what is paused", FILE_MODE),
     Try(
         DATA_PLANE, "have the autopilot's helper sign in elsewhere, or tell what signs in", CHECKED

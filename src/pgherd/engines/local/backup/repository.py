@@ -42,9 +42,23 @@ READ_ONLY = (
     "--propagation=private",
     "/bin/sh",
     "-c",
-    'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"',
+    """
+    mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 1
+    mount --bind "$2" "$2" && mount --bind "$3" "$3" || exit 1
+    while read -r _ at _; do
+        at=$(printf %b "$at")
+        [ "$at" = "$2" ] || [ "$at" = "$3" ] || mount -o remount,bind,ro "$at" 2>/dev/null || :
+    done </proc/self/mounts
+    mount -t tmpfs -o ro,mode=555 none /proc || exit 1
+    shift 3
+    exec "$@"
+    """,
 )
-"""Starts a program to which a folder, the first argument, is read-only (util-linux)."""
+"""Starts a program to which all is read-only but two folders: the second and the third argument.
+
+The first one is certainly so. It has no /proc: a process of the same user that does not live there
+would lead it out, by `/proc/PID/root` (util-linux).
+"""
 OF_ANOTHER = ("user", "group", "extra_groups")
 """What makes a process another user's, for `subprocess`."""
 
@@ -54,7 +68,7 @@ def can_be_read_only() -> bool:
 
     A container may not.
     """
-    probe = [*READ_ONLY, "sh", "/usr", "/bin/true"]
+    probe = [*READ_ONLY, "sh", "/usr", "/usr/bin", "/usr/lib", "/bin/true"]
     return subprocess.run(probe, capture_output=True, check=False).returncode == 0
 
 
@@ -105,10 +119,10 @@ class Repository:
         for name in ("repository", "lock"):
             # Its group may read there, but cannot write: who restores has no other right.
             self.owner.give(self.folder / name).chmod(0o750)
-        backups = self.folder / "repository" / "backup"
-        if not backups.is_dir():
+        parts = [self.folder / "repository" / name for name in ("backup", "archive")]
+        if not all(part.is_dir() for part in parts):
             subprocess.run(
-                ["/bin/mkdir", "-p", "-m", "0750", backups],
+                ["/bin/mkdir", "-p", "-m", "0750", *parts],
                 check=True,
                 **lowered.options(self.owner, self.folder),
             )
@@ -210,16 +224,18 @@ class Repository:
         """It outlives this process.
 
         Whoever may hand WAL over can do with the repository's files what its server can, since
-        pgBackRest serves its whole protocol to each client. So to this server the backups are
-        read-only; they have all the WAL in them that they need. No folder can be that for a store.
+        pgBackRest serves its whole protocol to each client, which says itself where that is to
+        happen. So to this server all but WAL is read-only; backups have all the WAL in them that
+        they need. No folder can be that for a store.
         """
         owner, options = self.owner, lowered.options(self.owner, self.folder)
         program = self.manifest.backup_program
         command = pgbackrest.command(program, self.configuration, "server")
         if owner.is_another and not self.manifest.store and can_be_read_only():
             rights = [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
-            backups = str(self.folder / "repository" / "backup")
-            command = [*READ_ONLY, "sh", backups, "/usr/bin/setpriv", *rights, *command]
+            kept = self.folder / "repository"
+            folders = (str(kept / "backup"), str(kept / "archive"), str(self.folder / "lock"))
+            command = [*READ_ONLY, "sh", *folders, "/usr/bin/setpriv", *rights, *command]
             options = {k: v for k, v in options.items() if k not in OF_ANOTHER}
         with (self.folder / "server.log").open("ab") as log:
             subprocess.run(
