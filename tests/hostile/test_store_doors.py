@@ -76,9 +76,15 @@ def test_the_key_of_a_store_is_found_nowhere(s3: S3Server) -> None:
         place.up()
         place.run("backup", "now", "lab/auth")
         backups = place.root.with_name(f"{place.fleet}.backups")
-        for path in (key, backups / "lab/pgbackrest.conf"):
+        for path in (key, backups / "lab/private/pgbackrest.conf"):
             assert SECRET in path.read_text()
             assert "ermission denied" in done(POSTGRES, "/bin/cat", path).stderr
+        # What its server sees of files, a client can have.
+        seen = asked(place, backups / "lab", "pgbackrest.conf")
+        assert "repo1-s3-bucket" in seen
+        assert SECRET not in seen
+        assert SECRET not in asked(place, backups / "lab/private", "pgbackrest.conf")
+        assert SECRET not in asked(place, key.parent, key.name)
         found = done(POSTGRES, "/usr/bin/grep", "-rl", SECRET, place.root, backups)
         assert found.stdout == ""
         for process in Path("/proc").glob("[0-9]*"):
@@ -87,6 +93,16 @@ def test_the_key_of_a_store_is_found_nowhere(s3: S3Server) -> None:
                 assert read is None or SECRET not in read.stdout
         assert SECRET not in place.run("logs", "lab/auth")
         assert SECRET not in (place.root / "environments/lab/environment.json").read_text()
+
+
+def asked(place: Place, folder: Path, name: str) -> str:
+    """What the repository's server says of a file in a folder, in place of its store."""
+    configuration = place.path("auth", "archiver", "pgbackrest.conf")
+    archive = place.manifest("auth")["archive"]
+    words = (f"--config={configuration}", f"--stanza={archive}", f"--repo1-path={folder}")
+    posix = ("--repo1-type=posix", "--repo1-cipher-type=none", "--raw", "repo-get", name)
+    ended = done(POSTGRES, "/usr/bin/pgbackrest", *words, *posix)
+    return ended.stdout + ended.stderr
 
 
 def is_ours(process: Path) -> bool:

@@ -102,8 +102,8 @@ def test_the_key_is_where_it_has_to_be_and_nowhere_else(place: Place) -> None:
         text=True,
         check=False,
     )
-    assert found.stdout.split() == [str(folder / "pgbackrest.conf")]
-    status = (folder / "pgbackrest.conf").stat()
+    assert found.stdout.split() == [str(folder / "private/pgbackrest.conf")]
+    status = (folder / "private/pgbackrest.conf").stat()
     assert (status.st_uid, status.st_mode & 0o027) == (os.geteuid(), 0)
 
 

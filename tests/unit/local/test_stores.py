@@ -44,6 +44,26 @@ def test_a_store_is_written_as_pgbackrest_has_it() -> None:
     ]
 
 
+def test_keys_are_put_apart_for_a_server() -> None:
+    text = stores.text(S3, KEY + "aws_session_token = more\n", SOURCE, COPY)
+    kept, keys = stores.apart(f"[global]\n{text}repo1-cipher-pass=pass\n")
+    assert keys == {
+        "PGBACKREST_REPO1_S3_KEY": "AKIA1",
+        "PGBACKREST_REPO1_S3_KEY_SECRET": "hidden/+=",
+        "PGBACKREST_REPO1_S3_TOKEN": "more",
+    }
+    assert kept == "".join(
+        line
+        for line in f"[global]\n{text}repo1-cipher-pass=pass\n".splitlines(keepends=True)
+        if not line.startswith(("repo1-s3-key", "repo1-s3-token"))
+    )
+    azure = Store(StoreType.AZURE, "/k", account="a", container="c", path="/a")
+    kept, keys = stores.apart(stores.text(azure, "hidden\n", SOURCE, COPY))
+    assert keys == {"PGBACKREST_REPO1_AZURE_KEY": "hidden"}
+    assert "hidden" not in kept
+    assert "repo1-azure-key-type=shared\n" in kept
+
+
 def test_a_host_of_sftp_is_known_by_its_fingerprint() -> None:
     store = Store(
         StoreType.SFTP, "/k", path="/a", host="there:2222", user="me", fingerprint="ab" * 32

@@ -11,11 +11,8 @@ from pathlib import Path
 from pgherd.contract.offers import Capability
 from pgherd.engines.local import control_trees, etcd, library, machine, pooler, postgres
 from pgherd.engines.local.backup import pgbackrest, stores
-from pgherd.engines.local.backup.repository import (
-    USER,
-    can_be_read_only,
-    repository_owner,
-)
+from pgherd.engines.local.backup.confining import can_confine
+from pgherd.engines.local.backup.repository import USER, repository_owner
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.values import StoreType
 from pgherd.errors import PgherdError
@@ -134,7 +131,7 @@ def _backups() -> Iterator[Capability]:
     if os.geteuid() != 0:
         return
     owner = repository_owner()
-    is_safe = can_be_read_only()
+    is_safe = can_confine()
     yield Capability(
         "mount namespaces",
         is_safe,

@@ -191,5 +191,5 @@ def in_region(layout: Layout, manifest: EnvironmentManifest, region: str) -> Rep
         )
     place = place_of(layout, directory, manifest.name)
     repository = Repository(layout, manifest, f"from-{region}.conf", place)
-    write(repository.configuration, repository.text({}), repository.owner)
+    repository.write(repository.configuration, repository.text({}))
     return repository

@@ -17,7 +17,6 @@ from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest, read_databases
 from pgherd.engines.local.values import LocalValues, Store
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.files import write
 
 
 def store_of(values: LocalValues, layout: Layout, environment: str) -> Store | None:
@@ -91,7 +90,7 @@ def _archives(databases: Iterable[DatabaseManifest]) -> set[str]:
 
 async def _read(layout: Layout, manifest: EnvironmentManifest) -> Mapping[str, Stanza]:
     repository = Repository(layout, manifest, "moving.conf")
-    write(repository.configuration, repository.text({}), repository.owner)
+    repository.write(repository.configuration, repository.text({}))
     try:
         return await repository.stanzas()
     finally:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import pwd
 import secrets
@@ -20,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pgherd.engines.local import identity, lowered, processes
-from pgherd.engines.local.backup import host, pgbackrest, stores
+from pgherd.engines.local.backup import confining, host, pgbackrest, stores
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
@@ -36,40 +37,8 @@ LONGEST_SECRET = 32_768
 LOCKED = 50
 """pgBackRest's exit code where another one of it is at work."""
 START_SECONDS = 10.0
-READ_ONLY = (
-    "/usr/bin/unshare",
-    "--mount",
-    "--propagation=private",
-    "/bin/sh",
-    "-c",
-    """
-    mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 1
-    mount --bind "$2" "$2" && mount --bind "$3" "$3" || exit 1
-    while read -r _ at _; do
-        at=$(printf %b "$at")
-        [ "$at" = "$2" ] || [ "$at" = "$3" ] || mount -o remount,bind,ro "$at" 2>/dev/null || :
-    done </proc/self/mounts
-    mount -t tmpfs -o ro,mode=555 none /proc || exit 1
-    shift 3
-    exec "$@"
-    """,
-)
-"""Starts a program to which all is read-only but two folders: the second and the third argument.
-
-The first one is certainly so. It has no /proc: a process of the same user that does not live there
-would lead it out, by `/proc/PID/root` (util-linux).
-"""
-OF_ANOTHER = ("user", "group", "extra_groups")
-"""What makes a process another user's, for `subprocess`."""
-
-
-def can_be_read_only() -> bool:
-    """Whether this machine lets root make backups read-only to the server that takes WAL in.
-
-    A container may not.
-    """
-    probe = [*READ_ONLY, "sh", "/usr", "/usr/bin", "/usr/lib", "/bin/true"]
-    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+SERVED = "pgbackrest.conf"
+"""What its server reads, and who hands WAL over names."""
 
 
 def repository_owner() -> Owner:
@@ -88,7 +57,7 @@ class Repository:
         self,
         layout: Layout,
         manifest: EnvironmentManifest,
-        configuration: str = "pgbackrest.conf",
+        configuration: str = SERVED,
         at: Path | None = None,
     ) -> None:
         """Or what is told of it by another configuration, or a copy of it that is there `at`."""
@@ -97,7 +66,11 @@ class Repository:
         self.manifest = manifest
         self.owner = repository_owner()
         self.folder = layout.repository(manifest.name)
-        self.configuration = self.folder / configuration
+        self.private = self.folder / "private"
+        """What its server does not see, and its owner else reads: keys of a store."""
+        self.served = self.folder / SERVED
+        is_own = manifest.store is None and configuration == SERVED
+        self.configuration = (self.folder if is_own else self.private) / configuration
 
     def ensure_written(self, databases: Iterable[DatabaseManifest]) -> bool:
         """Its folders, and its configuration with those databases; whether that is new."""
@@ -132,7 +105,18 @@ class Repository:
             for database in databases
             if database.archive
         }
-        return write(self.configuration, self.text(clients), self.owner)
+        text = self.text(clients)
+        seen, keys = stores.apart(text)
+        if self.manifest.store:
+            self.write(self.configuration, text)
+            digest = hashlib.sha256("".join(keys.values()).encode()).hexdigest()
+            seen += f"# its server has the key {digest[:16]} in its environment\n"
+        return write(self.served, seen, self.owner)
+
+    def write(self, path: Path, text: str) -> None:
+        """A configuration that its server does not see."""
+        ensure_directory(self.private, self.owner)
+        write(path, text, self.owner)
 
     def text(self, clients: Mapping[str, str], reading_at: int | None = None) -> str:
         """A configuration of it: a server, and what each client's name opens.
@@ -175,8 +159,8 @@ class Repository:
         path = self.folder / "encryption.key"
         with contextlib.suppress(FileNotFoundError):
             return path.read_text().strip()
-        if self.configuration.exists():  # what has it still
-            key = pgbackrest.key_of(self.configuration.read_text())
+        if self.served.exists():  # what has it still
+            key = pgbackrest.key_of(self.served.read_text())
         elif any((self.folder / "repository" / "backup").glob("*")):
             raise NeedsHuman(
                 f"the key {path} is lost",
@@ -192,7 +176,7 @@ class Repository:
     def process(self) -> int | None:
         """Its server, where one runs."""
         found = processes.by_folder(self.owner.uid).get(os.path.realpath(self.folder), [])
-        command = pgbackrest.command(self.manifest.backup_program, self.configuration, "server")
+        command = pgbackrest.command(self.manifest.backup_program, self.served, "server")
         mine = (pid for pid in found if processes.title(pid).split("\0")[: len(command)] == command)
         return next((pid for pid in mine if not _is_of_a_client(pid)), None)
 
@@ -201,7 +185,7 @@ class Repository:
         pid = self.process()
         process = Process.of(pid) if pid else None
         if process:
-            files = host.read_at_start(self.configuration, self._place)
+            files = host.read_at_start(self.served, self._place)
             has_read = processes.has_read(process.identity, files)
             if has_read and await self.answers():
                 return
@@ -226,17 +210,16 @@ class Repository:
         Whoever may hand WAL over can do with the repository's files what its server can, since
         pgBackRest serves its whole protocol to each client, which says itself where that is to
         happen. So to this server all but WAL is read-only; backups have all the WAL in them that
-        they need. No folder can be that for a store.
+        they need. No folder can be that for a store, of which the server has the key in its
+        environment: what it sees of files a client can have.
         """
         owner, options = self.owner, lowered.options(self.owner, self.folder)
         program = self.manifest.backup_program
-        command = pgbackrest.command(program, self.configuration, "server")
-        if owner.is_another and not self.manifest.store and can_be_read_only():
-            rights = [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
-            kept = self.folder / "repository"
-            folders = (str(kept / "backup"), str(kept / "archive"), str(self.folder / "lock"))
-            command = [*READ_ONLY, "sh", *folders, "/usr/bin/setpriv", *rights, *command]
-            options = {k: v for k, v in options.items() if k not in OF_ANOTHER}
+        command = pgbackrest.command(program, self.served, "server")
+        _, keys = stores.apart(self.configuration.read_text())
+        options["env"] = {**options["env"], **keys}
+        ensure_directory(self.private, owner)
+        command, options = confining.confined(self.folder, self.private, command, owner, options)
         with (self.folder / "server.log").open("ab") as log:
             subprocess.run(
                 [*lowered.DETACHED, *command],

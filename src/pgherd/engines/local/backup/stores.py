@@ -22,6 +22,7 @@ SINCE: Mapping[StoreType, tuple[int, int]] = {
 """From which version of pgBackRest on there is each."""
 COPIED = (StoreType.GCS, StoreType.SFTP)
 """pgBackRest wants their key in a file of its own, and the others' in its configuration."""
+SECRETS = ("repo1-s3-key", "repo1-s3-key-secret", "repo1-s3-token", "repo1-azure-key")
 WORD = re.compile(r"[\x21-\x7e]+")
 _S3 = {
     "aws_access_key_id": "key",
@@ -76,6 +77,18 @@ def text(store: Store, secret: str, source: Path, copy: Path) -> str:
         options[f"{store.type}-uri-style"] = store.uri_style
     options |= {"storage-port": port, "storage-ca-file": store.ca_file}
     return "".join(f"repo1-{name}={value}\n" for name, value in options.items() if value)
+
+
+def apart(text: str) -> tuple[str, dict[str, str]]:
+    """A configuration without the keys in it, and those as variables of the environment."""
+    kept, taken = [], {}
+    for line in text.splitlines(keepends=True):
+        name, _, value = line.rstrip("\n").partition("=")
+        if name in SECRETS:
+            taken[f"PGBACKREST_{name.upper().replace('-', '_')}"] = value
+        else:
+            kept.append(line)
+    return "".join(kept), taken
 
 
 def _s3(secret: str, source: Path) -> Mapping[str, str]:
