@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,8 @@ def copies(place: Place) -> list[dict[str, Any]]:
 
 
 def is_copied(place: Place, since: str = "") -> bool:
-    (copy,) = copies(place)
-    return copy["trouble"] is None and (copy["until"] or "") > since
+    """None is told of before the first backup."""
+    return any(c["trouble"] is None and (c["until"] or "") > since for c in copies(place))
 
 
 def repository(place: Place) -> Path:
@@ -102,6 +103,23 @@ def test_a_region_that_is_away_holds_nothing_up_and_is_told_of(place: Place, vau
         away.rename(vault)
     place.run("backup", "now", "lab/auth")
     eventually(lambda: is_copied(place, before["until"]), 60)
+
+
+def test_the_autopilot_copies_unasked(vault: Path) -> None:
+    """Its first backup, and then what it looks at."""
+    with new_place(has_autopilot=True) as place:
+        place.want("auth", overrides="", more=SETTINGS.format(vault=vault.parent / "another"))
+        shutil.copytree(vault, vault.parent / "another", ignore=lambda _, names: names)
+        os.chown(vault.parent / "another", vault.stat().st_uid, vault.stat().st_gid)
+        place.up()
+        eventually(lambda: is_copied(place), 120)
+        (first,) = copies(place)
+        # As if it were five minutes later.
+        said = repository(place).parent / "copies/vault.json"
+        attempt = json.loads(said.read_text())
+        earlier = datetime.fromisoformat(attempt["began"]) - timedelta(minutes=6)
+        said.write_text(json.dumps({**attempt, "began": earlier.isoformat()}))
+        eventually(lambda: is_copied(place, first["until"]), 200)
 
 
 def test_a_copy_is_written_by_the_owner_of_the_repository(place: Place, vault: Path) -> None:

@@ -70,7 +70,9 @@ def require_store(values: LocalValues) -> None:
         return
     path = pgbackrest.program()
     if path is None:
-        raise InputError(f"pgBackRest is not installed, and backups go to {store}", "`make setup`")
+        raise InputError(
+            f"pgBackRest is not installed, and backups go to {store}", "run `make setup`"
+        )
     if lack := stores.lack(store.type, pgbackrest.version(path)):
         raise InputError(lack, "install a newer one, or choose another store")
 
