@@ -136,6 +136,29 @@ def require_trusted(path: Path) -> None:
             raise _untrusted(path, place, "may be changed by others")
 
 
+def read_private(path: Path, longest: int, remedy: str) -> str:
+    """What a file with a secret holds; InputError where others may read or change it.
+
+    `remedy` says what to write into it where there is none. What is in it is said in no error.
+    """
+    require_trusted(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        reason = (error.strerror or "it cannot be opened").lower()
+        raise InputError(f"{path} cannot be read: {reason}", remedy) from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path} is not a file", remedy)
+        if found.st_uid not in (0, os.geteuid()):
+            owner = name_of_user(found.st_uid)
+            raise InputError(f"{path} belongs to {owner}", f"run: chown {os.geteuid()} {path}")
+        if found.st_mode & 0o077:
+            raise InputError(f"{path} may be read by others", f"run: chmod 600 {path}")
+        return file.read(longest).decode(errors="replace")
+
+
 def _may_others_change(found: os.stat_result) -> bool:
     if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
         return False  # as in /tmp: nobody replaces what is not theirs

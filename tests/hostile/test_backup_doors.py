@@ -116,6 +116,21 @@ def test_a_backup_cannot_be_changed_over_the_network(place: Place, name: str) ->
     assert sorted((p.name, p.lstat().st_mtime_ns) for p in of.iterdir()) == before
 
 
+@pytest.mark.makes(DATA_PLANE, "change a backup by its repository's server, past what that sees")
+def test_no_process_of_the_owner_leads_the_server_out(place: Place) -> None:
+    archive, owner = place.manifest("auth")["archive"], repository_owner()
+    with subprocess.Popen(
+        ["/bin/sleep", "60"], user=owner.uid, group=owner.gid, extra_groups=[]
+    ) as outside:
+        led = f"/proc/{outside.pid}/root{repository(place) / 'repository'}"
+        there = f"backup/{archive}/new"
+        words = ("repo-put", there)
+        said = client(place, "auth", archive, f"--repo1-path={led}", *words, said="x")
+        outside.kill()
+    assert "Read-only file system" in said
+    assert not (repository(place) / "repository" / there).exists()
+
+
 @pytest.mark.makes(DATA_PLANE, "come to another database's archive by a certificate")
 def test_a_certificate_opens_one_archive(place: Place) -> None:
     theirs = place.manifest("order")["archive"]

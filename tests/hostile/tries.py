@@ -16,6 +16,7 @@ LOGIN = "another login of the machine"
 FOREIGNER = "the source of an import"
 COPY = "a service's code, in a restored copy"
 DATA_PLANE = "the user that databases run as"
+OWNER = "the user that backups belong to"
 
 PRIVILEGE = "PostgreSQL: no right"
 LIBRARY = "pgherd's library in PostgreSQL"
@@ -455,6 +456,12 @@ DONE = (
         "they are read-only to it",
     ),
     Try(DATA_PLANE, "come to another database's archive by a certificate", "it opens one archive"),
+    Try(
+        DATA_PLANE,
+        "change a backup by its repository's server, past what that sees",
+        "all but WAL is read-only to it, and it has no /proc",
+    ),
+    Try(DATA_PLANE, "change a copy of backups, by its repository's server", "read-only to it"),
     Try(DATA_PLANE, "read or write what was applied and what is paused", FILE_MODE),
     Try(
         DATA_PLANE, "have the autopilot's helper sign in elsewhere, or tell what signs in", CHECKED
@@ -485,6 +492,11 @@ DONE = (
     Try(FOREIGNER, "act on the terminal by its names", "what is printed is escaped"),
     Try(COPY, "run as a superuser while a drill looks at it", "looked at as the service"),
     Try(DATA_PLANE, "write a proof of backups, or end one", FILE_MODE),
+    Try(DATA_PLANE, "find the key of a store that backups go to", FILE_MODE),
+    Try(DATA_PLANE, "put a link where copies of backups go", FILE_MODE),
+    Try(LOGIN, "put a link where copies of backups go", "such a folder gets no copy"),
+    Try(OWNER, "have copies of backups written elsewhere, by a link", "no link is followed"),
+    Try(OWNER, "have root open what it has put into a copy", FOLLOWED),
 )
 """Each is made by a test that names it (`makes`)."""
 

@@ -84,7 +84,13 @@ def test_json_has_the_fixed_names_and_every_resolved_value() -> None:
         "pooling": "session",
         "deletion_protection": True,
         "postgresql": None,
-        "local": {"core_per_ocpu": 0.1, "memory_per_ocpu_bytes": 67_108_864, "require": []},
+        "local": {
+            "core_per_ocpu": 0.1,
+            "memory_per_ocpu_bytes": 67_108_864,
+            "require": [],
+            "repository": None,
+            "regions": {},
+        },
         "migrations": str(EXAMPLE.parent / "services/auth/migrations"),
         "load": str(EXAMPLE.parent / "load/customers.py"),
     }

@@ -18,7 +18,13 @@ from pgherd.autopilot.telling import Telling
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
 from pgherd.decide.alerts import Alert
-from pgherd.decide.backups import proven_every, why_due, why_to_prove, why_unprotected
+from pgherd.decide.backups import (
+    proven_every,
+    why_copied_late,
+    why_due,
+    why_to_prove,
+    why_unprotected,
+)
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, Fleet
 
@@ -98,7 +104,9 @@ class Backing:
             unarchived = usages[id].unarchived_seconds if id in usages else None
             every = self._every.get(id, proven_every())
             found[id] = known.trouble or (
-                why_unprotected(known.backups, known.proofs, unarchived, every, at) or ""
+                why_unprotected(known.backups, known.proofs, unarchived, every, at)
+                or why_copied_late(known.copies, at)
+                or ""
             )
         return found
 

@@ -64,7 +64,8 @@ def done(work: Work, place: AutopilotPlace, history: History, is_dry: bool) -> D
             case Look():
                 return Done(looked=msgspec.Raw(msgspec.json.encode(_look(work, fleet))))
             case LookAtBackups():
-                return Done(looked=msgspec.Raw(msgspec.json.encode(_backups(work, fleet))))
+                seen = _backups(work, fleet, is_dry=is_dry)
+                return Done(looked=msgspec.Raw(msgspec.json.encode(seen)))
             case BackUp() | Prove():
                 _of_backups(work, fleet, place, is_dry=is_dry)
             case Notify():
@@ -93,8 +94,8 @@ def _look(work: Look, fleet: Fleet) -> Looked:
     return asyncio.run(look(open_engine(work.engine, fleet.name, fleet.environments)))
 
 
-def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, BackupsSeen]:
-    """Of each database there, or why nobody knows."""
+def _backups(work: LookAtBackups, fleet: Fleet, *, is_dry: bool) -> dict[str, BackupsSeen]:
+    """Of each database there, or why nobody knows. Copies that are due are begun."""
     if work.engine not in {environment.engine for environment in fleet.environments}:
         raise InputError(f"engine {quoted(work.engine)} is none of the fleet")
     engine = open_engine(work.engine, fleet.name, fleet.environments)
@@ -107,9 +108,11 @@ def _backups(work: LookAtBackups, fleet: Fleet) -> dict[str, BackupsSeen]:
 
     async def look(id: DatabaseId) -> BackupsSeen:
         try:
+            if not is_dry:
+                await backups.ensure_copied(id)
             history = await backups.history(id)
             proofs = None if engine.proofs is None else (await engine.proofs.known(id))[:1]
-            return BackupsSeen(history.backups, proofs=proofs)
+            return BackupsSeen(history.backups, proofs=proofs, copies=history.copies)
         except PgherdError as error:
             return BackupsSeen(trouble=error.message)
 

@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from pgherd.contract.backups import ObservedBackup
+from pgherd.contract.backups import BackupCopy, ObservedBackup
 from pgherd.contract.proofs import Proof
 
 LONGEST_LINE = 128 * 1024
@@ -121,7 +121,7 @@ class LookAtBackups(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
 
 
 class BackupsSeen(Struct, frozen=True):
-    """The backups of one database and their proofs, or why nobody knows.
+    """The backups of one database, their proofs and copies, or why nobody knows.
 
     `proofs` are None where its engine proves none.
     """
@@ -129,6 +129,7 @@ class BackupsSeen(Struct, frozen=True):
     backups: tuple[ObservedBackup, ...] = ()
     trouble: str = ""
     proofs: tuple[Proof, ...] | None = None
+    copies: tuple[BackupCopy, ...] = ()
 
 
 class BackUp(Struct, frozen=True, tag=True, forbid_unknown_fields=True):

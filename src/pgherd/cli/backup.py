@@ -17,7 +17,7 @@ from pgherd.control.abilities import backups_of
 from pgherd.control.protection import Protection, protection, used
 from pgherd.control.signals import run
 from pgherd.fleet.desired import DatabaseId, Fleet
-from pgherd.report.backups import backups_table, kept, moment_text, points, windows
+from pgherd.report.backups import backups_table, copies, kept, moment_text, points, windows
 from pgherd.report.proofs import protection_json, protection_lines
 from pgherd.report.words import duration
 
@@ -48,7 +48,8 @@ def list_(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: b
         say_json(protection_json(id, found))
         return
     print_table(backups_table(id, found.history), _style)
-    said = (windows(id, found.history), points(found.history), kept(id, found.history))
+    history = found.history
+    said = (windows(id, history), points(history), copies(history), kept(id, history))
     for line in (*chain.from_iterable(said), *protection_lines(id, found)):
         say(line)
 

@@ -178,13 +178,29 @@ class KeptData:
 
 
 @dataclass(frozen=True, slots=True)
+class BackupCopy:
+    """A copy of its backups that is kept up to date elsewhere.
+
+    All that was handed over at `until` is there; `trouble` is why it is not brought up to date.
+    """
+
+    region: str
+    until: datetime | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BackupHistory:
-    """What a database can be restored to. Backups and points are the newest first."""
+    """What a database can be restored to. Backups and points are the newest first.
+
+    `copies` are those that somebody has to keep up to date (`ensure_copied`).
+    """
 
     backups: tuple[ObservedBackup, ...] = ()
     windows: tuple[Window, ...] = ()
     points: tuple[NamedPoint, ...] = ()
     kept: KeptData | None = None
+    copies: tuple[BackupCopy, ...] = ()
 
 
 class Backups(Protocol):
@@ -203,6 +219,13 @@ class Backups(Protocol):
 
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
         """A backup taken now, once it is complete."""
+        ...
+
+    async def ensure_copied(self, id: DatabaseId) -> None:
+        """Its copies elsewhere are brought up to date, where that is due and the place does not.
+
+        This ends at once; what becomes of it is in the history.
+        """
         ...
 
     async def restore(

@@ -11,7 +11,7 @@ from pgherd.contract.engine import Engine
 from pgherd.contract.meter import Usage
 from pgherd.contract.proofs import Proof
 from pgherd.control.abilities import backups_of
-from pgherd.decide.backups import proven_every, why_unprotected
+from pgherd.decide.backups import proven_every, why_copied_late, why_unprotected
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import Database, DatabaseId
 
@@ -44,6 +44,7 @@ async def protection(
     usage = usages.get(id)
     unarchived = usage[-1].unarchived_seconds if usage else None
     why = why_unprotected(history.backups, proofs, unarchived, proven_every(wanted), now)
+    why = why or why_copied_late(history.copies, now)
     return Protection(_up_to(history, unarchived, now), proofs or (), why)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from zlib import crc32
 
-from pgherd.contract.backups import BackupState, ObservedBackup
+from pgherd.contract.backups import BackupCopy, BackupState, ObservedBackup
 from pgherd.contract.proofs import Proof
 from pgherd.fleet.desired import Database, DatabaseId, Drills
 
@@ -22,6 +22,8 @@ LATE = timedelta(hours=36)
 """A database whose last backup is older is not protected as it should be ..."""
 WAL_LATE_SECONDS = 300.0
 """... nor is one whose WAL is handed over later: PostgreSQL does so after a minute ..."""
+COPY_LATE = timedelta(minutes=15)
+"""... nor one that has a copy elsewhere which is farther behind: it is made every five ..."""
 UNPROVEN = "no restore has proven its backups yet"
 PROOF_LATE = timedelta(days=1)
 """... nor one whose proof is so much older than it should be."""
@@ -83,7 +85,8 @@ def why_unprotected(
     """Why it could not be restored as it should; None where it could.
 
     Three things have to be so: a backup of this incarnation that is young enough, WAL that was
-    handed over lately, and a proof, which is None where the engine proves none.
+    handed over lately, and a proof, which is None where the engine proves none. Copies elsewhere
+    have their own (`why_copied_late`).
     """
     found = available(backups)
     if not found:
@@ -102,6 +105,19 @@ def why_unprotected(
         return "how far its WAL is archived is not known yet"
     if unarchived_seconds > WAL_LATE_SECONDS:
         return f"its WAL of the last {unarchived_seconds / 60:.0f} min is not archived"
+    return None
+
+
+def why_copied_late(copies: Sequence[BackupCopy], now: datetime) -> str | None:
+    """Why a copy elsewhere is not what it should be; None where all are."""
+    for copy in copies:
+        if copy.until is not None and now - copy.until <= COPY_LATE:
+            continue
+        why = f": {copy.trouble}" if copy.trouble else ""
+        if copy.until is None:
+            return f"its backups have no copy in {copy.region} yet{why}"
+        behind = (now - copy.until) / timedelta(minutes=1)
+        return f"its copy in {copy.region} is {behind:.0f} min behind{why}"
     return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pgherd.fleet.backup_models import BackupProfile, DrillsProfile, ObjectivesProfile
+from pgherd.fleet.desired import EngineValues
 from pgherd.fleet.document import in_one_line
 from pgherd.fleet.grammar import grammar
 from pgherd.fleet.history_models import HistoryProfile
@@ -26,7 +27,7 @@ from pgherd.fleet.models import (
 )
 from pgherd.fleet.names import NAME_PATTERN
 from pgherd.fleet.receiver_models import ReceiverProfile
-from pgherd.fleet.section import Sections
+from pgherd.fleet.section import EngineSection, Sections
 
 _BEGIN = "<!-- keys: made by make docs -->"
 _END = "<!-- end of keys -->"
@@ -61,13 +62,21 @@ def reference(sections: Sections) -> str:
         ("`backup`", BackupProfile, defaults["backup"]),
         ("`drills`", DrillsProfile, defaults["drills"]),
         ("`objectives`", ObjectivesProfile, defaults["objectives"]),
-        *((f"`{section.engine}`", section.keys, section.defaults) for section in sections),
+        *(table for section in sections for table in _of_engine(section)),
         ("A service that is a mapping", Service, {}),
         ("`monitoring`", MonitoringProfile, MONITORING_EXAMPLE),
         ("`notifications`: one of them", ReceiverProfile, {}),
         ("`history`", HistoryProfile, {}),
     )
     return "\n".join(line for table in tables for line in _table(*table))
+
+
+def _of_engine(
+    section: EngineSection[EngineValues],
+) -> Iterator[tuple[str, type[Section], Mapping[str, Any]]]:
+    yield f"`{section.engine}`", section.keys, section.defaults
+    for key, model in section.nested.items():
+        yield f"`{section.engine}`: `{key}`", model, {}
 
 
 def with_reference(page: str, sections: Sections) -> str:

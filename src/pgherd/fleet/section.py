@@ -7,7 +7,7 @@ nothing here knows any of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from pgherd.fleet.desired import EngineValues
@@ -26,7 +26,7 @@ class EngineSection(Generic[V_co]):
     `means`, `example` and `defaults` are in the reference too, the latter two written as the file
     would. `resolve` makes the engine's values from what holds for each key; it is asked for
     environments on other engines as well. `rules` judge the whole draft, as those in
-    `pgherd.fleet.rules`.
+    `pgherd.fleet.rules`. `nested` are the models of those of its keys that are mappings themselves.
     """
 
     engine: str
@@ -36,6 +36,7 @@ class EngineSection(Generic[V_co]):
     keys: type[Section]
     resolve: Callable[[Mapping[str, Any]], V_co]
     rules: tuple[Rule, ...] = ()
+    nested: Mapping[str, type[Section]] = field(default_factory=dict)
 
     @property
     def written(self) -> str:

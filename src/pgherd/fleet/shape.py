@@ -136,7 +136,8 @@ def _model(path: Path, grammar: Grammar) -> type[Section]:
         return grammar.file
     if len(path) > (1 if path[0] == "defaults" else 2):
         engines = {section.engine: section.keys for section in grammar.sections}
-        return _NESTED.get(_key(path)) or engines[_key(path)]
+        nested = {key: model for s in grammar.sections for key, model in s.nested.items()}
+        return (_NESTED | nested | engines)[_key(path)]
     sections: dict[str | int, type[Section]] = {
         "services": Service,
         "overrides": Override,

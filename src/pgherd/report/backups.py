@@ -48,6 +48,14 @@ def kept(id: DatabaseId, history: BackupHistory) -> Iterator[str]:
         yield f"and `pgherd restore --undo {id}` brings it back"
 
 
+def copies(history: BackupHistory) -> Iterator[str]:
+    """How far each copy elsewhere is, a line for each."""
+    for copy in history.copies:
+        until = f"all up to {moment_text(copy.until)}" if copy.until else "nothing yet"
+        trouble = f"; it is not brought up to date: {copy.trouble}" if copy.trouble else ""
+        yield f"copy in {copy.region}: {until}{trouble}"
+
+
 def prediction_text(found: Prediction) -> str:
     """How long it is going to take, where that is known."""
     if found.seconds is None:
@@ -103,6 +111,14 @@ def history_json(id: DatabaseId, history: BackupHistory) -> dict[str, Any]:
             "until": history.kept.until.isoformat(),
             "is_undone": history.kept.is_undone,
         },
+        "copies": [
+            {
+                "region": c.region,
+                "until": c.until and c.until.isoformat(),
+                "trouble": c.trouble or None,
+            }
+            for c in history.copies
+        ],
         "points": [{"name": p.name, "at": p.at.isoformat()} for p in history.points],
     }
 

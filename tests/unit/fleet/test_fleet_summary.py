@@ -126,6 +126,8 @@ def test_every_value_of_a_database_is_written_as_in_the_file(
         ("local.core_per_ocpu", "0.1", "default"),
         ("local.memory_per_ocpu", "64MiB", "default"),
         ("local.require", "nothing", "default"),
+        ("local.repository", "a directory", "default"),
+        ("local.regions", "none", "default"),
         ("ocpus", "4..8", "fleet.yaml:8"),
         ("storage", "1TB..unlimited", "fleet.yaml:8"),
         ("replicas", "0", "default"),

@@ -13,8 +13,7 @@ import pytest
 
 from pgherd.contract.backups import BackupState, Moment, Window
 from pgherd.engines.local.backup import pgbackrest
-from pgherd.engines.local.backup.backups import history
-from pgherd.engines.local.backup.goals import Known, require_reachable
+from pgherd.engines.local.backup.goals import Known, history, require_reachable
 from pgherd.engines.local.backup.pgbackrest import Extent, Stanza, archiving, complaint, stanzas
 from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import DatabaseId

@@ -30,8 +30,10 @@ def _values() -> type[LocalValues]:
 def _open(fleet: str, environments: Sequence[Environment], folder: Path) -> Engine:
     from pgherd.engines.local.engine import LocalEngine
     from pgherd.engines.local.layout import Layout
+    from pgherd.engines.local.values import LocalValues
 
-    return LocalEngine(fleet, Layout(folder))
+    values = {e.name: e.values_of(LocalValues) for e in environments}
+    return LocalEngine(fleet, Layout(folder), values=values)
 
 
 DECLARATION = Declaration("local", _section, _values, _open)

@@ -10,13 +10,11 @@ from pathlib import Path
 
 from pgherd.contract.offers import Capability
 from pgherd.engines.local import control_trees, etcd, library, machine, pooler, postgres
-from pgherd.engines.local.backup import pgbackrest
-from pgherd.engines.local.backup.repository import (
-    USER,
-    can_be_read_only,
-    repository_owner,
-)
+from pgherd.engines.local.backup import pgbackrest, stores
+from pgherd.engines.local.backup.confining import can_confine
+from pgherd.engines.local.backup.repository import USER, repository_owner
 from pgherd.engines.local.layout import Layout, data_plane_owner
+from pgherd.engines.local.values import StoreType
 from pgherd.errors import PgherdError
 
 MEGABYTE = 1000**2
@@ -124,10 +122,16 @@ def _backups() -> Iterator[Capability]:
             )
         else:
             yield Capability(name, True, str(pgbackrest.program()), required=False)
+    if path := pgbackrest.program():
+        has = pgbackrest.version(path)
+        lacks = [lack for type in StoreType if (lack := stores.lack(type, has))]
+        detail = ", ".join(["a directory", *stores.known(has)])
+        more = f"; {'; '.join(lacks)}" if lacks else ""
+        yield Capability("stores of backups", True, f"{detail}{more}", required=False)
     if os.geteuid() != 0:
         return
     owner = repository_owner()
-    is_safe = can_be_read_only()
+    is_safe = can_confine()
     yield Capability(
         "mount namespaces",
         is_safe,

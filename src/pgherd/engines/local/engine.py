@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,16 +17,23 @@ from pgherd.contract.access import Access, AccessRole
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
 from pgherd.engines.local import access, doctor, door, observation, offering, processes, rpc
+from pgherd.engines.local.backup import moving
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.proofs import LocalProofs
 from pgherd.engines.local.backup.repository import silent_repositories
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.environments import Certificates, Environments
 from pgherd.engines.local.layout import Layout
-from pgherd.engines.local.manifest import damaged_databases, read_databases, read_environments
+from pgherd.engines.local.manifest import (
+    EnvironmentManifest,
+    damaged_databases,
+    read_databases,
+    read_environments,
+)
 from pgherd.engines.local.meter import LocalMeter
 from pgherd.engines.local.place import Place
 from pgherd.engines.local.settings import SizeSettings
+from pgherd.engines.local.values import LocalValues
 from pgherd.errors import TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 
@@ -51,9 +58,12 @@ class LocalEngine:
         layout: Layout,
         concurrency: int | None = None,
         now: Callable[[], datetime] = utc_now,
+        values: Mapping[str, LocalValues] | None = None,
     ) -> None:
+        """`values` are what the fleet file says of its environments, as far as it does."""
         self.concurrency = concurrency or AT_ONCE_PER_CPU * (os.cpu_count() or 1)
         self.layout = layout
+        self._values = values or {}
         self._place = Place(fleet, layout, now)
         self.certificates = Certificates(self._place)
         self.logs = access.Logs(self._place)
@@ -85,12 +95,17 @@ class LocalEngine:
         seen, silent = await asyncio.gather(
             self._observe(wanted), silent_repositories(wanted.environments)
         )
-        impaired = {
-            **seen.impaired,
-            **{n: why for n, why in silent.items() if n not in seen.impaired},
-        }
+        impaired = {**self._otherwise(wanted.environments), **silent, **seen.impaired}
         notes = tuple(place.quotas.notes(wanted.databases))
         return replace(seen, impaired=impaired, notes=notes)
+
+    def _otherwise(self, manifests: Sequence[EnvironmentManifest]) -> dict[str, str]:
+        """What `up` has to carry out of what the fleet file says of environments that run."""
+        pairs = (
+            (m, self._values[m.name]) for m in manifests if m.running and m.name in self._values
+        )
+        whys = ((m.name, moving.says_otherwise(m, v, self.layout)) for m, v in pairs)
+        return {name: why for name, why in whys if why}
 
     async def _observe(self, wanted: observation.Wanted) -> Observation:
         place = self._place

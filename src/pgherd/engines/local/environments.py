@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.local import door
-from pgherd.engines.local.backup import host
+from pgherd.engines.local.backup import host, moving
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
@@ -23,7 +23,9 @@ from pgherd.engines.local.manifest import (
     read_environments,
     write_environment,
 )
+from pgherd.engines.local.offering import require_store
 from pgherd.engines.local.place import Place
+from pgherd.engines.local.values import LocalValues
 from pgherd.errors import InputError
 from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import Environment
@@ -78,6 +80,9 @@ class Environments:
         place = self._place
         place.claim.ensure()
         manifest = place.placement.environment(environment.name)
+        values = environment.values_of(LocalValues)
+        require_store(values)
+        manifest = await moving.placed(place.layout, manifest, values)
         name = manifest.name
         ensure_directory(place.layout.etcd(name), place.owner)
         renewal = self._certificates.renewal

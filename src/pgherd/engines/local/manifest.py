@@ -9,8 +9,8 @@ refused. One that is damaged is damage to one database: `recovery` makes it agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.values import Store
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner, ensure_directory, write
 from pgherd.fleet.desired import DatabaseId, Durability
@@ -55,12 +56,18 @@ def _with_former_data(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _with_stores(content: dict[str, Any]) -> dict[str, Any]:
+    """What knows nothing of stores would look for backups elsewhere."""
+    return content
+
+
 UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
     _with_cores,
     _with_backups,
     _with_former_data,
+    _with_stores,
 )
 """What makes a manifest of format N one of N + 1. The first ones did not say their format.
 
@@ -92,6 +99,10 @@ class EnvironmentManifest:
     repository_address: str = ""
     archive_address: str = ""
     """Where the server of the repository listens, and the one that lets backups be taken."""
+    store: Store | None = None
+    """Where the repository is; None where that is its directory on this machine."""
+    regions: Mapping[str, str] = field(default_factory=dict)
+    """Directories that copies of it may go to, by the names that databases have of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +167,8 @@ class DatabaseManifest:
     """What its incarnation is called in the repository; nothing before its first backup."""
     retention_days: int = 0
     """For how long backups are kept; 0 where its manifest does not say it."""
+    copy_to: tuple[str, ...] = ()
+    """Regions of its environment that copies of its backups go to."""
     restored_from: str = ""
     """The incarnation, and the moment, that it was restored from."""
     restoring: str = ""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 
 from pgherd.contract.offers import Offer
 from pgherd.engines.local import control_trees, doctor, library, machine, postgres
+from pgherd.engines.local.backup import pgbackrest, stores
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import damaged_databases, read_databases
 from pgherd.engines.local.values import Ability, LocalValues
@@ -52,13 +53,28 @@ def require_possible(layout: Layout, owner: Owner, database: Database) -> None:
         )
     version, _ = postgres.choose(database.postgresql)
     library.path(version)
-    required = database.environment.values_of(LocalValues).require
+    values = database.environment.values_of(LocalValues)
+    require_store(values)
+    required = values.require
     if Ability.CPU_QUOTA in required and (lack := control_trees.lack(layout.root)):
         raise InputError(
             f"{database.environment.name} requires cpu-quota, and {lack}",
             "run pgherd as root, or by a user's unit that systemd delegates to, or leave `require` "
             "away",
         )
+
+
+def require_store(values: LocalValues) -> None:
+    """InputError where this machine's pgBackRest does not know the store that backups go to."""
+    if (store := values.repository) is None:
+        return
+    path = pgbackrest.program()
+    if path is None:
+        raise InputError(
+            f"pgBackRest is not installed, and backups go to {store}", "run `make setup`"
+        )
+    if lack := stores.lack(store.type, pgbackrest.version(path)):
+        raise InputError(lack, "install a newer one, or choose another store")
 
 
 def require_room(layout: Layout, instances: int) -> None:

@@ -23,7 +23,7 @@ from pgherd.engines.local.manifest import (
     InstanceManifest,
     read_environment,
 )
-from pgherd.engines.local.values import LocalValues
+from pgherd.engines.local.values import LocalValues, copied_to
 from pgherd.errors import NeedsHuman
 from pgherd.files import Owner
 from pgherd.fleet.desired import Database, DatabaseId
@@ -137,6 +137,7 @@ class Placement:
             max_ocpus=max(manifest.ocpus, database.ocpus.max),
             storage_bytes=self._storage(database.storage.initial_bytes),
             retention_days=database.backup.retention_days,
+            copy_to=copied_to(database),
         )
 
     def forget(self, name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import DatabaseManifest
-from pgherd.engines.local.values import LocalValues
+from pgherd.engines.local.values import LocalValues, copied_to
 from pgherd.fleet.desired import Database
 from pgherd.units import format_bytes, format_days
 
@@ -15,6 +15,7 @@ LARGEST = "largest size"
 CORES = "core_per_ocpu"
 MEMORY = "memory_per_ocpu"
 RETENTION = "backup.retention"
+COPIES = "backup.copy_to"
 
 
 class SizeSettings:
@@ -34,6 +35,7 @@ class SizeSettings:
             CORES: f"{ocpu.core_per_ocpu:g}",
             MEMORY: format_bytes(ocpu.memory_per_ocpu_bytes),
             RETENTION: format_days(database.backup.retention_days),
+            COPIES: ", ".join(copied_to(database)) or "none",
         }
 
     async def ensure_applied(self, database: Database) -> None:
@@ -47,6 +49,7 @@ def applied(manifest: DatabaseManifest) -> Mapping[str, str]:
         SMALLEST: _ocpus(manifest.least_ocpus),
         LARGEST: _ocpus(manifest.max_ocpus),
         MEMORY: format_bytes(manifest.memory_bytes // manifest.ocpus),
+        COPIES: ", ".join(manifest.copy_to) or "none",
     }
     if manifest.cores:
         found[CORES] = f"{manifest.cores / manifest.ocpus:g}"

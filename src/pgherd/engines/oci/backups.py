@@ -105,6 +105,10 @@ class OciBackups:
             "note the time, and restore to that with --to",
         )
 
+    async def ensure_copied(self, id: DatabaseId) -> None:
+        """The service does that by itself."""
+        return
+
     async def undo(self, id: DatabaseId) -> None:
         """The service cannot."""
         raise _nothing_kept(id)

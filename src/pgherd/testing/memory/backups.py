@@ -109,6 +109,11 @@ class MemoryBackups:
                 _show(made)
             return Restored(now if isinstance(goal, Latest) else None)
 
+    async def ensure_copied(self, id: DatabaseId) -> None:
+        """There is one place only."""
+        async with call(self._world, "ensure_copied", id):
+            stored_database(self._world, id)
+
     async def undo(self, id: DatabaseId) -> None:
         """The rows of before are there again."""
         async with call(self._world, "undo", id):

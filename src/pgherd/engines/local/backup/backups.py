@@ -22,6 +22,7 @@ from pgherd.contract.backups import (
 from pgherd.decide.backups import available, is_full_due
 from pgherd.engines.local.backup import host, pgbackrest, points
 from pgherd.engines.local.backup.alone import alone
+from pgherd.engines.local.backup.copies import Copies, in_region
 from pgherd.engines.local.backup.former import (
     discard,
     kept_data,
@@ -33,13 +34,13 @@ from pgherd.engines.local.backup.goals import (
     Known,
     Mark,
     beginning,
+    history,
     is_done,
     is_origin,
     no_backup,
     reachable,
     require_reachable,
     until,
-    window,
 )
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.backup.points import NOW, Points
@@ -49,7 +50,7 @@ from pgherd.engines.local.backup.taking import Taken, Took
 from pgherd.engines.local.databases import Databases, half_restored
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
-from pgherd.errors import Busy, InputError, NeedsHuman, TryLater
+from pgherd.errors import Busy, InputError, TryLater
 from pgherd.files import ensure_directory
 from pgherd.fleet.desired import Database, DatabaseId
 
@@ -74,9 +75,21 @@ class LocalBackups:
         if not manifest.archive:
             return BackupHistory(kept=kept)
         repository = self._repository(manifest)
-        stanza = stanza_of(await self._stanzas(repository), repository, manifest)
+        stanza = repository.stanza_of(await self._stanzas(repository), manifest.archive)
         found = history(Known(stanza, Points(repository, manifest).known()))
-        return replace(found, kept=kept)
+        copied = Copies(repository, self._place.now()).of(manifest)
+        return replace(found, kept=kept, copies=copied)
+
+    async def ensure_copied(self, id: DatabaseId) -> None:
+        """Begun anew for its whole environment, where that is due."""
+        manifest = self._place.database(id)
+        if manifest.copy_to and manifest.archive:
+            self._copy(self._repository(manifest))
+
+    def _copy(self, repository: Repository, *, at_once: bool = False) -> None:
+        name = repository.manifest.name
+        mine = [d for d in read_databases(self._place.layout) if d.environment == name]
+        Copies(repository, self._place.now()).begin(mine, at_once=at_once)
 
     async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
         """Where its backups are; InputError where it has none."""
@@ -103,6 +116,7 @@ class LocalBackups:
         await repository.run("backup", manifest.archive, [*where, f"--type={kind}", kept])
         with suppress(Busy), self._alone(repository, id):
             await self._forget_what_is_old(id)
+        self._copy(repository, at_once=True)
         return (await self._stanza(repository, manifest)).backups[0]
 
     async def _forget_what_is_old(self, id: DatabaseId) -> None:
@@ -141,14 +155,14 @@ class LocalBackups:
         self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
     ) -> Prediction:
         """From what pgBackRest says, and where the primary is now."""
-        manifest = self._restorable(source, region)
+        manifest = self._restorable(source)
         there = self._there(manifest, target, goal)
         if there or manifest.restoring:
             return Prediction(was_there=there is not None)
-        repository, first = self._repository(manifest), manifest.instances[0]
+        repository, first = self._repository(manifest, region), manifest.instances[0]
         known = await self._known(repository, manifest)
         require_reachable(source, known, goal)
-        if manifest.running:
+        if manifest.running and region is None:
             first = await self._leader(manifest)
             known = replace(known, now=await points.here(self._place, manifest))
             require_reachable(source, known, goal)
@@ -162,11 +176,11 @@ class LocalBackups:
         self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
     ) -> Restored:
         """All that was committed by then, from the last good backup before on."""
-        manifest, began = self._restorable(source, region), time.monotonic()
+        manifest, began = self._restorable(source), time.monotonic()
         if there := self._there(manifest, target, goal):
             await self._databases.make_so(there)
             return Restored(until(there.restored_from), was_there=True)
-        repository = self._repository(manifest)
+        repository = self._repository(manifest, region)
         known, first = await self._known(repository, manifest), manifest.instances[0]
         if manifest.restoring:
             first = self._begun_at(manifest) or first
@@ -174,6 +188,7 @@ class LocalBackups:
             require_reachable(source, known, goal)
             if manifest.running:
                 first = await self._leader(manifest)
+            if manifest.running and region is None:  # a copy has what was copied, and no more
                 known = replace(known, now=await self._hand_over(repository, manifest))
                 require_reachable(source, known, goal)
         restoring = Restoring(self._place, self._databases, repository, manifest, known, goal)
@@ -190,7 +205,7 @@ class LocalBackups:
 
     async def undo(self, id: DatabaseId) -> None:
         """What was there before is there again, with its archive."""
-        manifest = self._restorable(id, None)
+        manifest = self._restorable(id)
         if manifest.restoring and not manifest.restoring.endswith(f" {UNDO}"):
             raise InputError(*half_restored(manifest))
         former = require_kept(manifest, _days(manifest), self._place.now())
@@ -211,9 +226,7 @@ class LocalBackups:
         folder = ensure_directory(repository.folder / "restores")
         return alone(folder / f"{id.service}.lock", f"a restore of {id}")
 
-    def _restorable(self, source: DatabaseId, region: str | None) -> DatabaseManifest:
-        if region is not None:
-            raise InputError("this machine has no other region", "leave --from-region out")
+    def _restorable(self, source: DatabaseId) -> DatabaseManifest:
         manifest = self._place.database(source)
         if not self._place.environment(source.environment).running:
             raise InputError(f"{source.environment} is stopped", "start it with `pgherd up`")
@@ -269,7 +282,7 @@ class LocalBackups:
             )
         return instance
 
-    def _repository(self, manifest: DatabaseManifest) -> Repository:
+    def _repository(self, manifest: DatabaseManifest, region: str | None = None) -> Repository:
         environment = self._place.environment(manifest.environment)
         if lack := pgbackrest.lack(manifest.postgresql, environment.backup_program or None):
             raise InputError(f"{manifest.id} cannot be backed up here: {lack}", "run `make setup`")
@@ -278,6 +291,8 @@ class LocalBackups:
                 f"{manifest.id} was made before pgBackRest was installed",
                 "move it into a new database with `pgherd import`",
             )
+        if region:
+            return in_region(self._place.layout, environment, region)
         return Repository(self._place.layout, environment)
 
     async def _ensure_archived(
@@ -309,7 +324,7 @@ class LocalBackups:
     ) -> Stanza:
         """What there is of its incarnation. NeedsHuman where that cannot be read."""
         stanzas = await repository.stanzas()
-        return stanza_of(stanzas, repository, manifest, is_new=is_new)
+        return repository.stanza_of(stanzas, manifest.archive, is_new=is_new)
 
     async def _stanzas(self, repository: Repository) -> Mapping[str, Stanza]:
         """What there is of all: those who ask at the same time are told the same."""
@@ -320,26 +335,5 @@ class LocalBackups:
         return await asyncio.shield(self._asked[name])
 
 
-def stanza_of(
-    stanzas: Mapping[str, Stanza],
-    repository: Repository,
-    manifest: DatabaseManifest,
-    *,
-    is_new: bool = False,
-) -> Stanza:
-    """What there is of its incarnation. NeedsHuman where that cannot be read."""
-    found = stanzas.get(manifest.archive, Stanza())
-    if found.trouble and not is_new:
-        raise NeedsHuman(found.trouble, f"see {repository.folder}")
-    return found
-
-
 def _days(manifest: DatabaseManifest) -> int:
     return manifest.retention_days or RETENTION_DAYS
-
-
-def history(known: Known) -> BackupHistory:
-    """As the contract has it. Pure."""
-    span = window(known.stanza)
-    points = tuple(NamedPoint(p.name, p.at) for p in reachable(known))
-    return BackupHistory(known.stanza.backups, (span,) if span else (), points)

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 from pgherd.contract.backups import (
+    BackupHistory,
     Goal,
     Latest,
     Moment,
+    NamedPoint,
     ObservedBackup,
     Point,
     Position,
@@ -95,6 +97,13 @@ def window(stanza: Stanza) -> Window | None:
         return None
     first = first_moment(whole)
     return Window(first, max(first, whole[0].taken_at))
+
+
+def history(known: Known) -> BackupHistory:
+    """As the contract has it."""
+    span = window(known.stanza)
+    points = tuple(NamedPoint(p.name, p.at) for p in reachable(known))
+    return BackupHistory(known.stanza.backups, (span,) if span else (), points)
 
 
 def reachable(known: Known) -> list[Mark]:

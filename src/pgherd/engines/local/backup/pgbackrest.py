@@ -102,11 +102,14 @@ tls-server-ca-file={door.authority}
 {admitted}"""
 
 
-def repository(folder: Path, key: str) -> str:
-    """Of [global], for the owner of a repository: where it is, and what it is encrypted with."""
+def repository(folder: Path, key: str, place: str = "") -> str:
+    """Of [global], for the owner of a repository: where it is, and what it is encrypted with.
+
+    `place` are the options of a store; without them it is in the folder.
+    """
+    place = place or f"repo1-path={folder / 'repository'}\n"
     return f"""\
-repo1-path={folder / "repository"}
-repo1-cipher-type=aes-256-cbc
+{place}repo1-cipher-type=aes-256-cbc
 repo1-cipher-pass={key}
 repo1-retention-full-type=time
 repo1-bundle=y

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import pwd
 import subprocess
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 
 from pgherd.engines.local import identity, lowered
 from pgherd.engines.local.addresses import is_free
-from pgherd.engines.local.backup import host, pgbackrest
+from pgherd.engines.local.backup import host, pgbackrest, stores
+from pgherd.engines.local.backup.confining import confined
 from pgherd.engines.local.backup.repository import Repository, answers
 from pgherd.engines.local.layout import data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.errors import TryLater
-from pgherd.files import Owner, write
+from pgherd.files import Owner, ensure_directory, write
 
 MOST_READERS = 50
 """At once, of an environment: each has a port, from the one after the repository's on."""
@@ -56,10 +58,11 @@ class Reading:
         theirs = repository.folder / f"reading-{port}.conf"
         path = repository.layout.archiver(manifest.id) / f"reading-{port}.conf"
         self._files = [theirs, path]
-        write(theirs, repository.text(clients, port), repository.owner)
+        seen, keys = stores.apart(repository.text(clients, port))
+        write(theirs, seen, repository.owner)
         text = host.archiver_text(repository.layout, repository.manifest, manifest, port, theirs)
         write(path, text, data_plane_owner())
-        self._start(theirs)
+        self._start(theirs, keys)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while not await answers(repository.manifest, port):
             if asyncio.get_running_loop().time() > deadline:
@@ -79,16 +82,18 @@ class Reading:
         for file in self._files:
             file.unlink(missing_ok=True)
 
-    def _start(self, configuration: Path) -> None:
+    def _start(self, configuration: Path, keys: Mapping[str, str]) -> None:
         repository = self._repository
-        program = repository.manifest.backup_program
+        program, owner = repository.manifest.backup_program, _reader(repository.owner)
+        options = lowered.options(owner, repository.folder)
+        options["env"] = {**options["env"], **keys}
+        command = pgbackrest.command(program, configuration, "server")
+        ensure_directory(repository.private, repository.owner)
+        command, options = confined(
+            repository.folder, repository.private, command, owner, options, PARENTAL[1:]
+        )
         with (repository.folder / "reading.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*PARENTAL, *pgbackrest.command(program, configuration, "server")],
-                stdout=log,
-                stderr=log,
-                **lowered.options(_reader(repository.owner), repository.folder),
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, **options)
 
 
 def _reader(owner: Owner) -> Owner:

@@ -1,7 +1,8 @@
 """The repository of one environment: a folder of a user of its own, and a server of that user.
 
-Root writes what that user reads (configuration, certificate, key of the encryption), starts its
-server, and runs its commands with its rights; it neither opens nor follows what that user wrote.
+What is kept is in that folder, or in a store that the environment has. Root writes what that user
+reads (configuration, certificate, keys of the encryption and of the store), starts its server, and
+runs its commands with its rights; it neither opens nor follows what that user wrote.
 Whoever has the data plane's rights reaches the repository through that server alone, each database
 what is its own.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import pwd
 import secrets
@@ -19,40 +21,24 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pgherd.engines.local import identity, lowered, processes
-from pgherd.engines.local.backup import host, pgbackrest
+from pgherd.engines.local.backup import confining, host, pgbackrest, stores
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
 from pgherd.engines.local.processes import Process
+from pgherd.engines.local.values import Store
 from pgherd.errors import Busy, NeedsHuman, TryLater
-from pgherd.files import Owner, ensure_directory, write
+from pgherd.files import Owner, ensure_directory, read_private, write
 from pgherd.pki.certificate import Place
 
 USER = "pgherd-backup"
 """Whose the repositories are, where root runs pgherd and `make setup` has made it."""
+LONGEST_SECRET = 32_768
 LOCKED = 50
 """pgBackRest's exit code where another one of it is at work."""
 START_SECONDS = 10.0
-READ_ONLY = (
-    "/usr/bin/unshare",
-    "--mount",
-    "--propagation=private",
-    "/bin/sh",
-    "-c",
-    'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"',
-)
-"""Starts a program to which a folder, the first argument, is read-only (util-linux)."""
-OF_ANOTHER = ("user", "group", "extra_groups")
-"""What makes a process another user's, for `subprocess`."""
-
-
-def can_be_read_only() -> bool:
-    """Whether this machine lets root make backups read-only to the server that takes WAL in.
-
-    A container may not.
-    """
-    probe = [*READ_ONLY, "sh", "/usr", "/bin/true"]
-    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+SERVED = "pgbackrest.conf"
+"""What its server reads, and who hands WAL over names."""
 
 
 def repository_owner() -> Owner:
@@ -67,12 +53,24 @@ def repository_owner() -> Owner:
 class Repository:
     """That of an environment which has one."""
 
-    def __init__(self, layout: Layout, manifest: EnvironmentManifest) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        manifest: EnvironmentManifest,
+        configuration: str = SERVED,
+        at: Path | None = None,
+    ) -> None:
+        """Or what is told of it by another configuration, or a copy of it that is there `at`."""
+        self._at = at
         self.layout = layout
         self.manifest = manifest
         self.owner = repository_owner()
         self.folder = layout.repository(manifest.name)
-        self.configuration = self.folder / "pgbackrest.conf"
+        self.private = self.folder / "private"
+        """What its server does not see, and its owner else reads: keys of a store."""
+        self.served = self.folder / SERVED
+        is_own = manifest.store is None and configuration == SERVED
+        self.configuration = (self.folder if is_own else self.private) / configuration
 
     def ensure_written(self, databases: Iterable[DatabaseManifest]) -> bool:
         """Its folders, and its configuration with those databases; whether that is new."""
@@ -94,10 +92,10 @@ class Repository:
         for name in ("repository", "lock"):
             # Its group may read there, but cannot write: who restores has no other right.
             self.owner.give(self.folder / name).chmod(0o750)
-        backups = self.folder / "repository" / "backup"
-        if not backups.is_dir():
+        parts = [self.folder / "repository" / name for name in ("backup", "archive")]
+        if not all(part.is_dir() for part in parts):
             subprocess.run(
-                ["/bin/mkdir", "-p", "-m", "0750", backups],
+                ["/bin/mkdir", "-p", "-m", "0750", *parts],
                 check=True,
                 **lowered.options(self.owner, self.folder),
             )
@@ -107,26 +105,62 @@ class Repository:
             for database in databases
             if database.archive
         }
-        return write(self.configuration, self.text(clients), self.owner)
+        text = self.text(clients)
+        seen, keys = stores.apart(text)
+        if self.manifest.store:
+            self.write(self.configuration, text)
+            digest = hashlib.sha256("".join(keys.values()).encode()).hexdigest()
+            seen += f"# its server has the key {digest[:16]} in its environment\n"
+        return write(self.served, seen, self.owner)
 
-    def text(self, clients: Mapping[str, str], port: int | None = None) -> str:
-        """A configuration of it: a server, and what each client's name opens."""
+    def write(self, path: Path, text: str) -> None:
+        """A configuration that its server does not see."""
+        ensure_directory(self.private, self.owner)
+        write(path, text, self.owner)
+
+    def text(self, clients: Mapping[str, str], reading_at: int | None = None) -> str:
+        """A configuration of it: a server, and what each client's name opens.
+
+        One that only reads has a port of its own, and the key of a store that cannot write, where
+        there is one.
+        """
         manifest = self.manifest
-        mine = host.door(manifest.repository_address, port or manifest.backup_port, self._place)
-        kept = pgbackrest.repository(self.folder, self._key())
+        port = reading_at or manifest.backup_port
+        mine = host.door(manifest.repository_address, port, self._place)
+        kept = pgbackrest.repository(
+            self.folder, self._key(), self._store(is_read=reading_at is not None)
+        )
         return f"[global]\n{kept}{pgbackrest.server(mine, clients)}"
 
     @property
     def _place(self) -> Place:
         return identity.repository_place(self.layout, self.manifest.name)
 
+    def _store(self, *, is_read: bool) -> str:
+        """The options of its store, with the secret; InputError where that cannot be had."""
+        if self._at:
+            return f"repo1-path={self._at}\n"
+        if (store := self.manifest.store) is None:
+            return ""
+        copy = self.folder / ("read.key" if is_read else "store.key")
+        options, secret = _opening(store, copy, is_read=is_read)
+        if store.type in stores.COPIED:
+            write(copy, secret, self.owner)
+        return options
+
+    def require_opens(self) -> None:
+        """InputError where the keys of its store cannot be read, or are none."""
+        if store := self.manifest.store:
+            for is_read in (False, True):
+                _opening(store, self.folder, is_read=is_read)
+
     def _key(self) -> str:
         """What the repository is encrypted with: it stays as long as that does."""
         path = self.folder / "encryption.key"
         with contextlib.suppress(FileNotFoundError):
             return path.read_text().strip()
-        if self.configuration.exists():  # what has it still
-            key = pgbackrest.key_of(self.configuration.read_text())
+        if self.served.exists():  # what has it still
+            key = pgbackrest.key_of(self.served.read_text())
         elif any((self.folder / "repository" / "backup").glob("*")):
             raise NeedsHuman(
                 f"the key {path} is lost",
@@ -142,7 +176,7 @@ class Repository:
     def process(self) -> int | None:
         """Its server, where one runs."""
         found = processes.by_folder(self.owner.uid).get(os.path.realpath(self.folder), [])
-        command = pgbackrest.command(self.manifest.backup_program, self.configuration, "server")
+        command = pgbackrest.command(self.manifest.backup_program, self.served, "server")
         mine = (pid for pid in found if processes.title(pid).split("\0")[: len(command)] == command)
         return next((pid for pid in mine if not _is_of_a_client(pid)), None)
 
@@ -151,7 +185,7 @@ class Repository:
         pid = self.process()
         process = Process.of(pid) if pid else None
         if process:
-            files = host.read_at_start(self.configuration, self._place)
+            files = host.read_at_start(self.served, self._place)
             has_read = processes.has_read(process.identity, files)
             if has_read and await self.answers():
                 return
@@ -174,17 +208,18 @@ class Repository:
         """It outlives this process.
 
         Whoever may hand WAL over can do with the repository's files what its server can, since
-        pgBackRest serves its whole protocol to each client. So to this server the backups are
-        read-only; they have all the WAL in them that they need.
+        pgBackRest serves its whole protocol to each client, which says itself where that is to
+        happen. So to this server all but WAL is read-only; backups have all the WAL in them that
+        they need. No folder can be that for a store, of which the server has the key in its
+        environment: what it sees of files a client can have.
         """
         owner, options = self.owner, lowered.options(self.owner, self.folder)
         program = self.manifest.backup_program
-        command = pgbackrest.command(program, self.configuration, "server")
-        if owner.is_another and can_be_read_only():
-            rights = [f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
-            backups = str(self.folder / "repository" / "backup")
-            command = [*READ_ONLY, "sh", backups, "/usr/bin/setpriv", *rights, *command]
-            options = {k: v for k, v in options.items() if k not in OF_ANOTHER}
+        command = pgbackrest.command(program, self.served, "server")
+        _, keys = stores.apart(self.configuration.read_text())
+        options["env"] = {**options["env"], **keys}
+        ensure_directory(self.private, owner)
+        command, options = confining.confined(self.folder, self.private, command, owner, options)
         with (self.folder / "server.log").open("ab") as log:
             subprocess.run(
                 [*lowered.DETACHED, *command],
@@ -219,6 +254,15 @@ class Repository:
         """What it has of each incarnation of a database, by its name."""
         return pgbackrest.stanzas(await self.run("info", options=["--output=json"]))
 
+    def stanza_of(
+        self, stanzas: Mapping[str, Stanza], archive: str, *, is_new: bool = False
+    ) -> Stanza:
+        """What it has of one of them. NeedsHuman where that cannot be read."""
+        found = stanzas.get(archive, Stanza())
+        if found.trouble and not is_new:
+            raise NeedsHuman(found.trouble, f"see {self._at or self.folder}")
+        return found
+
 
 async def answers(manifest: EnvironmentManifest, port: int | None = None) -> bool:
     """Whether the server of an environment's repository takes connections: anybody may ask."""
@@ -242,6 +286,13 @@ async def silent_repositories(environments: Iterable[EnvironmentManifest]) -> di
         for e, does_answer in zip(wanted, found, strict=True)
         if not does_answer
     }
+
+
+def _opening(store: Store, copy: Path, *, is_read: bool) -> tuple[str, str]:
+    """Options by which a store is opened, and the secret in them; InputError without it."""
+    source = Path((is_read and store.read_key_file) or store.key_file)
+    secret = read_private(source, LONGEST_SECRET, "write the key of the store into it")
+    return stores.text(store, secret, source, copy), secret
 
 
 def _is_of_a_client(pid: int) -> bool:
