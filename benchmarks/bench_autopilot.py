@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from measure import Report, arguments, median, say
 from sandbox import Sandbox, sandbox
 
-from pgherd.engines.local import control_groups
+from pgherd.engines.local import control_groups, control_trees
 from pgherd.engines.local.control_groups import ControlGroups
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout
@@ -172,8 +172,8 @@ def main() -> int:
     with sandbox(FLEET, options.logs, has_autopilot=True) as fleet:
         fleet.run("up")
         groups = control_groups.found(fleet.root)
-        if groups is None or control_groups.lack():
-            raise SystemExit(f"no quota can be set here: {control_groups.lack()}")
+        if groups is None or control_trees.lack(fleet.root):
+            raise SystemExit(f"no quota can be set here: {control_trees.lack(fleet.root)}")
         subject = Subject(fleet, groups)
         for id in (CART, ORDER):
             subject.fill(id)
