@@ -25,9 +25,9 @@ import msgspec
 from pgherd.autopilot import keeper
 from pgherd.autopilot.carrying import done, failure_of
 from pgherd.autopilot.checks import pause_of
+from pgherd.autopilot.children import Children
 from pgherd.autopilot.forked import ENDING, become_child
 from pgherd.autopilot.history_at import history_at
-from pgherd.autopilot.ledger import Ledger
 from pgherd.autopilot.pauses import read_pauses
 from pgherd.autopilot.place import AutopilotPlace
 from pgherd.autopilot.questions import Leave, Question, State, Status
@@ -38,12 +38,8 @@ from pgherd.autopilot.requests import (
     Asked,
     Beat,
     Done,
-    Failure,
     FindHistory,
-    Look,
-    LookAtBackups,
     LookUp,
-    Notify,
     Work,
 )
 from pgherd.autopilot.version import version
@@ -62,18 +58,6 @@ STOPPED_LOOKS = 3
 PAUSE_SECONDS = 1.0
 """Between a controller that ended and the next; twice as long each time, up to a minute."""
 LONGEST_PAUSE = 60.0
-MOST_CHILDREN = 8
-
-
-@dataclass(slots=True)
-class Child:
-    """A request that is being carried out; its end is read from `reader`."""
-
-    number: int
-    request: Work
-    reader: int
-    began: float
-    text: bytes = b""
 
 
 @dataclass(slots=True)
@@ -101,13 +85,15 @@ class Helper:
     is_dry: bool = False
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _controller: Controller | None = None
-    _children: dict[int, Child] = field(default_factory=dict)
-    _ledger: Ledger = field(default_factory=Ledger)
+    _children: Children = field(init=False)
     _beat: Beat | None = None
     _keeper: Process | None = None
     _is_leaving: bool = False
     _pause: float = PAUSE_SECONDS
     _not_before: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._children = Children(self._selector, self._done, self._answer)
 
     def run(self, listening: socket.socket) -> None:
         """Serve until somebody asks it to leave."""
@@ -142,7 +128,7 @@ class Helper:
     # Those that are watched
 
     def _look(self) -> None:
-        self._reap()
+        processes.reap()
         if not self.holds_lock():
             log.warning("%s was taken away: this ends", self.place.lock)
             self.leave()
@@ -178,21 +164,16 @@ class Helper:
         controller.connection.close()
         controller.process.signal(signal.SIGKILL)
         controller.process.close()
-        for child in self._children.values():
-            child.number = 0  # the next one counts anew
+        self._children.forget_who_asked()
         self._not_before = time.monotonic() + self._pause
         self._pause = min(LONGEST_PAUSE, 2 * self._pause)
-
-    def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
 
     def _end_all(self) -> None:
         if self._controller:
             self._controller.process.signal(signal.SIGKILL)
         if self._keeper and self._keeper.is_alive:
             self._keeper.signal(signal.SIGTERM)
+        self._children.end()
         self.place.socket.unlink(missing_ok=True)
 
     # What the controller asks for
@@ -234,7 +215,7 @@ class Helper:
             case FindHistory():
                 self._answer(self._find_history(asked.number))
             case _:
-                self._carry_out(asked.number, asked.what)
+                self._children.begin(asked.number, asked.what)
 
     def _find_history(self, number: int) -> Answered:
         try:
@@ -261,49 +242,8 @@ class Helper:
         told, pauses = msgspec.Raw(resolved), read_pauses(self.place)
         return Answered(number, Applied(applied.number, stored.digest(), told, pauses))
 
-    def _carry_out(self, number: int, request: Work) -> None:
-        if isinstance(request, Notify) and (known := self._ledger.answer(number, request)):
-            self._answer(known)
-            return
-        is_looking = isinstance(request, Look | LookAtBackups) and any(
-            child.request == request for child in self._children.values()
-        )
-        if is_looking or len(self._children) >= MOST_CHILDREN:
-            busy = Failure("Busy", "the helper has enough to do", "")
-            self._answer(Answered(number, failure=busy))
-            return
-        reader, writer = os.pipe()
-        if os.fork() == 0:
-            become_child(writer, lambda: self._carry(request, writer))
-        os.close(writer)
-        os.set_blocking(reader, False)
-        if isinstance(request, Notify):
-            self._ledger.begin(request)
-        self._children[reader] = Child(number, request, reader, time.monotonic())
-        self._selector.register(reader, selectors.EVENT_READ, self._child_said)
-
-    def _carry(self, request: Work, writer: int) -> None:
-        with os.fdopen(writer, "wb") as told:
-            told.write(msgspec.json.encode(done(request, self.place, self.history, self.is_dry)))
-
-    def _child_said(self, reader: int) -> None:
-        child = self._children[reader]
-        with contextlib.suppress(BlockingIOError):
-            if said := os.read(reader, LONGEST_LINE):
-                child.text += said
-                return
-            self._selector.unregister(reader)
-            os.close(reader)
-            del self._children[reader]
-            self._reap()
-            try:
-                end = msgspec.json.decode(child.text, type=Done)
-            except (msgspec.MsgspecError, ValueError):
-                end = Done(Failure("TryLater", "what carried it out has ended", ""))
-            if isinstance(child.request, Notify):
-                self._ledger.end(child.request, is_taken=end.failure is None)
-            seconds = time.monotonic() - child.began
-            self._answer(Answered(child.number, None, end.failure, end.looked, seconds))
+    def _done(self, request: Work) -> Done:
+        return done(request, self.place, self.history, self.is_dry)
 
     def _answer(self, answer: Answered) -> None:
         """One that does not read what it asked for has something wrong with it."""

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from local_fleet import ALONE
 
-from pgherd.engines.local.backup import recover
+from pgherd.engines.local.backup import exchange, recover
 from pgherd.engines.local.backup.former import kept_data, require_kept
-from pgherd.engines.local.backup.recover import Failed
 from pgherd.engines.local.databases import half_restored
 from pgherd.engines.local.manifest import FormerData
 from pgherd.errors import InputError
@@ -77,19 +76,19 @@ def test_what_it_had_changes_places_wherever_that_is_killed(
     with monkeypatch.context() as patched:
         dies(patched, after)
         try:
-            recover.undo(kept)
+            exchange.undo(kept)
         except Killed:
             assert not (kept / "whole").exists()
     for _ in range(2):
-        recover.undo(kept)
+        exchange.undo(kept)
         assert (kept / "data" / "what").read_text() == "former"
         assert (kept / "undone" / "what").read_text() == "restored"
         assert sorted(p.name for p in kept.iterdir()) == ["data", "undone", "whole"]
 
 
 def test_what_is_gone_cannot_come_back(tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="is gone"):
-        recover.undo(tmp_path)
+    with pytest.raises(exchange.Missing, match="is gone"):
+        exchange.undo(tmp_path)
     assert not (tmp_path / "whole").exists()
 
 
@@ -103,16 +102,16 @@ def test_what_is_restored_takes_its_place_wherever_that_is_killed(
     with monkeypatch.context() as patched:
         dies(patched, after)
         with suppress(Killed):
-            recover.put(tmp_path)
+            exchange.put(tmp_path)
     for _ in range(2):
-        assert recover.put(tmp_path)
+        assert exchange.put(tmp_path)
         assert (tmp_path / "data" / "what").read_text() == "restored"
         assert (tmp_path / "before" / "what").read_text() == "data"
 
 
 def test_a_database_without_data_keeps_nothing(tmp_path: Path) -> None:
     (tmp_path / "restored").mkdir()
-    assert not recover.put(tmp_path)
+    assert not exchange.put(tmp_path)
 
 
 def test_what_is_free_is_found_where_nothing_is_yet(tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from dataclasses import replace
 
 from pgherd.contract.backups import UNDO, goal_option
 from pgherd.engines.local import door
 from pgherd.engines.local.agent.condition import Condition
+from pgherd.engines.local.backup.exchange import GONE
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
+    FormerData,
     read_environment,
     write_database,
 )
@@ -153,6 +156,22 @@ class Databases:
         if manifest.is_synchronous:
             await place.agent.ask(door.Configure(str(manifest.id)))
             await self._await(manifest.id, Condition.DURABLE, DURABLE_SECONDS)
+
+    async def exchange(
+        self, noted: DatabaseManifest, anew: DatabaseManifest, former: FormerData
+    ) -> None:
+        """It has the data that lies whole beside its place. Clients wait meanwhile, if it runs.
+
+        `noted` is what is written down until then; `former` says what is kept, if anything is.
+        """
+        place, id, number = self._place, anew.id, noted.restoring_at
+        await place.writer.write(anew, noted=replace(noted, running=False))
+        asked = door.Exchange(str(id), number, former.is_undone)
+        is_kept = await place.agent.ask_once_it_runs(asked)
+        anew = replace(anew, running=True, former=former if is_kept else None)
+        others = (i.number for i in anew.instances if i.number != number)
+        gone = (place.layout.kept_by(id, other) / GONE for other in others)
+        await asyncio.gather(self.make_so(anew), place.remove(*gone))
 
     async def reconfigure(self, manifest: DatabaseManifest) -> None:
         """Change settings without a restart."""

@@ -175,6 +175,19 @@ class Forget(Request[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange(Request[bool]):
+    """Stop a database, and let an instance have what lies whole beside its data, the others none.
+
+    That is what was restored, or what is to be undone; whether what it had is kept there now.
+    Clients of one that ran wait in the pooler for it to be converged, and not for ever.
+    """
+
+    database: str
+    number: int
+    is_undo: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Configure(Request[None]):
     """Let all instances of a database share what its manifest says (in Patroni's words)."""
 

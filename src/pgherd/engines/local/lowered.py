@@ -23,6 +23,8 @@ SEARCHED = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs of the machine are looked for: only root installs there."""
 DETACHED = ("/usr/bin/setsid", "--fork")
 """Starts a program in a session of its own, and does not wait for it (util-linux)."""
+PARENTAL = ("/usr/bin/setpriv", "--pdeathsig=TERM")
+"""Starts a program that ends with whoever started it (util-linux)."""
 LOCALE = "C.UTF-8"
 """Of the data plane's programs, and of new clusters."""
 

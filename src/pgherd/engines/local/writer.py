@@ -31,12 +31,17 @@ class Writer:
         self.authorities = threading.Lock()
         """Held while somebody changes authorities, or has them sign: threads do, too."""
 
-    async def write(self, manifest: DatabaseManifest) -> None:
-        """All files of a database. A disk may let one wait while others need nothing of it."""
-        async with self.of[manifest.id]:
-            await asyncio.to_thread(self._write, manifest)
+    async def write(
+        self, manifest: DatabaseManifest, *, noted: DatabaseManifest | None = None
+    ) -> None:
+        """All files of a database. A disk may let one wait while others need nothing of it.
 
-    def _write(self, manifest: DatabaseManifest) -> None:
+        Where it is not to be so yet, its manifest is `noted`.
+        """
+        async with self.of[manifest.id]:
+            await asyncio.to_thread(self._write, manifest, noted or manifest)
+
+    def _write(self, manifest: DatabaseManifest, noted: DatabaseManifest) -> None:
         """The manifest is the last, for that is what the agent acts on."""
         id, owner, layout = manifest.id, self._owner, self._layout
         environment = read_environment(layout, id.environment)
@@ -46,7 +51,7 @@ class Writer:
         for file in files(layout, environment, manifest, owner.name):
             ensure_directory(file.path.parent, owner)
             write(file.path, file.content, owner, mode=file.mode)
-        write_database(layout, manifest, owner)
+        write_database(layout, noted, owner)
 
     def ensure_certificates(
         self, environment: str, certificates: Iterable[Certificate], *, renew: bool = False

@@ -150,6 +150,7 @@ class Agent:
             door.ConvergeEnvironment: self.converge_environment,
             door.MendEnvironment: self.mend_environment,
             door.Forget: self.forget,
+            door.Exchange: self.exchange,
             door.AwaitEnvironment: self.await_environment,
             door.ConvergeDatabase: self.converge_database,
             door.AwaitDatabase: self.await_database,
@@ -207,6 +208,11 @@ class Agent:
     async def forget(self, asked: door.Forget) -> None:
         """Nothing of it is left in etcd."""
         await self.databases.forget(DatabaseId.parse(asked.database))
+
+    async def exchange(self, asked: door.Exchange) -> bool:
+        """Other data, while clients wait."""
+        id = DatabaseId.parse(asked.database)
+        return await self.databases.exchange(id, asked.number, is_undo=asked.is_undo)
 
     async def mend_environment(self, asked: door.MendEnvironment) -> None:
         """Begin its etcd anew, where it will not run otherwise."""

@@ -12,7 +12,9 @@ from functools import partial
 from pgherd.engines.local import leftovers, patroni, postgres, programs, whole
 from pgherd.engines.local.agent.acting import Acting
 from pgherd.engines.local.agent.cluster import Cluster
+from pgherd.engines.local.agent.core import HOLD_SECONDS
 from pgherd.engines.local.agent.environments import Environments
+from pgherd.engines.local.agent.exchanging import exchanged, held
 from pgherd.engines.local.agent.newest import newest
 from pgherd.engines.local.agent.record import Record
 from pgherd.engines.local.agent.room import make_room
@@ -137,6 +139,58 @@ class Databases:
             raise InputError(f"{id} runs", f"stop it with `pgherd down {id}`")
         await self._environments.client(id.environment).delete(patroni.scope_prefix(id.service))
 
+    async def exchange(self, id: DatabaseId, number: int, *, is_undo: bool) -> bool:
+        """An instance has other data, and the others none; whether what it had is kept.
+
+        Nothing of it runs then but its pooler, where it did, for clients wait there.
+        """
+        async with self._converging.setdefault(id, asyncio.Lock()):
+            manifest = read_database(self._layout, id)
+            if manifest is None:
+                raise InputError(f"{id} does not exist here", "run `pgherd up`")
+            pooler = self._supervisor.process(programs.pooler_name(id))
+            cluster = self._clusters.get(id)
+            try:
+                if cluster and pooler:
+                    self._tasks.end(id)
+                    self._tasks.keep(("held", id), partial(self._hold_no_longer, id))
+                    async with held(cluster, pooler):
+                        await self._end_servers(cluster, number)
+                elif cluster:
+                    await self._stop_unwanted(cluster, None)
+                else:
+                    await self._stop_left_over(programs.of_database(self._layout, manifest))
+                await self.forget(id)
+                kept = {i.number: self._layout.kept_by(id, i.number) for i in manifest.instances}
+                change = partial(exchanged, kept.pop(number), kept.values(), is_undo=is_undo)
+                return await asyncio.to_thread(change)
+            except BaseException:
+                self._tasks.end(("held", id))
+                await self._supervisor.stop(programs.pooler_name(id))
+                raise
+
+    async def _end_servers(self, cluster: Cluster, kept: int) -> None:
+        """All of its instances, well where what they have is kept, or nobody else has all of it."""
+        id = cluster.id
+        leader = cluster.seen.leader.name if cluster.seen.leader else None
+        instances = cluster.manifest.instances
+        well = [
+            i for i in instances if i.number == kept or i == cluster.manifest.numbered(leader or "")
+        ]
+        for instance in instances:
+            if instance not in well:
+                await self._stop_instance(id, instance, at_once=True)
+                await cluster.servers.end_all(instance.number)
+        await asyncio.gather(*(self._stop_instance(id, instance) for instance in well))
+        self._tasks.end(("begin", id))
+        await cluster.close()
+        del self._clusters[id]
+
+    async def _hold_no_longer(self, id: DatabaseId) -> None:
+        """Clients whom nobody comes to let go are told so after a while."""
+        await asyncio.sleep(HOLD_SECONDS)
+        await self._supervisor.stop(programs.pooler_name(id))
+
     async def _stop_left_over(self, unwanted: Iterable[Program]) -> None:
         """Stop what an earlier agent started and did not live to stop."""
         left = self._supervisor.adopt(_by_name(unwanted))
@@ -145,6 +199,7 @@ class Databases:
     def _ensure(self, manifest: DatabaseManifest) -> None:
         id = manifest.id
         cluster = self._clusters.get(id)
+        self._tasks.end(("held", id))
         make_room(self._layout, manifest)
         if cluster is None:
             etcd = self._environments.client(id.environment)

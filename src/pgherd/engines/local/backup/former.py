@@ -11,9 +11,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgherd.contract.backups import UNDO, KeptData
-from pgherd.engines.local import door, lowered
-from pgherd.engines.local.backup import recover
-from pgherd.engines.local.backup.reading import PARENTAL
+from pgherd.engines.local import lowered
+from pgherd.engines.local.backup import exchange
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.databases import Databases, half_restored
 from pgherd.engines.local.manifest import (
@@ -55,27 +54,20 @@ async def undo(
 ) -> None:
     """From the moment that it is noted, only the same call takes it on."""
     layout, id = place.layout, manifest.id
-    restoring = f"{manifest.archive} {UNDO}"
-    noted = replace(manifest, restoring=restoring, restoring_at=former.number, running=False)
+    noted = replace(manifest, restoring=f"{manifest.archive} {UNDO}", restoring_at=former.number)
     write_database(layout, noted, place.owner)
-    await databases.ensure_stopped(id)
-    await place.agent.ask_once_it_runs(door.Forget(str(id)))
-    await run_lowered(place, "undo", str(layout.kept_by(id, former.number)))
-    others = (i for i in manifest.instances if i.number != former.number)
-    await place.remove(*(layout.kept_by(id, i.number) for i in others))
-    since = place.now().isoformat()
     anew = replace(
         manifest,
-        running=True,
         restoring="",
         archive=former.archive,
         restored_from=former.restored_from,
-        former=FormerData(former.number, since, manifest.archive, manifest.restored_from, True),
     )
     mine = [d for d in read_databases(layout) if d.environment == manifest.environment]
     repository.ensure_written((*(d for d in mine if d.id != id), anew))
     await repository.ensure_running()
-    await databases.make_so(anew)
+    since = place.now().isoformat()
+    kept = FormerData(former.number, since, manifest.archive, manifest.restored_from, True)
+    await databases.exchange(noted, anew, kept)
 
 
 async def discard(place: Place, manifest: DatabaseManifest) -> None:
@@ -91,12 +83,15 @@ async def discard(place: Place, manifest: DatabaseManifest) -> None:
 async def remove_former(place: Place, manifest: DatabaseManifest, former: FormerData) -> None:
     """The files."""
     kept = place.layout.kept_by(manifest.id, former.number)
-    await place.remove(kept / recover.BEFORE, kept / recover.UNDONE)
+    await place.remove(kept / exchange.BEFORE, kept / exchange.UNDONE)
 
 
 async def run_lowered(place: Place, *arguments: str) -> str:
     """What `recover` does with the data plane's rights; what it says. NeedsHuman with why not."""
-    command = [*PARENTAL, *lowered.python("pgherd.engines.local.backup.recover", *arguments)]
+    command = [
+        *lowered.PARENTAL,
+        *lowered.python("pgherd.engines.local.backup.recover", *arguments),
+    ]
     code, *said = await lowered.call(place.owner, place.layout.root, command)
     text = b"".join(said).decode(errors="replace")
     if code != 0:

@@ -13,11 +13,12 @@ import msgspec
 
 from pgherd.contract.proofs import Check, Proof
 from pgherd.engines.local import door, lowered, patroni, rpc
-from pgherd.engines.local.backup import pgbackrest, recover
+from pgherd.engines.local.backup import pgbackrest
 from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.backups import LocalBackups
+from pgherd.engines.local.backup.exchange import RESTORED
 from pgherd.engines.local.backup.prove import LONGEST, Evidence, Found
-from pgherd.engines.local.backup.reading import PARENTAL, Reading
+from pgherd.engines.local.backup.reading import Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.manifest import DatabaseManifest
@@ -78,7 +79,7 @@ class LocalProofs:
         kept = place.layout.kept(manifest.id) / "drill"
         program = repository.manifest.backup_program
         async with Reading(repository, manifest) as configuration:
-            options = [f"--pg1-path={kept / recover.RESTORED}", "--type=default"]
+            options = [f"--pg1-path={kept / RESTORED}", "--type=default"]
             job = Job(
                 str(kept),
                 manifest.bin_directory,
@@ -90,7 +91,7 @@ class LocalProofs:
             arguments = [msgspec.json.encode(job).decode(), manifest.service]
             command = lowered.python("pgherd.engines.local.backup.prove", *arguments)
             code, *said = await lowered.call(
-                place.owner, place.layout.root, [*PARENTAL, *GENTLE, *command]
+                place.owner, place.layout.root, [*lowered.PARENTAL, *GENTLE, *command]
             )
         text = b"".join(said).decode(errors="replace").strip().splitlines()
         try:

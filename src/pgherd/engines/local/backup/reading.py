@@ -23,8 +23,6 @@ from pgherd.files import Owner, ensure_directory, write
 MOST_READERS = 50
 """At once, of an environment: each has a port, from the one after the repository's on."""
 START_SECONDS = 10.0
-PARENTAL = ("/usr/bin/setpriv", "--pdeathsig=TERM")
-"""Starts a program that ends with whoever started it (util-linux)."""
 
 
 class Reading:
@@ -90,7 +88,7 @@ class Reading:
         command = pgbackrest.command(program, configuration, "server")
         ensure_directory(repository.private, repository.owner)
         command, options = confined(
-            repository.folder, repository.private, command, owner, options, PARENTAL[1:]
+            repository.folder, repository.private, command, owner, options, lowered.PARENTAL[1:]
         )
         with (repository.folder / "reading.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, **options)

@@ -24,13 +24,11 @@ from typing import Any
 
 from msgspec import Struct
 
-RESTORED = "restored"
-BEFORE = "before"
-UNDONE = "undone"
-DATA, WHOLE = "data", "whole"
+from pgherd.engines.local.backup import exchange
+from pgherd.engines.local.backup.exchange import RESTORED
+
 LOG = "log"
 ROOM, CLEARED_ROOM = "room", "cleared-room"
-KEPT = "kept"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 TOO_EARLY = "requested recovery stop point is before consistent recovery point"
 LAST_COMMIT = re.compile(r"last completed transaction was at log time (\S+ \S+)")
@@ -111,41 +109,6 @@ def room(kept: Path, *, is_cleared: bool) -> int:
     there = next(path for path in (kept, *kept.parents) if path.is_dir())
     found = os.statvfs(there)
     return found.f_bavail * found.f_frsize
-
-
-def put(kept: Path) -> bool:
-    """What was restored takes its place; whether what was there is kept beside it."""
-    data, restored, before = kept / DATA, kept / RESTORED, kept / BEFORE
-    if restored.exists():
-        if data.exists():
-            shutil.rmtree(before, ignore_errors=True)
-            (kept / WHOLE).unlink(missing_ok=True)
-            data.rename(before)
-        restored.rename(data)
-        _is_whole(kept)
-    return before.exists()
-
-
-def undo(kept: Path) -> None:
-    """What was kept takes its place, and what was there is kept as `undone`.
-
-    Each folder that is there says how far it has come.
-    """
-    data, before, undone = kept / DATA, kept / BEFORE, kept / UNDONE
-    if before.exists():
-        (kept / WHOLE).unlink(missing_ok=True)
-        if data.exists():
-            shutil.rmtree(undone, ignore_errors=True)
-            data.rename(undone)
-        before.rename(data)
-    if not data.exists():
-        raise Failed("what it had before is gone")
-    _is_whole(kept)
-
-
-def _is_whole(kept: Path) -> None:
-    (kept / WHOLE).touch(mode=0o600)
-    called(["/bin/sync", "--file-system", str(kept)], "sync")
 
 
 @contextmanager
@@ -273,9 +236,7 @@ def main(action: str, argument: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         if action == "put":
-            print(KEPT if put(Path(argument)) else "")
-        elif action == "undo":
-            undo(Path(argument))
+            exchange.put(Path(argument))
         elif action in (ROOM, CLEARED_ROOM):
             print(room(Path(argument), is_cleared=action == CLEARED_ROOM))
         else:

@@ -242,7 +242,9 @@ class Repository:
         """A command of pgBackRest as the owner; what it prints. Busy, or TryLater with its word."""
         program = self.manifest.backup_program
         command = pgbackrest.command(program, self.configuration, name, stanza, options)
-        code, output, said = await lowered.call(self.owner, self.folder, command)
+        code, output, said = await lowered.call(
+            self.owner, self.folder, [*lowered.PARENTAL, *command]
+        )
         if code == LOCKED:
             raise Busy(f"the backup repository of {self.manifest.name} is at work for {stanza}")
         if code != 0:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgherd.contract.backups import Goal, Prediction
 from pgherd.engines.local import door, patroni, postgres
-from pgherd.engines.local.backup import pgbackrest, recover
+from pgherd.engines.local.backup import exchange, pgbackrest, recover
 from pgherd.engines.local.backup.former import remove_former, run_lowered
 from pgherd.engines.local.backup.goals import Known, beginning, missed, origin_of, ways, window
 from pgherd.engines.local.backup.reading import Reading
@@ -90,7 +90,7 @@ class Restoring:
         await self.predict(target.id, number, is_cleared=True)
         await self._recover(manifest, manifest.instances[0])
         await place.agent.ask(door.Forget(str(target.id)))
-        await self._put(manifest, manifest.instances[0])
+        await self._run("put", str(place.layout.kept_by(target.id, number)))
         await self._databases.make_so(replace(manifest, made=True, restored_from=self._origin))
 
     async def in_place(self, first: InstanceManifest) -> None:
@@ -107,28 +107,15 @@ class Restoring:
 
     async def finish(self, restoring: DatabaseManifest, first: InstanceManifest) -> None:
         """What is whole takes its place: another incarnation, with an archive of its own."""
-        place, id = self._place, restoring.id
-        write_database(place.layout, replace(restoring, running=False), place.owner)
-        await self._databases.ensure_stopped(id)
-        await place.agent.ask_once_it_runs(door.Forget(str(id)))
+        place = self._place
+        write_database(place.layout, restoring, place.owner)
         if restoring.former:  # so that what is found there later is what was there now
             await remove_former(place, restoring, restoring.former)
-            restoring = replace(restoring, running=False, former=None)
-            write_database(place.layout, restoring, place.owner)
-        said = await self._put(restoring, first)
-        others = (i for i in restoring.instances if i.number != first.number)
-        await place.remove(*(place.layout.kept_by(id, i.number) for i in others))
-        since, origin = place.now().isoformat(), restoring.restoring
+            restoring = replace(restoring, former=None)
+        anew = replace(restoring, archive="", restoring="", restored_from=restoring.restoring)
+        since = place.now().isoformat()
         former = FormerData(first.number, since, restoring.archive, restoring.restored_from)
-        anew = replace(
-            restoring,
-            running=True,
-            archive="",
-            restoring="",
-            restored_from=origin,
-            former=former if said == recover.KEPT else None,
-        )
-        await self._databases.make_so(anew)
+        await self._databases.exchange(restoring, anew, former)
 
     async def _recover(self, target: DatabaseManifest, instance: InstanceManifest) -> None:
         """By the first way that leads to the goal."""
@@ -140,7 +127,7 @@ class Restoring:
         last_commit = None
         async with Reading(self._repository, source) as configuration:
             for way in ways(source.id, self._known, self._goal):
-                options = [f"--pg1-path={kept / recover.RESTORED}", *way]
+                options = [f"--pg1-path={kept / exchange.RESTORED}", *way]
                 job = Job(
                     str(kept),
                     source.bin_directory,
@@ -160,10 +147,6 @@ class Restoring:
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
         program = self._repository.manifest.backup_program
         return pgbackrest.command(program, configuration, "restore", self._source.archive, options)
-
-    async def _put(self, manifest: DatabaseManifest, instance: InstanceManifest) -> str:
-        kept = self._place.layout.kept_by(manifest.id, instance.number)
-        return (await self._run("put", str(kept))).strip()
 
     async def _run(self, *arguments: str) -> str:
         return await run_lowered(self._place, *arguments)
