@@ -8,6 +8,7 @@ has backed all of it up unasked, and proven it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -22,9 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import psycopg
 from measure import Report, arguments, median, say
 from plain import Server
 from sandbox import Sandbox, as_postgres, folder, sandbox
+from writers import TABLE, longest_gap, writing
 
 from pgherd.engines.local import postgres
 from pgherd.engines.local.backup import pgbackrest
@@ -42,8 +45,10 @@ environments:
 """
 EXAMPLE = Path(os.environ.get("PGHERD_EXAMPLE", ""))
 TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
+ORDER = "production/order"
 ROUNDS = 4
 SECONDS = 15
+EXCHANGES = 3
 LONGEST = 900.0
 BY_HAND = """\
 [global]
@@ -158,6 +163,23 @@ def floor(scale: int) -> tuple[float, float]:
         return backup, restore
 
 
+async def exchanged(fleet: Sandbox) -> tuple[float, int]:
+    """Restored in its place under four writers: how long no write was answered; how many failed."""
+    url = fleet.run("url", ORDER, "--transaction").output.strip()
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute("DROP TABLE IF EXISTS written")
+        await connection.execute(TABLE)
+    fleet.run("backup", "now", ORDER)
+    then = datetime.now(UTC).isoformat()
+    restore = ("restore", ORDER, "--to", then, "--yes-overwrite", ORDER)
+    async with writing({"conninfo": url}, 4, 0.01) as written:
+        await asyncio.sleep(2.0)
+        began = time.monotonic()
+        await asyncio.to_thread(fleet.run, *restore)
+        await asyncio.sleep(2.0)
+    return longest_gap(written.writes, began).seconds, len(written.failures)
+
+
 def one_database(report: Report, scale: int) -> None:
     """A backup, a restore, and what handing WAL over costs."""
     backup_floor, restore_floor = floor(scale)
@@ -166,17 +188,20 @@ def one_database(report: Report, scale: int) -> None:
         fleet.run("up")
         for service in ("order", "cart"):
             pgbench(variables(fleet, service), "-i", "-q", "-s", str(scale))
-        backup = fleet.run("backup", "now", "production/order").seconds
+        backup = fleet.run("backup", "now", ORDER).seconds
         found: dict[str, list[float]] = {"order": [], "cart": []}
         for number in range(2 * ROUNDS):
             service = ("order", "cart")[(number + number // 2) % 2]
             found[service].append(tps(fleet, service))
             say(f"{service}: {found[service][-1]:.0f} transactions a second")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        restore = fleet.run(
-            "restore", "production/order", "--to", now, "--as", "order-copy"
-        ).seconds
-        drill = json.loads(fleet.run("drill", "restore", "production/order", "--json").output)
+        restore = fleet.run("restore", ORDER, "--to", now, "--as", "order-copy").seconds
+        drill = json.loads(fleet.run("drill", "restore", ORDER, "--json").output)
+        exchanges = [asyncio.run(exchanged(fleet)) for _ in range(EXCHANGES)]
+    report.samples["exchanges"] = exchanges
+    waits = [seconds for seconds, _ in exchanges]
+    report.add("restored in its place: clients wait, longest", max(waits), "s", target=1.0)
+    report.add("writes that failed then", sum(failed for _, failed in exchanges), target=0)
     report.samples["tps"] = found
     for name, ours, theirs in (
         ("full backup", backup, backup_floor),
