@@ -170,6 +170,7 @@ async def exchanged(fleet: Sandbox) -> tuple[float, int]:
         await connection.execute("DROP TABLE IF EXISTS written")
         await connection.execute(TABLE)
     fleet.run("backup", "now", ORDER)
+    await asyncio.sleep(2.0)  # its end is known to the second
     then = datetime.now(UTC).isoformat()
     restore = ("restore", ORDER, "--to", then, "--yes-overwrite", ORDER)
     async with writing({"conninfo": url}, 4, 0.01) as written:
