@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import Observation, Observations, ObservedDatabase, Unknown
 from pgherd.decide.alerts import START_SECONDS, Alert, of_database, starting
+from pgherd.decide.disks import Past, disks, remembered
+from pgherd.decide.disks import alerts as of_disk
 from pgherd.fleet.desired import Database, Fleet
 
 
@@ -15,6 +17,7 @@ class Alerting:
 
     def __init__(self) -> None:
         self._starting: Mapping[str, float] = {}
+        self._free: Mapping[str, Past] = {}
 
     def current(
         self,
@@ -33,6 +36,13 @@ class Alerting:
             patience = deadlines.get(database.environment.engine) or START_SECONDS
             is_late = now - self._starting.get(id, now) >= patience
             alerts += of_database(id, found[id], usages.get(id), starts_too_long=is_late)
+        there = disks(usages)
+        self._free = {
+            name: remembered(self._free.get(name, ()), now, disk.free)
+            for name, disk in there.items()
+        }
+        for name in sorted(there):
+            alerts += of_disk(there[name], self._free[name])
         return tuple(alerts)
 
 

@@ -17,7 +17,9 @@ class InstanceUsage:
 
     `throttled_percent` is the share of the time in which its quota was used up, `waited_percent`
     that in which some process of it waited for a CPU. `transaction_age` is that of the oldest one
-    that some row still names: 2,000 million are the end. Lag is a replica's.
+    that some row still names: 2,000 million are the end. Lag is a replica's. `disk` names the one
+    that its data is on, which others may share; `unarchived_bytes` of its WAL have yet to be
+    archived.
     """
 
     is_primary: bool | None = None
@@ -36,6 +38,10 @@ class InstanceUsage:
     transaction_age: int | None = None
     lag_bytes: int | None = None
     lag_seconds: float | None = None
+    disk: str | None = None
+    disk_bytes: int | None = None
+    disk_free_bytes: int | None = None
+    unarchived_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ WAL_LATE_SECONDS = 300.0
 """... nor is one whose WAL is handed over later: PostgreSQL does so after a minute ..."""
 COPY_LATE = timedelta(minutes=15)
 """... nor one that has a copy elsewhere which is farther behind: it is made every five ..."""
+CLOCK = timedelta(minutes=5)
+"""Clocks of two machines are no farther apart, where somebody sets them."""
 UNPROVEN = "no restore has proven its backups yet"
 PROOF_LATE = timedelta(days=1)
 """... nor one whose proof is so much older than it should be."""
@@ -91,7 +93,9 @@ def why_unprotected(
     found = available(backups)
     if not found:
         return "it has no backup"
-    if now - (last := found[0].taken_at) > LATE:
+    if (last := found[0].taken_at) > now + CLOCK:
+        return f"its last backup is of {last:%Y-%m-%d %H:%M} UTC, which is to come: see the clock"
+    if now - last > LATE:
         return f"its last backup is {(now - last) / timedelta(hours=1):.0f} h old"
     if proofs is None:
         return "its engine cannot prove backups yet"

@@ -77,11 +77,22 @@ class SaidByServer:
 
 
 @dataclass(frozen=True, slots=True)
+class MeasuredDisk:
+    """The disk that a folder is on: its device, its bytes, and those that may still be used."""
+
+    name: Annotated[str, Meta(max_length=40)]
+    size: Count
+    free: Count
+
+
+@dataclass(frozen=True, slots=True)
 class MeasuredInstance:
-    """One instance."""
+    """One instance. `waiting_bytes` of its WAL have yet to be archived."""
 
     used: UsedByServer | None = None
     said: SaidByServer | None = None
+    disk: MeasuredDisk | None = None
+    waiting_bytes: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,6 +146,10 @@ def _instance(
         memory_percent=None if memory is None else 100 * memory / manifest.memory_bytes,
         throttled_percent=_throttled(earlier, used),
         waited_percent=None if waited is None else 100 * waited,
+        disk=after.disk.name if after.disk else None,
+        disk_bytes=after.disk.size if after.disk else None,
+        disk_free_bytes=after.disk.free if after.disk else None,
+        unarchived_bytes=after.waiting_bytes if manifest.archive else None,
     )
     if said is None:
         return found

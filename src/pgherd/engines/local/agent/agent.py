@@ -23,6 +23,7 @@ from pgherd.engines.local.agent import serving
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.condition import Condition, is_so
 from pgherd.engines.local.agent.databases import Databases
+from pgherd.engines.local.agent.disks import Reserve
 from pgherd.engines.local.agent.environments import Environments
 from pgherd.engines.local.agent.forks import Forks
 from pgherd.engines.local.agent.freshness import Freshness
@@ -108,6 +109,7 @@ class Agent:
             freshness = Freshness(self.layout, self.supervisor, self.environments, self.clusters)
             self._tasks.keep("freshness", freshness.run)
             self._tasks.keep("meter", self._meter.run)
+            self._tasks.keep("reserve", Reserve(self.layout.run / "reserve").run)
             log.info("agent %s runs", rpc.version())
             self.watchers.tell_ready()
             ready()

@@ -18,6 +18,7 @@ import psycopg
 from pgherd.engines.local import control_groups, door, processes, sessions
 from pgherd.engines.local.agent.cluster import Cluster
 from pgherd.engines.local.agent.committed import Committed, Committing
+from pgherd.engines.local.agent.disks import disk_of, waiting_bytes
 from pgherd.engines.local.agent.kept_session import KeptSession
 from pgherd.engines.local.agent.record import Record
 from pgherd.engines.local.layout import Layout
@@ -193,13 +194,15 @@ class Meter:
         for instance in cluster.manifest.instances:
             name = cluster.manifest.instance_name(instance.number)
             server = cluster.seen.instances[name].postmaster
+            disk = disk_of(self._layout.kept_by(cluster.id, instance.number))
+            waiting = waiting_bytes(self._layout.data(cluster.id, instance.number))
             if server is None:
-                instances[name] = MeasuredInstance()
+                instances[name] = MeasuredInstance(disk=disk, waiting_bytes=waiting)
                 continue
             said = self._said.get((cluster.id, name))
             is_known = said and said.server == _name(server) and _is_fresh(said.taken)
             used = self._used(cluster.id, instance.number, server)
-            instances[name] = MeasuredInstance(used, said if is_known else None)
+            instances[name] = MeasuredInstance(used, said if is_known else None, disk, waiting)
         pooler = self._poolers.get(cluster.id)
         committed = self._committed.get(cluster.id)
         until = committed.archived_until() if committed else None
