@@ -53,6 +53,24 @@ class WithBackups(EngineContract):
         return Past(moment, before, after)
 
 
+class ArchivePromises(WithBackups):
+    """Of engines that archive by command, and not by themselves."""
+
+    async def test_what_is_given_up_is_followed_by_another_archive(
+        self, backups: Backups, alone: Database, client: Client
+    ) -> None:
+        row = new_row()
+        await client.write(alone.id, row)
+        first = await backups.back_up(alone.id)
+        for _ in range(2):
+            await backups.give_up(alone.id)
+            assert not (await backups.history(alone.id)).backups
+        assert row in await client.rows(alone.id)
+        second = await backups.back_up(alone.id)
+        assert first not in (await backups.history(alone.id)).backups
+        assert [b.name for b in (await backups.history(alone.id)).backups] == [second.name]
+
+
 class BackupPromises(WithBackups):
     async def test_a_backup_is_complete_and_in_the_history(
         self, backups: Backups, alone: Database

@@ -13,7 +13,7 @@ from promises_of_abilities import (
     ReachPromises,
     SettingPromises,
 )
-from promises_of_backups import BackupPromises, ProofPromises
+from promises_of_backups import ArchivePromises, BackupPromises, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_goals import GoalPromises, Progress, UndoPromises
@@ -259,3 +259,7 @@ class TestFaults:
         with pytest.raises(TryLater):
             await engine.observe()
         assert (await engine.observe()).environments == {"production"}
+
+
+class TestArchives(InMemory, ArchivePromises):
+    pass

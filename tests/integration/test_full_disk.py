@@ -12,6 +12,7 @@ from tiny_place import Place, answers, eventually, new_place
 
 pytestmark = pytest.mark.integration
 
+DATABASE = "lab/auth"
 MIB = 2**20
 SIZE = 1200 * MIB
 
@@ -25,7 +26,8 @@ def tiny() -> Iterator[Place]:
         disk = ["-t", "tmpfs", "-o", f"size={SIZE},mode=755", "none", str(state)]
         subprocess.run(["/bin/mount", *disk], check=True)
         try:
-            place.want(services="auth", ocpus="2", overrides="")
+            more = "    backup: {when_full: drop-archive}"
+            place.want(services="auth", ocpus="2", overrides="", more=more)
             place.up()
             yield place
         finally:
@@ -57,3 +59,39 @@ def test_a_reserve_goes_and_a_person_is_told_before_a_server_stops(tiny: Place) 
     filler.unlink()
     eventually(reserve.exists, 10)
     eventually(lambda: "disk-full" not in open_alerts(tiny), 60)
+
+
+def kinds(place: Place) -> list[str]:
+    return [e["kind"] for e in json.loads(place.run("events", DATABASE, "--json"))["events"]]
+
+
+def waiting(place: Place) -> int:
+    """Segments of WAL that nobody has taken."""
+    return len(list(place.kept("auth").glob("*/data/pg_wal/archive_status/*.ready")))
+
+
+def test_an_archive_goes_before_a_server_stops_where_the_fleet_file_says_so(tiny: Place) -> None:
+    eventually(lambda: "drill" in kinds(tiny), 120)
+    archive = tiny.root.with_name("tiny.backups") / "lab/repository/archive"
+    away = archive.with_name("away")
+    archive.rename(away)
+    with tiny.connect("auth") as client:
+        client.execute("CREATE TABLE filling (text text)")
+        while waiting(tiny) < 17:
+            client.execute(
+                "INSERT INTO filling SELECT repeat('x', 1000) FROM generate_series(1, 9000)"
+            )
+            client.execute("TRUNCATE filling")
+    assert waiting(tiny) >= 17
+    filler = tiny.root.parent / "filler"
+    with filler.open("wb") as file:
+        while shutil.disk_usage(tiny.root).free > SIZE * 0.015:
+            file.write(bytes(MIB))
+            file.flush()
+    eventually(lambda: "archive-dropped" in kinds(tiny), 60)
+    eventually(lambda: waiting(tiny) < 3, 60)
+    assert answers(tiny, "auth")
+    filler.unlink()
+    away.rename(archive)
+    before = kinds(tiny).count("backup")
+    eventually(lambda: kinds(tiny).count("backup") > before, 150)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pgherd.autopilot.asking import Asking
 from pgherd.autopilot.checks import pause_of
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.requests import BackUp, BackupsSeen, OfBackups, Pause, Prove
+from pgherd.autopilot.requests import BackUp, BackupsSeen, DropArchive, OfBackups, Pause, Prove
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
@@ -25,8 +25,10 @@ from pgherd.decide.backups import (
     why_to_prove,
     why_unprotected,
 )
+from pgherd.decide.disks import disks, to_give_up
 from pgherd.errors import PgherdError
-from pgherd.fleet.desired import Database, Fleet
+from pgherd.fleet.desired import Database, Fleet, WhenFull
+from pgherd.units import rounded_bytes
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,11 @@ ALL_AT_ONCE = 4
 """Of all environments together."""
 PATIENCE_SECONDS = 1800.0
 """A database that is seen unprotected for so long is told of."""
-KINDS: Mapping[type[OfBackups], str] = {BackUp: "backup", Prove: "drill"}
+KINDS: Mapping[type[OfBackups], str] = {
+    BackUp: "backup",
+    Prove: "drill",
+    DropArchive: "archive-dropped",
+}
 """What the history calls them."""
 SERVES = (DatabaseState.RUNNING, DatabaseState.DEGRADED)
 
@@ -66,6 +72,7 @@ class Backing:
         fleet: Fleet,
         engines: Collection[str],
         seen: Observations,
+        usages: Mapping[str, Usage],
         pauses: Sequence[Pause],
         at: datetime,
     ) -> None:
@@ -96,6 +103,27 @@ class Backing:
             request = _needed(database, self._known[id], at)
             if request and is_free:
                 self._asking.begin(id, self._carry_out(id, database.environment.engine, request))
+        self._give_up(serving, usages, pauses, at)
+
+    def _give_up(
+        self,
+        serving: Sequence[Database],
+        usages: Mapping[str, Usage],
+        pauses: Sequence[Pause],
+        at: datetime,
+    ) -> None:
+        """Archives, so that no disk fills with WAL that waits for them; one at a time."""
+        willing = {
+            str(d.id): d.environment.engine
+            for d in serving
+            if d.backup.when_full is WhenFull.DROP_ARCHIVE
+            and pause_of(str(d.id), pauses, at) is None
+        }
+        for disk in disks(usages).values():
+            if id := to_give_up(disk, willing.keys()):
+                reason = f"its disk has {rounded_bytes(disk.free)} free, and WAL waits on it"
+                work = self._carry_out(id, willing[id], DropArchive(id, reason))
+                self._asking.begin(f"{id}/archive", work)
 
     def unprotected(self, usages: Mapping[str, Usage], at: datetime) -> dict[str, str]:
         """Why each database could not be restored as it should; empty where it could."""

@@ -19,6 +19,7 @@ from pgherd.autopilot.requests import (
     BackUp,
     BackupsSeen,
     Done,
+    DropArchive,
     Failure,
     Look,
     LookAtBackups,
@@ -46,7 +47,7 @@ from pgherd.decide.backups import unproven
 from pgherd.decide.wish import Wish, Wishes
 from pgherd.engines.opening import open_engine
 from pgherd.errors import Busy, InputError, NeedsHuman, PgherdError, TryLater
-from pgherd.fleet.desired import DatabaseId, Fleet
+from pgherd.fleet.desired import DatabaseId, Fleet, WhenFull
 from pgherd.state import lock_path
 from pgherd.units import quoted
 
@@ -66,7 +67,7 @@ def done(work: Work, place: AutopilotPlace, history: History, is_dry: bool) -> D
             case LookAtBackups():
                 seen = _backups(work, fleet, is_dry=is_dry)
                 return Done(looked=msgspec.Raw(msgspec.json.encode(seen)))
-            case BackUp() | Prove():
+            case BackUp() | Prove() | DropArchive():
                 _of_backups(work, fleet, place, is_dry=is_dry)
             case Notify():
                 _notify(work, fleet, is_dry=is_dry)
@@ -126,7 +127,10 @@ def _backups(work: LookAtBackups, fleet: Fleet, *, is_dry: bool) -> dict[str, Ba
 def _of_backups(work: OfBackups, fleet: Fleet, place: AutopilotPlace, *, is_dry: bool) -> None:
     """Nobody else is at work while one is made possible; the backup itself changes nothing."""
     id, now = fleet.id(work.database), datetime.now(UTC)
-    environment = fleet.database(id).environment
+    database = fleet.database(id)
+    environment = database.environment
+    if isinstance(work, DropArchive) and database.backup.when_full is not WhenFull.DROP_ARCHIVE:
+        raise InputError(f"the archive of {id} is to be kept, whatever happens")
     require_running(work.database, read_pauses(place), now)
     _require_wet(is_dry=is_dry)
     engine = open_engine(environment.engine, fleet.name, fleet.environments)
@@ -136,6 +140,10 @@ def _of_backups(work: OfBackups, fleet: Fleet, place: AutopilotPlace, *, is_dry:
             raise NeedsHuman(unproven(proof), f"see `pgherd backup list {id}`")
         return
     backups = backups_of(engine)
+    if isinstance(work, DropArchive):
+        with _locked(fleet, now):
+            asyncio.run(backups.give_up(id))
+        return
     with _locked(fleet, now):
         asyncio.run(backups.ensure_enabled(id))
     asyncio.run(backups.back_up(id))

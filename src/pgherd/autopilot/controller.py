@@ -127,7 +127,14 @@ class Controller:
             await self._watching.observe()
             self._keep(fleet, at)
         pauses = self._applied.pauses if self._applied else ()
-        self._backing.round(fleet, self._watching.unaided(), self._watching.seen, pauses, at)
+        self._backing.round(
+            fleet,
+            self._watching.unaided(),
+            self._watching.seen,
+            self._watching.usages,
+            pauses,
+            at,
+        )
         if self._is_due("tell", TELL_SECONDS):
             watching = self._watching
             current = self._alerting.current(

@@ -146,8 +146,15 @@ class Prove(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
     reason: Reason
 
 
-OfBackups: TypeAlias = BackUp | Prove
-"""They change nothing of a database, and take as long as it is large."""
+class DropArchive(Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """A database's archive is given up, where the fleet file says so: its disk is all but full."""
+
+    database: Name
+    reason: Reason
+
+
+OfBackups: TypeAlias = BackUp | Prove | DropArchive
+"""They change no data of a database; the first two take as long as it is large."""
 Work: TypeAlias = Request | Notify | Look | LookAtBackups | OfBackups
 """What takes a while: it goes on in a process of its own."""
 

@@ -228,6 +228,14 @@ class Backups(Protocol):
         """
         ...
 
+    async def give_up(self, id: DatabaseId) -> None:
+        """What it hands over is thrown away, until the next backup, a full one, begins anew.
+
+        So WAL that nobody takes does not fill its disk. Backups and times until now are lost to it.
+        InputError where the place archives by itself.
+        """
+        ...
+
     async def restore(
         self,
         source: DatabaseId,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pgherd.contract.meter import Usage
@@ -11,6 +11,8 @@ from pgherd.units import rounded_bytes
 
 FULL_SHARE = 0.05
 """A disk with less than that free is told of, however slowly it fills."""
+LAST_SHARE = 0.02
+"""With less, archives are given up that the fleet file says so of."""
 ROOMY_SHARE = 0.3
 """One with more is not: whatever fills it may stop long before."""
 SOON_SECONDS = 24 * 3600.0
@@ -65,6 +67,14 @@ def seconds_left(past: Sequence[tuple[float, int]]) -> float | None:
     (began, before), (ended, free) = past[0], past[-1]
     used = before - free
     return free * (ended - began) / used if used > 0 else None
+
+
+def to_give_up(disk: Disk, willing: Collection[str]) -> str | None:
+    """Whose archive goes so that the disk does not fill: the one most of the WAL waits for."""
+    if disk.free >= LAST_SHARE * disk.size:
+        return None
+    candidates = [id for id in disk.waiting.keys() & willing if disk.waiting[id] >= MUCH_WAL]
+    return max(candidates, key=lambda id: (disk.waiting[id], id), default=None)
 
 
 def alerts(disk: Disk, past: Past) -> Iterator[Alert]:

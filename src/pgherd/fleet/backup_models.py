@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pgherd.fleet.keys import Section
-from pgherd.fleet.values import Every, Objective, Retention, Word
+from pgherd.fleet.values import Every, FullDisk, Objective, Retention, Word
 
 
 class BackupProfile(Section):
@@ -18,6 +18,12 @@ class BackupProfile(Section):
     )
     copy_to: tuple[Word | None, ...] | None = Field(
         None, description="Other regions that get a copy.", examples=[["us-phoenix-1"]]
+    )
+    when_full: FullDisk | None = Field(
+        None,
+        description="What becomes of WAL that is not archived where the disk is all but full: it "
+        "is kept until the database stops, or the archive is given up and a new one begun.",
+        examples=["hold"],
     )
 
 

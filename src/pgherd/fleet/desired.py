@@ -90,12 +90,20 @@ class Autoscale:
     memory_percent: int
 
 
+class WhenFull(StrEnum):
+    """What becomes of WAL that is not archived, where the disk is all but full."""
+
+    HOLD = "hold"
+    DROP_ARCHIVE = "drop-archive"
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """How long backups are kept, and which other regions get a copy."""
+    """How long backups are kept, where copies go, and what becomes of WAL on a full disk."""
 
     retention_days: int
     copy_to: tuple[str, ...] = ()
+    when_full: WhenFull = WhenFull.HOLD
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ DATABASE_VALUES = (
     "maintenance",
     "backup.retention",
     "backup.copy_to",
+    "backup.when_full",
     "drills.restore",
     "objectives.rto",
     "objectives.rpo",
@@ -174,6 +175,7 @@ def _database(
         backup=Backup(
             retention_days=settings["backup.retention"].value,
             copy_to=settings["backup.copy_to"].value,
+            when_full=settings["backup.when_full"].value,
         ),
         deletion_protection=id.environment == PRODUCTION if protection is None else protection,
         pooling=settings["pooling"].value,

@@ -27,6 +27,7 @@ from pgherd.fleet.desired import (
     Pooling,
     Replicas,
     Storage,
+    WhenFull,
 )
 from pgherd.fleet.names import NAME_PATTERN
 from pgherd.units import (
@@ -259,6 +260,7 @@ Network = Annotated[
 ]
 Flag = Annotated[bool, Reads(_choice(_FLAG), {"type": "boolean"})]
 CommitDurability = Annotated[Durability, one_of(Durability)]
+FullDisk = Annotated[WhenFull, one_of(WhenFull)]
 PoolingMode = Annotated[Pooling, one_of(Pooling)]
 Domains = Annotated[
     int,

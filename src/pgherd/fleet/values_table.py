@@ -59,6 +59,7 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "maintenance": _windows(database.maintenance),
         "backup.retention": format_days(database.backup.retention_days),
         "backup.copy_to": ", ".join(database.backup.copy_to) or _NONE,
+        "backup.when_full": database.backup.when_full.value,
         "drills.restore": format_days(database.drills.restore_days),
         "objectives.rto": _duration(database.objectives.rto),
         "objectives.rpo": _duration(database.objectives.rpo),

@@ -18,7 +18,7 @@ from pgherd.autopilot.carrying import done, failure_of, require_there
 from pgherd.autopilot.checks import require_gentle
 from pgherd.autopilot.looked import Looked
 from pgherd.autopilot.place import AutopilotPlace
-from pgherd.autopilot.requests import Failure, Look, Mend, Resize, Work
+from pgherd.autopilot.requests import DropArchive, Failure, Look, Mend, Resize, Work
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import (
     DatabaseState,
@@ -276,3 +276,14 @@ def test_what_others_could_have_written_signs_nobody_in(place: AutopilotPlace) -
     place.variables.chmod(0o666)
     with pytest.raises(InputError, match="may be changed by others"):
         variables.take(place, fleet(database(environment=environment(engine="oci"))))
+
+
+def test_an_archive_that_the_fleet_file_keeps_is_not_given_up(place: AutopilotPlace) -> None:
+    failure = done(
+        DropArchive(str(ID), ""), place, history(place, fleet(database())), False
+    ).failure
+    assert failure is not None
+    assert (failure.kind, failure.message) == (
+        "InputError",
+        f"the archive of {ID} is to be kept, whatever happens",
+    )

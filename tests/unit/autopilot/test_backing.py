@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -14,14 +14,14 @@ import pytest
 from pgherd.autopilot import backing
 from pgherd.autopilot.backing import Backing
 from pgherd.autopilot.helper_link import HelperLink
-from pgherd.autopilot.requests import BackupsSeen, OfBackups, Pause, Prove
+from pgherd.autopilot.requests import BackupsSeen, DropArchive, OfBackups, Pause, Prove
 from pgherd.autopilot.telling import Telling
 from pgherd.contract.backups import BackupState, ObservedBackup
-from pgherd.contract.meter import Usage
+from pgherd.contract.meter import InstanceUsage, Usage
 from pgherd.contract.observed import DatabaseState, Observation, Observations, ObservedDatabase
 from pgherd.contract.proofs import Proof
 from pgherd.errors import NeedsHuman, PgherdError, TryLater
-from pgherd.fleet.desired import Database
+from pgherd.fleet.desired import Database, WhenFull
 from pgherd.testing.fleets import PRODUCTION, database, environment, fleet
 
 STAGING = environment("staging", network="10.1.0.0/16")
@@ -42,6 +42,7 @@ class PlayedHelper:
     asked_to_prove: list[str] = field(default_factory=list)
     proven: dict[str, list[Proof]] = field(default_factory=dict)
     proves: bool = True
+    given_up: list[str] = field(default_factory=list)
     looks: int = 0
     is_open: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -54,6 +55,9 @@ class PlayedHelper:
         }
 
     async def carry_out(self, request: OfBackups) -> float:
+        if isinstance(request, DropArchive):
+            self.given_up.append(request.database)
+            return 0.1
         is_proof = isinstance(request, Prove)
         (self.asked_to_prove if is_proof else self.asked).append(request.database)
         await self.is_open.wait()
@@ -76,6 +80,7 @@ class Played:
         self.helper = PlayedHelper({str(d.id): [] for d in databases})
         self.told: list[tuple[str, str, dict[str, Any]]] = []
         self.backing = Backing(cast("HelperLink", self.helper), cast("Telling", self))
+        self.usages: dict[str, Usage] = {}
         self.states = {d.id: DatabaseState.RUNNING for d in databases}
 
     async def event(self, at: datetime, kind: str, reason: str, **more: Any) -> None:
@@ -90,7 +95,7 @@ class Played:
     async def rounds(self, count: int = 1, pauses: Sequence[Pause] = (), at: datetime = AT) -> None:
         engines = {e.engine for e in self.fleet.environments}
         for _ in range(count):
-            self.backing.round(self.fleet, engines, self.seen, pauses, at)
+            self.backing.round(self.fleet, engines, self.seen, self.usages, pauses, at)
             for _ in range(5):
                 await asyncio.sleep(0)
 
@@ -210,3 +215,19 @@ async def test_what_cannot_be_backed_up_is_told_of_and_not_asked_for(
     assert played.helper.asked == []
     (alert,) = played.backing.alerts({}, AT)
     assert alert.summary == "pgBackRest is not installed"
+
+
+async def test_an_archive_is_given_up_where_the_fleet_file_says_so_and_the_disk_is_full() -> None:
+    drops = replace(ORDER, backup=replace(ORDER.backup, when_full=WhenFull.DROP_ARCHIVE))
+    played = Played(AUTH, drops)
+    full = InstanceUsage(
+        disk="8:1", disk_bytes=10**11, disk_free_bytes=10**8, unarchived_bytes=10**10
+    )
+    played.usages = {str(d.id): Usage(AT, instances={"one": full}) for d in (AUTH, drops)}
+    paused = Pause("production/order", "by hand", 0.0)
+    await played.rounds(2, [paused])
+    assert played.helper.given_up == []
+    await played.rounds()
+    assert played.helper.given_up == ["production/order"]
+    ((kind, database, _),) = [one for one in played.told if one[0] == "archive-dropped"]
+    assert database == "production/order", kind

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgherd.contract.meter import InstanceUsage, Usage
-from pgherd.decide.disks import Disk, Past, alerts, disks, remembered, seconds_left
+from pgherd.decide.disks import Disk, Past, alerts, disks, remembered, seconds_left, to_give_up
 
 AT = datetime(2026, 11, 28, tzinfo=UTC)
 GB = 10**9
@@ -100,6 +100,22 @@ def test_a_roomy_disk_that_fills_is_not_told_of() -> None:
 def test_each_environment_of_a_disk_is_told() -> None:
     found = told(disk(GB, "a/auth", "a/order", "b/auth"))
     assert [subject for subject, _ in found] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("free", "willing", "given_up"),
+    [
+        (2 * GB, {"lab/auth", "lab/order"}, None),
+        (2 * GB - 1, {"lab/auth", "lab/order"}, "lab/order"),
+        (2 * GB - 1, {"lab/auth", "lab/cart"}, "lab/auth"),
+        (2 * GB - 1, {"lab/cart"}, None),
+        (0, {"lab/user"}, None),
+        (0, set(), None),
+    ],
+)
+def test_whose_archive_is_given_up(free: int, willing: set[str], given_up: str | None) -> None:
+    waiting = {"lab/auth": GB, "lab/order": 3 * GB, "lab/user": 255 * 2**20}
+    assert to_give_up(disk(free, *waiting, waiting=waiting), willing) == given_up
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 2**50)), max_size=20))

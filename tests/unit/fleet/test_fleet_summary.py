@@ -136,6 +136,7 @@ def test_every_value_of_a_database_is_written_as_in_the_file(
         ("maintenance", "none", "default"),
         ("backup.retention", "7d", "default"),
         ("backup.copy_to", "none", "default"),
+        ("backup.when_full", "hold", "default"),
         ("drills.restore", "7d", "default"),
         ("objectives.rto", "none", "default"),
         ("objectives.rpo", "none", "default"),

@@ -109,6 +109,10 @@ class OciBackups:
         """The service does that by itself."""
         return
 
+    async def give_up(self, id: DatabaseId) -> None:
+        """The service archives by itself."""
+        raise InputError(f"{id} is archived by OCI", "leave `when_full` out")
+
     async def undo(self, id: DatabaseId) -> None:
         """The service cannot."""
         raise _nothing_kept(id)

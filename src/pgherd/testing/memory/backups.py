@@ -114,6 +114,14 @@ class MemoryBackups:
         async with call(self._world, "ensure_copied", id):
             stored_database(self._world, id)
 
+    async def give_up(self, id: DatabaseId) -> None:
+        """Nothing is left of its backups."""
+        async with call(self._world, "give_up", id):
+            stored = stored_database(self._world, id)
+            async with self._world.step(f"give up the archive of {id}"):
+                stored.backups.clear()
+                stored.points.clear()
+
     async def undo(self, id: DatabaseId) -> None:
         """The rows of before are there again."""
         async with call(self._world, "undo", id):

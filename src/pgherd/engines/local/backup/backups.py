@@ -203,6 +203,12 @@ class LocalBackups:
             Taken(repository).note(Took(extent.bytes, time.monotonic() - began))
         return Restored(until(self._place.database(target.id).restored_from))
 
+    async def give_up(self, id: DatabaseId) -> None:
+        """Its next backup begins another archive; that one stays in the repository."""
+        manifest = self._place.database(id)
+        if manifest.archive and not manifest.restoring:
+            await self._databases.reconfigure(replace(manifest, archive=""))
+
     async def undo(self, id: DatabaseId) -> None:
         """What was there before is there again, with its archive."""
         manifest = self._restorable(id)
