@@ -26,7 +26,7 @@ TERMINATED = 143
 
 _STYLE = """
 Screen { background: ansi_default; color: ansi_default; }
-Screen Static { width: 100%; height: auto; }
+Screen Static { width: 100%; min-width: 10; height: auto; }
 #head { height: 3; }
 #rows { height: 1fr; }
 #below { height: 1; }
