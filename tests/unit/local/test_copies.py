@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,8 +30,8 @@ class Begun(Copies):
     jobs: list[list[str]]
     said: str = '{"trouble": ""}'
 
-    def _start(self, directory: str, archives: list[str], lock: int, said: int) -> None:
-        self.jobs.append(archives)
+    def _start(self, directory: str, archives: Mapping[str, int], lock: int, said: int) -> None:
+        self.jobs.append(list(archives))
         os.write(said, self.said.encode())
 
 

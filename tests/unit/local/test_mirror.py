@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.engines.local.backup import mirror
+from pgherd.engines.local.backup import leases, mirror
 
 ARCHIVE = "auth-1a2b3c4d"
 BACKUPS, WAL = f"backup/{ARCHIVE}", f"archive/{ARCHIVE}"
@@ -49,7 +49,8 @@ def take(folder: Path, *labels: str) -> None:
 
 
 def run(source: Path, region: Path) -> None:
-    mirror.run(str(source), str(region), "shop/production", [ARCHIVE])
+    lease = leases.opened(source.parent, ARCHIVE, "vault")
+    mirror.run(str(source), str(region), "shop/production", {ARCHIVE: lease})
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -87,6 +88,23 @@ def test_it_follows_what_expires_and_what_comes(source: Path, region: Path) -> N
     run(source, region)
     assert there(region) == files(source)
     assert not (region / "shop/production" / BACKUPS / "1F").exists()
+
+
+async def test_what_somebody_restores_from_stays_until_that_has_ended(
+    source: Path, region: Path
+) -> None:
+    run(source, region)
+    take(source, "2F")
+    for path in sorted((source / BACKUPS / "1F").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    reader = leases.opened(source.parent, ARCHIVE, "vault")
+    await leases.take(reader)
+    run(source, region)
+    assert there(region) == {**files(source), **there(region)}
+    assert f"{BACKUPS}/1F/bundle/1" in there(region)
+    os.close(reader)
+    run(source, region)
+    assert there(region) == files(source)
 
 
 def test_at_no_moment_is_a_backup_named_that_is_not_whole(

@@ -112,8 +112,9 @@ class LocalBackups:
         before = (await self._stanza(repository, manifest)).backups
         days = _days(manifest)
         kind = "full" if is_full_due(before, days, self._place.now()) else "incr"
-        kept = f"--repo1-retention-full={days}"
-        await repository.run("backup", manifest.archive, [*where, f"--type={kind}", kept])
+        options = [*where, f"--type={kind}", "--no-expire-auto"]
+        await repository.run("backup", manifest.archive, options)
+        await repository.expire(manifest.archive, days)
         with suppress(Busy), self._alone(repository, id):
             await self._forget_what_is_old(id)
         self._copy(repository, at_once=True)

@@ -20,6 +20,7 @@ import msgspec
 
 from pgherd.contract.backups import BackupCopy
 from pgherd.engines.local import lowered
+from pgherd.engines.local.backup import leases
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
@@ -123,18 +124,20 @@ class Copies:
             except InputError as error:
                 os.write(said, json.dumps({"trouble": error.message}).encode())
                 return
-            self._start(directory, archives, lock, said)
+            leased = {a: leases.opened(self._repository.folder, a, region) for a in archives}
+            held += leased.values()
+            self._start(directory, leased, lock, said)
         finally:
             for descriptor in held:
                 os.close(descriptor)
 
-    def _start(self, directory: str, archives: list[str], lock: int, said: int) -> None:
+    def _start(self, directory: str, archives: Mapping[str, int], lock: int, said: int) -> None:
         repository = self._repository
         job = {
             "source": str(repository.folder / "repository"),
             "directory": directory,
             "below": below(repository.layout, repository.manifest.name),
-            "archives": archives,
+            "archives": dict(archives),
         }
         module = lowered.python("pgherd.engines.local.backup.mirror", json.dumps(job))
         subprocess.run(
@@ -142,7 +145,7 @@ class Copies:
             check=True,
             stdout=said,
             stderr=subprocess.DEVNULL,
-            pass_fds=(lock,),
+            pass_fds=(lock, *archives.values()),
             **lowered.options(repository.owner, repository.folder),
         )
 
@@ -190,6 +193,6 @@ def in_region(layout: Layout, manifest: EnvironmentManifest, region: str) -> Rep
             f"it has {known}" if known else "leave --from-region out",
         )
     place = place_of(layout, directory, manifest.name)
-    repository = Repository(layout, manifest, f"from-{region}.conf", place)
+    repository = Repository(layout, manifest, f"from-{region}.conf", place, region)
     repository.write(repository.configuration, repository.text({}))
     return repository

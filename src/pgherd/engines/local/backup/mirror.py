@@ -9,6 +9,7 @@ last. No link is followed on either side, and none is copied: pgBackRest needs n
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -141,8 +142,11 @@ def infos(source: int, archive: str) -> Mapping[str, bytes]:
     return found
 
 
-def bring(source: int, target: int, archive: str) -> None:
-    """The copy of one archive is as the source was at a moment of this call."""
+def bring(source: int, target: int, archive: str, lease: int) -> None:
+    """The copy of one archive is as the source was at a moment of this call.
+
+    What the source has no more stays in it while somebody reads there, who has the lease.
+    """
     for _ in range(TIMES):
         before = infos(source, archive)
         if f"backup/{archive}/backup.info" not in before:
@@ -159,10 +163,20 @@ def bring(source: int, target: int, archive: str) -> None:
         for path, content in before.items():
             if not _has(target, path, content):
                 put(target, path, iter((content,)))
+        if _is_read(lease):
+            return
         for of_source, of_target in zip(wanted, there, strict=True):
             _remove(target, of_source, of_target, before)
         return
     raise Failed(f"backups of {archive} come and go faster than they can be copied")
+
+
+def _is_read(lease: int) -> bool:
+    try:
+        fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _is_aside(path: str, before: Mapping[str, bytes]) -> bool:
@@ -219,13 +233,17 @@ def region(directory: str, below: str) -> Iterator[int]:
         os.close(top)
 
 
-def run(source: str, directory: str, below: str, archives: list[str]) -> None:
-    """Failed, or OSError, with what is in the way; each archive is whole by itself."""
+def run(source: str, directory: str, below: str, archives: Mapping[str, int]) -> None:
+    """Failed, or OSError, with what is in the way; each archive is whole by itself.
+
+    `archives` are their names, each with the open file of its lease.
+    """
     start = os.open(source, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         with region(directory, below) as target:
-            for archive in archives:
-                bring(start, target, archive)
+            for archive, lease in archives.items():
+                bring(start, target, archive, lease)
+                os.close(lease)
     finally:
         os.close(start)
 

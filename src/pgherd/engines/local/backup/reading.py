@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pwd
 import subprocess
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from types import TracebackType
 
 from pgherd.engines.local import identity, lowered
 from pgherd.engines.local.addresses import is_free
-from pgherd.engines.local.backup import host, pgbackrest, stores
+from pgherd.engines.local.backup import host, leases, pgbackrest, stores
 from pgherd.engines.local.backup.confining import confined
 from pgherd.engines.local.backup.repository import Repository, answers
 from pgherd.engines.local.layout import data_plane_owner
@@ -28,7 +29,8 @@ START_SECONDS = 10.0
 class Reading:
     """A server that hands out what one database has in a repository; the client's configuration.
 
-    Its user is nobody, in the group of the repository's owner, which may read there.
+    Nothing of that is removed meanwhile. Its user is nobody, in the group of the repository's
+    owner, which may read there.
     """
 
     def __init__(self, repository: Repository, manifest: DatabaseManifest) -> None:
@@ -36,6 +38,7 @@ class Reading:
         self._manifest = manifest
         self._process: subprocess.Popen[bytes] | None = None
         self._files: list[Path] = []
+        self._lease: int | None = None
 
     async def __aenter__(self) -> Path:
         try:
@@ -46,6 +49,8 @@ class Reading:
 
     async def _begin(self) -> Path:
         repository, manifest = self._repository, self._manifest
+        self._lease = leases.opened(repository.folder, manifest.archive, repository.region)
+        await leases.take(self._lease)
         address = IPv4Address(repository.manifest.repository_address)
         first = repository.manifest.backup_port + 1
         ports = range(first, first + MOST_READERS)
@@ -79,6 +84,9 @@ class Reading:
             await asyncio.to_thread(self._process.wait)
         for file in self._files:
             file.unlink(missing_ok=True)
+        if self._lease is not None:
+            os.close(self._lease)
+            self._lease = None
 
     def _start(self, configuration: Path, keys: Mapping[str, str]) -> None:
         repository = self._repository

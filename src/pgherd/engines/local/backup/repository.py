@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pgherd.engines.local import identity, lowered, processes
-from pgherd.engines.local.backup import confining, host, pgbackrest, stores
+from pgherd.engines.local.backup import confining, host, leases, pgbackrest, stores
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
@@ -59,9 +59,11 @@ class Repository:
         manifest: EnvironmentManifest,
         configuration: str = SERVED,
         at: Path | None = None,
+        region: str = "",
     ) -> None:
-        """Or what is told of it by another configuration, or a copy of it that is there `at`."""
+        """Or what is told of it by another configuration, or a region's copy that is there `at`."""
         self._at = at
+        self.region = region
         self.layout = layout
         self.manifest = manifest
         self.owner = repository_owner()
@@ -251,6 +253,15 @@ class Repository:
             lines = said.decode(errors="replace").splitlines()
             raise TryLater(f"pgbackrest {name}: {pgbackrest.complaint(lines)}")
         return output
+
+    async def expire(self, archive: str, days: int) -> None:
+        """What no moment of the last days needs goes, unless somebody restores from the archive."""
+        lease = leases.opened(self.folder, archive)
+        try:
+            if leases.is_alone(lease):
+                await self.run("expire", archive, [f"--repo1-retention-full={days}"])
+        finally:
+            os.close(lease)
 
     async def stanzas(self) -> dict[str, Stanza]:
         """What it has of each incarnation of a database, by its name."""
