@@ -232,3 +232,9 @@ def test_one_whose_making_was_cut_off_after_it_served_is_not_done() -> None:
     assert found.detail == "it serves; its making was not ended"
     ill = healthy(client=ClientStatus(0.0, "no password"))
     assert database(ill, replace(AUTH, made=False)).detail == "clients are not served: no password"
+
+
+def test_one_whose_restore_was_cut_off_while_it_serves_is_not_done() -> None:
+    found = database(healthy(), replace(AUTH, restoring="auth-1 latest", running=False))
+    assert found.state is DatabaseState.STARTING
+    assert found.detail == "its restore was not ended"

@@ -165,7 +165,9 @@ class Databases:
         `noted` is what is written down until then; `former` says what is kept, if anything is.
         """
         place, id, number = self._place, anew.id, noted.restoring_at
-        await place.writer.write(anew, noted=replace(noted, running=False))
+        noted = replace(noted, running=False)
+        write_database(place.layout, noted, place.owner)  # before its files say that it is another
+        await place.writer.write(anew, noted=noted)
         asked = door.Exchange(str(id), number, former.is_undone)
         is_kept = await place.agent.ask_once_it_runs(asked)
         anew = replace(anew, running=True, former=former if is_kept else None)

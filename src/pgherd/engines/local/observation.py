@@ -88,6 +88,9 @@ def _seen(
     if not manifest.made and seen.serving is not None:
         # What loses its data then would be taken for one that never had any.
         state, detail = DatabaseState.STARTING, detail or "it serves; its making was not ended"
+    if manifest.restoring and seen.serving is not None:
+        # It serves what it had, or what it is to have: the one who knows which has not come back.
+        state, detail = DatabaseState.STARTING, detail or "its restore was not ended"
     pending = (name for name, said in seen.instances.items() if said.waits_for_restart)
     return _observed(
         manifest,

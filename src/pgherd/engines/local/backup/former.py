@@ -55,7 +55,6 @@ async def undo(
     """From the moment that it is noted, only the same call takes it on."""
     layout, id = place.layout, manifest.id
     noted = replace(manifest, restoring=f"{manifest.archive} {UNDO}", restoring_at=former.number)
-    write_database(layout, noted, place.owner)
     anew = replace(
         manifest,
         restoring="",

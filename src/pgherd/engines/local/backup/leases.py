@@ -1,7 +1,7 @@
 """Leases of archives: what somebody restores from is not removed meanwhile.
 
-A lease is a lock that is shared by those who read, and ends with them. Whoever removes has it alone,
-or leaves what is there to the next time. There is one for a repository, and one for each copy.
+A lease is a lock, shared by those who read, that ends with them. Whoever removes has it alone, or
+leaves what is there to the next time. There is one for a repository, and one for each copy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def opened(folder: Path, archive: str, region: str = "") -> int:
 
 async def take(lease: int) -> None:
     """It is shared by whoever has opened it, as soon as nothing is removed there any more."""
-    while not _locked(lease, fcntl.LOCK_SH):
+    while True:
+        if _locked(lease, fcntl.LOCK_SH):
+            return
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -108,8 +108,8 @@ class Restoring:
     async def finish(self, restoring: DatabaseManifest, first: InstanceManifest) -> None:
         """What is whole takes its place: another incarnation, with an archive of its own."""
         place = self._place
-        write_database(place.layout, restoring, place.owner)
         if restoring.former:  # so that what is found there later is what was there now
+            write_database(place.layout, replace(self._source, former=None), place.owner)
             await remove_former(place, restoring, restoring.former)
             restoring = replace(restoring, former=None)
         anew = replace(restoring, archive="", restoring="", restored_from=restoring.restoring)
