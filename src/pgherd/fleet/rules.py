@@ -164,7 +164,7 @@ def overrides_have_a_database(draft: Draft) -> Iterator[Problem]:
 
 
 def files_exist(draft: Draft) -> Iterator[Problem]:
-    """Migrations are folders, and what plays customers is a file."""
+    """Migrations are folders; what plays customers, and what masks copies, is a file."""
     for id in draft.databases():
         migrations, load = draft.setting(id, "migrations"), draft.setting(id, "load")
         if migrations.path and migrations.value:
@@ -172,9 +172,12 @@ def files_exist(draft: Draft) -> Iterator[Problem]:
             if not _answers(FilePath.is_dir, draft.folder / text):
                 message, hint = f"{quoted(text)} is not a folder", "create it, or write another one"
                 yield draft.problem(migrations.path, "migrations", message, hint)
-        if load.path and load.value and not _answers(FilePath.is_file, draft.folder / load.value):
-            message, hint = f"{quoted(load.value)} is not a file", "create it, or write another one"
-            yield draft.problem(load.path, "load", message, hint)
+        for name, file in (("load", load), ("masking", draft.setting(id, "masking"))):
+            if file.path and file.value:
+                text = for_service(file.value, id.service) if name == "masking" else file.value
+                if not _answers(FilePath.is_file, draft.folder / text):
+                    message, hint = f"{quoted(text)} is not a file", "create it, or write another one"
+                    yield draft.problem(file.path, name, message, hint)
 
 
 RULES: tuple[Rule, ...] = (
