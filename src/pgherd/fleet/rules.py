@@ -172,12 +172,13 @@ def files_exist(draft: Draft) -> Iterator[Problem]:
             if not _answers(FilePath.is_dir, draft.folder / text):
                 message, hint = f"{quoted(text)} is not a folder", "create it, or write another one"
                 yield draft.problem(migrations.path, "migrations", message, hint)
-        for name, file in (("load", load), ("masking", draft.setting(id, "masking"))):
-            if file.path and file.value:
-                text = for_service(file.value, id.service) if name == "masking" else file.value
-                if not _answers(FilePath.is_file, draft.folder / text):
-                    message, hint = f"{quoted(text)} is not a file", "create it, or write another one"
-                    yield draft.problem(file.path, name, message, hint)
+        masking, hint = draft.setting(id, "masking"), "create it, or write another one"
+        if load.path and load.value and not _answers(FilePath.is_file, draft.folder / load.value):
+            yield draft.problem(load.path, "load", f"{quoted(load.value)} is not a file", hint)
+        if masking.path and masking.value:
+            text = for_service(masking.value, id.service)
+            if not _answers(FilePath.is_file, draft.folder / text):
+                yield draft.problem(masking.path, "masking", f"{quoted(text)} is not a file", hint)
 
 
 RULES: tuple[Rule, ...] = (
