@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,16 @@ def files_with(place: Place, name: str, text: str) -> list[str]:
     return [line for line in found.stdout.splitlines() if "/before/" not in line]
 
 
+@pytest.fixture(autouse=True)
+def as_before(place: Place) -> Iterator[None]:
+    """What a test has put in the place of staging/auth goes again."""
+    yield
+    want(place)
+    if manifest(place, "staging/auth")["former"]:
+        place.run("restore", "--undo", "staging/auth", *OVERWRITE)
+        place.run("restore", "--discard", "staging/auth", *OVERWRITE)
+
+
 def test_a_copy_elsewhere_is_refused_where_nothing_masks_it(place: Place) -> None:
     want(place, masking=None)
     for more in ((), ("--verify-only",)):
@@ -151,7 +162,6 @@ def test_a_copy_takes_the_place_of_a_database_masked_and_can_be_undone(place: Pl
     place.run("restore", "--undo", "staging/auth", *OVERWRITE)
     with connect(place, "staging/auth") as client:
         assert client.execute("SELECT pg_catalog.to_regclass('staged')").fetchone() == ("staged",)
-    place.run("restore", "--discard", "staging/auth", *OVERWRITE)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +172,8 @@ def test_a_copy_takes_the_place_of_a_database_masked_and_can_be_undone(place: Pl
         ("UPDATE customer SET mail = ''; COMMIT; SELECT 1", "ends its transaction itself"),
         ("\\! /bin/touch /tmp/pgherd-a-masks-mark", "line 1: syntax error"),
         ("COPY customer FROM STDIN", "nobody is there to copy from or to"),
-        ("COPY customer TO PROGRAM '/bin/cat'", "permission denied to COPY"),
-        ("ALTER ROLE auth SUPERUSER", "permission denied"),
+        ("COPY customer TO PROGRAM '/bin/cat'", "must be superuser or have"),
+        ("ALTER ROLE auth SUPERUSER", "must be superuser"),
         ("", "is empty"),
         ("SELECT '\0'", "has a NUL in it"),
     ],
@@ -185,16 +195,18 @@ def test_what_does_not_mask_leaves_nothing(place: Place, masking: str, message: 
 
 def test_one_that_is_killed_goes_on_with_the_same_command_and_no_other(place: Place) -> None:
     with place.start(*CLONE, *OVERWRITE) as process:
-        eventually(lambda: manifest(place, "staging/auth")["restoring"], 60)
+        deadline = time.monotonic() + 60
+        while not manifest(place, "staging/auth")["restoring"]:  # for some tenths of a second
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
         process.kill()
-    said = place.run("up", exit_code=4)
+    said = place.run(*CLONE, *OVERWRITE, "--unmasked", exit_code=2)
     assert "staging/auth is half restored to latest" in said
     assert "pgherd restore lab/auth --to latest --as staging/auth --yes-overwrite" in said
-    assert "is half restored" in place.run(*CLONE, *OVERWRITE, "--unmasked", exit_code=2)
+    itself = ("restore", "staging/auth", "--to", "latest", *OVERWRITE)
+    assert "is half restored" in place.run(*itself, exit_code=2)
     place.run(*CLONE, *OVERWRITE)
     assert SECRET not in "".join(mails(place, "staging/auth"))
-    place.run("restore", "--undo", "staging/auth", *OVERWRITE)
-    place.run("restore", "--discard", "staging/auth", *OVERWRITE)
 
 
 def test_one_that_is_not_there_is_made_under_another_name_and_unmasked(place: Place) -> None:

@@ -39,10 +39,11 @@ autovacuum = off
 logging_collector = off
 """
 FORGETFUL = """\
+wal_keep_size = 0
 wal_recycle = off
 log_min_error_statement = panic
 """
-"""Of one whose data is masked: no file of old WAL is used again, and no statement is in its log."""
+"""Of one whose data is masked: no file of old WAL is kept, and no statement is in its log."""
 PINNED = "-c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0"
 """No setting of a role or a database overrides what stands in the start packet."""
 
@@ -79,7 +80,7 @@ def recovered(job: Job, data: Path, service: str = "") -> Iterator[Path]:
         settings = sockets / "postgresql.conf"
         remembered = "".join(f"{name} = '{value}'\n" for name, value in job.settings.items())
         forgetful = FORGETFUL if job.masked_as else ""
-        settings.write_text(SETTINGS.format(sockets=sockets) + forgetful + remembered)
+        settings.write_text(SETTINGS.format(sockets=sockets) + remembered + forgetful)
         its_own = f'local "{service}" "{service}" trust\n' if service else ""
         (sockets / "hba.conf").write_text(f"local all postgres trust\n{its_own}")
         (sockets / "ident.conf").write_text("")
