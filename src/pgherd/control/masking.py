@@ -42,12 +42,16 @@ def read(path: Path) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        reason = (error.strerror or "it cannot be opened").lower()
-        raise InputError(f"{path} cannot be read: {reason}", "write the SQL into it") from None
-    with os.fdopen(descriptor, "rb") as file:
+        raise _unread(path, error) from None
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InputError(f"{path} is not a file", "write the SQL into one")
-        content = file.read(LONGEST + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(LONGEST + 1)
+    except OSError as error:
+        raise _unread(path, error) from None
+    finally:
+        os.close(descriptor)
     if len(content) > LONGEST:
         raise InputError(f"{path} is longer than 1 MiB", "write less of it")
     try:
@@ -59,3 +63,8 @@ def read(path: Path) -> str:
     if not text.strip():
         raise InputError(f"{path} is empty", "write the SQL into it, or --unmasked for a copy")
     return text
+
+
+def _unread(path: Path, error: OSError) -> InputError:
+    reason = (error.strerror or "it cannot be opened").lower()
+    return InputError(f"{path} cannot be read: {reason}", "write the SQL into it")
