@@ -19,6 +19,7 @@ from own_folder import own_folder
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
 from promises_of_backups import ArchivePromises, BackupPromises, Past, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
+from promises_of_clones import ClonePromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_goals import GoalPromises, Progress, UndoPromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
@@ -158,6 +159,10 @@ class TestBackups(OnThisMachine, BackupPromises):
         again = await backups.predict(alone.id, alone, goal)
         assert not again.is_guess
         assert again.seconds
+
+
+class TestClones(OnThisMachine, ClonePromises):
+    pass
 
 
 class TestUndoing(OnThisMachine, UndoPromises):

@@ -15,6 +15,7 @@ from promises_of_abilities import (
 )
 from promises_of_backups import ArchivePromises, BackupPromises, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
+from promises_of_clones import ClonePromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_goals import GoalPromises, Progress, UndoPromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
@@ -114,6 +115,10 @@ class TestSettings(InMemory, SettingPromises):
 
 
 class TestBackups(InMemory, BackupPromises):
+    pass
+
+
+class TestClones(InMemory, ClonePromises):
     pass
 
 

@@ -4,21 +4,24 @@ That shows that pgherd and the SDK's own description of the service agree, not t
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engine_contract import EngineContract
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, SettingPromises
-from promises_of_backups import BackupPromises
+from promises_of_backups import BackupPromises, Past
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
+from pgherd.contract.backups import Backups, Moment
 from pgherd.contract.engine import Engine
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.engines.oci.values import Concession, OciValues, PoolerTier
-from pgherd.fleet.desired import DatabaseId, Environment
-from pgherd.testing.fleets import environment
+from pgherd.errors import InputError
+from pgherd.fleet.desired import Database, DatabaseId, Environment
+from pgherd.testing.fleets import database, environment
 from pgherd.testing.oci.server import LocalOci
 
 pytestmark = pytest.mark.local_oci
@@ -149,7 +152,13 @@ class TestSettings(OnOci, SettingPromises):
 
 
 class TestBackups(OnOci, BackupPromises):
-    pass
+    async def test_a_copy_in_another_environment_is_refused(
+        self, backups: Backups, alone: Database, past: Past
+    ) -> None:
+        twin = database("auth", replace(alone.environment, name="elsewhere"))
+        for call in (backups.predict, backups.restore):
+            with pytest.raises(InputError, match="within its environment only"):
+                await call(alone.id, twin, Moment(past.moment))
 
 
 def test_pgherd_itself_reaches_no_database(tmp_path: Path) -> None:

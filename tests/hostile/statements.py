@@ -36,6 +36,13 @@ STATEMENTS: dict[str, str] = {
     " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text": SUPERUSER,
     "SELECT pg_catalog.pg_current_wal_lsn()::pg_catalog.text,"
     " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text": SUPERUSER,
+    # backup/masking.py; what masks is the operator's own, and sent as the service, too
+    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE context ="
+    " 'user' AND name IN ('transaction_timeout', 'idle_in_transaction_session_timeout',"
+    " 'idle_session_timeout');": TENANT,
+    "BEGIN": TENANT,
+    "COMMIT": TENANT,
+    "VACUUM (FULL)": TENANT,
     # console.py
     "RELOAD": CONSOLE,
     '{} "{}"': CONSOLE,

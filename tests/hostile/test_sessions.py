@@ -70,22 +70,23 @@ def as_text(node: ast.expr, constants: Mapping[str, ast.expr]) -> str | None:
 
 def test_each_statement_is_on_the_list_and_each_on_the_list_is_sent() -> None:
     found = {text for path in sources() for text in sent(path)}
-    # Named by a variable: the console's RELOAD, PAUSE and RESUME.
-    found.discard("<command>")
+    # Named by a variable: the console's RELOAD, PAUSE and RESUME, and what masks a copy.
+    found -= {"<command>", "<masking>"}
     assert found - STATEMENTS.keys() == set(), "say in tests/hostile/statements.py who sends it"
     assert STATEMENTS.keys() - found == set(), "nobody sends these any more"
 
 
-def test_sessions_are_opened_in_three_places_only() -> None:
-    """The agent's in `sessions.py`, migrations' as the service, an import's without rights."""
+def test_sessions_are_opened_in_four_places_only() -> None:
+    """The agent's in `sessions.py`, migrations' and masking's as the service, an import's."""
     openers = set()
     for path in sources():
         text = path.read_text()
         if re.search(
-            r"psycopg\.(Async)?(connect|Connection\.connect)|AsyncConnection\.connect", text
+            r"psycopg\.(Async)?(connect|Connection\.connect)|(AsyncConnection|PGconn)\.connect",
+            text,
         ):
             openers.add(path.name)
-    assert openers == {"sessions.py", "migrations.py", "looker.py"}
+    assert openers == {"sessions.py", "migrations.py", "looker.py", "masking.py"}
 
 
 @pytest.mark.parametrize("statement", [s for s, who in STATEMENTS.items() if who == SUPERUSER])

@@ -94,6 +94,7 @@ def test_json_has_the_fixed_names_and_every_resolved_value() -> None:
         },
         "migrations": str(EXAMPLE.parent / "services/auth/migrations"),
         "load": str(EXAMPLE.parent / "load/customers.py"),
+        "masking": None,
     }
     assert re.fullmatch(r"fleet\.yaml:\d+", origins["ocpus"])
 
@@ -104,6 +105,7 @@ def test_json_of_one_database(tmp_path: Path) -> None:
     assert database["autoscale"] is None
     assert database["migrations"] is None
     assert database["load"] is None
+    assert database["masking"] is None
 
 
 def test_one_database_is_shown_with_where_its_values_come_from(tmp_path: Path) -> None:

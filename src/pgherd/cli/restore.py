@@ -11,6 +11,7 @@ from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.contract.backups import Goal
 from pgherd.control import restore as restoring
 from pgherd.control.clock import Patience
+from pgherd.control.masking import masking_of
 from pgherd.control.signals import run
 from pgherd.errors import InputError
 from pgherd.fleet.desired import DatabaseId, Fleet
@@ -28,14 +29,20 @@ from pgherd.report.words import duration
 @click.option("--to-point", metavar="NAME", help="What `pgherd backup point` has made.")
 @click.option("--to-lsn", metavar="LSN", help="A position in its WAL, as in 0/3000148.")
 @click.option("--to-transaction", metavar="XID", help="The end of that transaction.")
-@click.option("--as", "name", metavar="NAME", help="Make a new database of that name beside it.")
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="Make a new database of that name beside it; or ENVIRONMENT/SERVICE: a copy there.",
+)
+@click.option("--unmasked", is_flag=True, help="Mask nothing in a copy in another environment.")
 @click.option(
     "--from-region", "region", metavar="REGION", help="From the copies there, to a new one there."
 )
 @click.option(
     "--yes-overwrite",
     metavar="DATABASE",
-    help="The database, to restore it in its own place without asking.",
+    help="The database that loses what it has, to restore it in its place without asking.",
 )
 @click.option("--undo", is_flag=True, help="Bring back what it had before, and keep what it has.")
 @click.option("--discard", is_flag=True, help="Remove what is kept of what it had before.")
@@ -53,6 +60,7 @@ def restore(
     to_lsn: str | None,
     to_transaction: str | None,
     name: str | None,
+    unmasked: bool,
     region: str | None,
     yes_overwrite: str | None,
     undo: bool,
@@ -62,25 +70,34 @@ def restore(
 ) -> None:
     """Bring a database back as it was.
 
-    With --as, to a new database with the same profile; the old one stays as it is. Without,
-    in its own place: what was written since is lost, so the name has to be typed, or given with
-    --yes-overwrite. What it had before is kept as long as its backups: --undo brings it back,
-    --discard removes it.
+    With --as, to a new database, or to one in another environment; the source stays as it is.
+    There, the copy is masked by what the fleet file names, before anybody may connect. Without
+    --as, in its own place. What a database loses by that has to be typed as its name, or given
+    with --yes-overwrite. What it had before is kept as long as its backups: --undo brings it
+    back, --discard removes it.
     """
     source = fleet.id(database)
     if undo or discard:
         goals = (to, to_point, to_lsn, to_transaction, name, region)
-        if (undo and discard) or verify_only or any(goal is not None for goal in goals):
+        if (undo and discard) or verify_only or unmasked or any(goal is not None for goal in goals):
             raise InputError("--undo and --discard stand alone", "leave the other options out")
         _of_before(surroundings, fleet, source, yes_overwrite, is_undo=undo, wait=wait)
         return
     target = restoring.restored(fleet, source, name)
     goal = parse_goal(to, to_point, to_lsn, to_transaction, surroundings.now())
+    masking = masking_of(fleet.database(source), target.id, unmasked=unmasked)
     engines = surroundings.open_engines(fleet)
     clock = surroundings.clock()
     found = run(
         restoring.predict(
-            engines, source, target, goal, region=region, clock=clock, patience=Patience()
+            engines,
+            source,
+            target,
+            goal,
+            region=region,
+            masking=masking,
+            clock=clock,
+            patience=Patience(),
         )
     )
     if verify_only:
@@ -89,17 +106,32 @@ def restore(
         return
     if target.id == source:
         _ensure_confirmed(surroundings, source, goal, yes_overwrite)
+    elif found.overwrites:
+        loss = f"this takes away from {target.id} all that it has, and keeps it aside"
+        _ensure_named(surroundings, target.id, yes_overwrite, loss)
     if text := prediction_text(found):
         say(text)
     with surroundings.lock(fleet, "restore", wait=wait):
         began = clock.now()
         done = run(
             restoring.restore(
-                engines, source, target, goal, region=region, clock=clock, patience=Patience()
+                engines,
+                source,
+                target,
+                goal,
+                region=region,
+                masking=masking,
+                overwrites=found.overwrites or yes_overwrite == str(target.id),
+                clock=clock,
+                patience=Patience(),
             )
         )
     took = "it was there" if done.was_there else duration(clock.now() - began)
-    say(f"{target.id}: as {source} was {goal_text(goal, done)} ({took})")
+    masked = ", masked" if masking else ", not masked" if unmasked else ""
+    say(f"{target.id}: as {source} was {goal_text(goal, done)}{masked} ({took})")
+    if target.id != source and found.overwrites:
+        undo_it = command_line("restore", str(target.id), flags=("--undo",))
+        say(f"what it had until now is kept: {undo_it} brings it back")
     if target.id not in {d.id for d in fleet.databases}:
         copy = str(target.id)
         say(
@@ -160,7 +192,7 @@ def _ensure_named(
         raise InputError(f"--yes-overwrite names {given}, not {id}", f"write {id}")
     if not surroundings.is_interactive():
         raise InputError(
-            f"{id}: nobody is there to confirm that what was written since is lost",
+            f"{id}: nobody is there to confirm that what it has is lost",
             f"write --yes-overwrite {id}{other}",
         )
     for line in loss.splitlines():

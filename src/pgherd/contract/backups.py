@@ -145,7 +145,8 @@ class Prediction:
     """What a restore is going to take, as far as the engine knows.
 
     `backup` is the one that it begins with. `bytes` are needed, of the `free_bytes`. `is_guess`:
-    nothing was measured there yet. `was_there`: an earlier call has brought it.
+    nothing was measured there yet. `was_there`: an earlier call has brought it. `overwrites`: it
+    takes the place of what the target has.
     """
 
     windows: tuple[Window, ...] = ()
@@ -155,6 +156,7 @@ class Prediction:
     seconds: float | None = None
     is_guess: bool = False
     was_there: bool = False
+    overwrites: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +245,8 @@ class Backups(Protocol):
         goal: Goal,
         *,
         region: str | None = None,
+        masking: str = "",
+        overwrites: bool = False,
     ) -> Restored:
         """`target` is as `source` was then, to the second or exactly; it serves.
 
@@ -251,6 +255,11 @@ class Backups(Protocol):
         is there already and is another database is an InputError, and so is a goal that cannot
         be reached, or that the engine does not know. The same call again does nothing: what was
         the latest then stays so, and the answer says when that was.
+
+        A target in another environment may be there already: where it `overwrites`, the copy
+        takes its place, and what it had is kept. `masking` is SQL that is run in that copy, with
+        the rights of its service, before anybody may connect; where it fails, nothing is left of
+        the copy. An engine that cannot do so refuses the target.
         """
         ...
 
@@ -261,6 +270,7 @@ class Backups(Protocol):
         goal: Goal,
         *,
         region: str | None = None,
+        masking: str = "",
     ) -> Prediction:
         """What that restore would take; what it would refuse is refused here, in its words.
 

@@ -137,10 +137,10 @@ def _is_of(applied: Applied, text: str, path: Path) -> bool:
 
 
 def _is_whole(fleet: Fleet) -> bool:
-    """Whether the programs and folders that it names are there still."""
+    """Whether the files and folders that it names are there still."""
     folders = {d.migrations for d in fleet.databases if d.migrations}
-    programs = {d.load for d in fleet.databases if d.load}
-    return all(f.is_dir() for f in folders) and all(p.is_file() for p in programs)
+    files = {file for d in fleet.databases for file in (d.load, d.masking) if file}
+    return all(f.is_dir() for f in folders) and all(p.is_file() for p in files)
 
 
 def _applied(path: Path) -> Applied | None:

@@ -1,4 +1,4 @@
-"""`restore`: a database as it was at a time, in its own place or as a new one."""
+"""`restore`: a database as it was at a time, in its own place, as a new one, or elsewhere."""
 
 from __future__ import annotations
 
@@ -20,21 +20,32 @@ _Answer = TypeVar("_Answer")
 
 
 def restored(fleet: Fleet, source: DatabaseId, name: str | None) -> Database:
-    """What a database is restored to: itself, or one of that name with the same profile.
+    """What a database is restored to: itself, or one of that name, in another environment or not.
 
-    Raises InputError where the source is not in the fleet file, or the name does not fit.
+    Its profile is what the fleet file says of it, else that of the source. Raises InputError where
+    the source is not in the fleet file, where the name does not fit, and where a backup of the one
+    is of no use to the engine of the other.
     """
     wanted = fleet.database(source)
     if name is None:
         return wanted
-    check_name("service", name)
-    id = DatabaseId(source.environment, name)
+    id = fleet.id(name) if "/" in name else DatabaseId(source.environment, name)
+    check_name("service", id.service)
     if id == source:
         raise InputError(f"{id} is itself", "leave --as out to restore it in place")
-    return replace(
+    environment = fleet.environment(id.environment)
+    if environment.engine != wanted.environment.engine:
+        raise InputError(
+            f"{source} is on engine {wanted.environment.engine}, and {id} on {environment.engine}, "
+            "which cannot read its backups",
+            f"`pgherd import {id}` copies the data of a running database, where it is on `local`",
+        )
+    known = next((d for d in fleet.databases if d.id == id), None)
+    return known or replace(
         wanted,
         id=id,
-        name=resource_name(fleet.name, id.environment, name),
+        name=resource_name(fleet.name, id.environment, id.service),
+        environment=environment,
         deletion_protection=False,
     )
 
@@ -46,12 +57,13 @@ async def predict(
     goal: Goal,
     *,
     region: str | None,
+    masking: str,
     clock: Clock,
     patience: Patience,
 ) -> Prediction:
     """What that restore would take. What passes by itself is waited for."""
     backups, wanted = await _wanted(engines, target)
-    call = partial(backups.predict, source, wanted, goal, region=region)
+    call = partial(backups.predict, source, wanted, goal, region=region, masking=masking)
     return await _patiently(call, clock, patience)
 
 
@@ -62,12 +74,22 @@ async def restore(
     goal: Goal,
     *,
     region: str | None,
+    masking: str,
+    overwrites: bool,
     clock: Clock,
     patience: Patience,
 ) -> Restored:
     """The target is there and serves. What passes by itself is waited for."""
     backups, wanted = await _wanted(engines, target)
-    call = partial(backups.restore, source, wanted, goal, region=region)
+    call = partial(
+        backups.restore,
+        source,
+        wanted,
+        goal,
+        region=region,
+        masking=masking,
+        overwrites=overwrites,
+    )
     return await _patiently(call, clock, patience)
 
 

@@ -171,7 +171,8 @@ class Database:
     `name` is the resource name (`ecommerce-production-auth-db`). `pooling` is what clients
     get that do not say. `postgresql` is the major version, None for the newest that the engine
     has. `migrations` is a folder of schema migrations, `load` the program that plays the
-    service's customers. `maintenance` is when something may be restarted unasked, `peaks` is
+    service's customers, `masking` the SQL that masks its copies in other environments.
+    `maintenance` is when something may be restarted unasked, `peaks` is
     load that people know of beforehand. `origins` says for each value where it came from
     (`fleet.yaml:12` or `default`).
     """
@@ -190,6 +191,7 @@ class Database:
     postgresql: int | None = None
     migrations: Path | None = None
     load: Path | None = None
+    masking: Path | None = None
     maintenance: tuple[Window, ...] = ()
     peaks: tuple[Peak, ...] = ()
     drills: Drills = Drills()

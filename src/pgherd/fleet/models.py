@@ -218,6 +218,11 @@ class Override(Section):
         description="Python program that plays customers, relative to the fleet file.",
         examples=["load/customers.py"],
     )
+    masking: Word | None = Field(
+        None,
+        description="SQL that masks copies in other environments, relative to the fleet file.",
+        examples=["masking/{service}.sql"],
+    )
 
 
 class Profile(Override):
@@ -254,6 +259,11 @@ class Service(Section):
         None,
         description="The program that plays its customers, relative to the fleet file.",
         examples=["load/orders.py"],
+    )
+    masking: Word | None = Field(
+        None,
+        description="The SQL that masks its copies, relative to the fleet file.",
+        examples=["masking/order.sql"],
     )
 
 
@@ -301,6 +311,11 @@ class FleetFile(Section):
         None,
         description="Python program that plays customers, relative to this file.",
         examples=["load/customers.py"],
+    )
+    masking: Word | None = Field(
+        None,
+        description="SQL that masks copies in other environments, relative to this file.",
+        examples=["masking/{service}.sql"],
     )
     monitoring: Monitoring | None = Field(
         None,

@@ -56,6 +56,7 @@ DATABASE_VALUES = (
     "postgresql",
     "migrations",
     "load",
+    "masking",
 )
 """The names of values in `Database.origins`, as the file nests them; sections of engines beside."""
 
@@ -162,6 +163,7 @@ def _database(
     settings = _database_settings(draft, id)
     protection = settings["deletion_protection"].value
     migrations, load = settings["migrations"].value, settings["load"].value
+    masking = settings["masking"].value
     maintenance = _windows(settings["maintenance"].value)
     return Database(
         id=id,
@@ -182,6 +184,7 @@ def _database(
         postgresql=settings["postgresql"].value,
         migrations=draft.folder / for_service(migrations, id.service) if migrations else None,
         load=draft.folder / load if load else None,
+        masking=draft.folder / for_service(masking, id.service) if masking else None,
         drills=Drills(settings["drills.restore"].value),
         objectives=Objectives(settings["objectives.rto"].value, settings["objectives.rpo"].value),
         maintenance=maintenance,

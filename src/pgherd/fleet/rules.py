@@ -164,7 +164,7 @@ def overrides_have_a_database(draft: Draft) -> Iterator[Problem]:
 
 
 def files_exist(draft: Draft) -> Iterator[Problem]:
-    """Migrations are folders, and what plays customers is a file."""
+    """Migrations are folders; what plays customers, and what masks copies, is a file."""
     for id in draft.databases():
         migrations, load = draft.setting(id, "migrations"), draft.setting(id, "load")
         if migrations.path and migrations.value:
@@ -172,9 +172,13 @@ def files_exist(draft: Draft) -> Iterator[Problem]:
             if not _answers(FilePath.is_dir, draft.folder / text):
                 message, hint = f"{quoted(text)} is not a folder", "create it, or write another one"
                 yield draft.problem(migrations.path, "migrations", message, hint)
+        masking, hint = draft.setting(id, "masking"), "create it, or write another one"
         if load.path and load.value and not _answers(FilePath.is_file, draft.folder / load.value):
-            message, hint = f"{quoted(load.value)} is not a file", "create it, or write another one"
-            yield draft.problem(load.path, "load", message, hint)
+            yield draft.problem(load.path, "load", f"{quoted(load.value)} is not a file", hint)
+        if masking.path and masking.value:
+            text = for_service(masking.value, id.service)
+            if not _answers(FilePath.is_file, draft.folder / text):
+                yield draft.problem(masking.path, "masking", f"{quoted(text)} is not a file", hint)
 
 
 RULES: tuple[Rule, ...] = (

@@ -17,7 +17,7 @@ Row = tuple[str, str, str]
 
 HEADER = ("Value", "Is", "From")
 _NONE = "none"
-_OF_ONE_SERVICE = ("migrations",)
+_OF_ONE_SERVICE = ("migrations", "masking")
 
 
 def database_table(fleet: Fleet, database: Database) -> Table:
@@ -69,6 +69,7 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "postgresql": "newest" if database.postgresql is None else str(database.postgresql),
         "migrations": _relative(fleet, database.migrations),
         "load": _relative(fleet, database.load),
+        "masking": _relative(fleet, database.masking),
     }
 
 

@@ -70,6 +70,8 @@ def prediction_lines(source: DatabaseId, target: DatabaseId, found: Prediction) 
         yield f"{target} is there already: an earlier command has restored it"
         return
     yield f"{source} can be restored so to {'its own place' if source == target else target}"
+    if found.overwrites and source != target:
+        yield f"in the place of what {target} has, which is kept for --undo"
     if found.backup:
         yield f"from backup {found.backup}, and the WAL since"
     for window in found.windows:

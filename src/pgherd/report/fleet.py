@@ -58,6 +58,7 @@ def _database_json(database: Database) -> dict[str, Any]:
         **_of_engines(environment),
         "migrations": None if database.migrations is None else str(database.migrations),
         "load": None if database.load is None else str(database.load),
+        "masking": None if database.masking is None else str(database.masking),
         "origins": dict(database.origins),
     }
 

@@ -94,6 +94,7 @@ class StoredDatabase:
     former: list[tuple[datetime, str]] = field(default_factory=list)
     kept: KeptData | None = None
     made_from: tuple[DatabaseId, str, datetime] | None = None
+    masked_by: str = ""
 
     @property
     def primary(self) -> StoredInstance | None:

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from shop import AUTH, Shop
 
+from pgherd.fleet.desired import DatabaseId
+
 MINUTE = timedelta(minutes=1)
+STAGED = DatabaseId("staging", "auth")
 
 
 @pytest.fixture
@@ -56,6 +59,53 @@ def test_in_its_own_place_it_asks_for_the_name(shop: Shop) -> None:
     assert shop.world.rows(AUTH) == ["one", "two"]
     assert shop.run(*call, typed="production/auth\n").exit_code == 0
     assert shop.world.rows(AUTH) == ["one"]
+
+
+def masked(shop: Shop, tmp_path: Path) -> None:
+    """The fleet file names what masks copies."""
+    (tmp_path / "auth.sql").write_text("UPDATE customer SET mail = ''")
+    file = tmp_path / "fleet.yaml"
+    file.write_text(file.read_text() + "overrides: {production/auth: {masking: auth.sql}}\n")
+
+
+def test_a_copy_in_another_environment_is_masked(shop: Shop, tmp_path: Path) -> None:
+    call = ("restore", "production/auth", "--to", "latest", "--as", "staging/auth")
+    nothing = shop.err(*call, exit_code=2)
+    assert "nothing says how production/auth is masked for staging" in nothing
+    masked(shop, tmp_path)
+    shop.world.write(STAGED, "staged")
+    told = shop.out(*call, "--verify-only")
+    assert "in the place of what staging/auth has, which is kept for --undo" in told
+    assert "staging/auth: nobody is there to confirm" in shop.err(*call, exit_code=2)
+    shop.is_interactive = True
+    assert "nothing was restored" in shop.err(*call, exit_code=2, typed="production/auth\n")
+    assert shop.world.rows(STAGED) == ["staged"]
+    told = shop.run(*call, typed="staging/auth\n").output
+    assert "this takes away from staging/auth all that it has, and keeps it aside" in told
+    assert "staging/auth: as production/auth was at" in told
+    assert ", masked (" in told
+    assert "what it had until now is kept: pgherd restore staging/auth --undo" in told
+    assert shop.world.rows(STAGED) == ["masked", "masked"]
+    assert shop.world.rows(AUTH) == ["one", "two"]
+    assert "(it was there)" in shop.out(*call)
+    yes = ("--yes-overwrite", "staging/auth")
+    told = shop.out(*call, "--unmasked", *yes)
+    assert ", not masked (" in told
+    assert shop.world.rows(STAGED) == ["one", "two"]
+    shop.out("restore", "--undo", "staging/auth", *yes)
+    assert shop.world.rows(STAGED) == ["masked", "masked"]
+
+
+def test_a_copy_elsewhere_may_be_new_and_has_the_profile_of_the_file(
+    shop: Shop, tmp_path: Path
+) -> None:
+    masked(shop, tmp_path)
+    shop.out("destroy", "--yes-destroy", "staging/auth", "staging/auth")
+    shop.out("restore", "production/auth", "--to", "latest", "--as", "staging/auth")
+    assert shop.world.rows(STAGED) == ["masked", "masked"]
+    assert shop.world.databases[STAGED].ocpus == 2
+    told = shop.out("restore", "production/auth", "--to", "latest", "--as", "staging/tried")
+    assert "it is not in the fleet file: write tried there to keep it" in told
 
 
 def test_a_point_is_named_listed_and_restored_to(shop: Shop) -> None:
@@ -151,6 +201,14 @@ def test_a_position_and_a_transaction(shop: Shop) -> None:
         (("production/auth", "--to", "2026-05-04T12:06:00"), "12:06:00 UTC is in the future"),
         (("production/auth", "--to", "2026-05-01", "--as", "auth"), "production/auth is itself"),
         (("production/auth", "--to", "2026-05-01", "--as", "a b"), "'a b' is not a name"),
+        (("production/auth", "--to", "latest", "--as", "staging/a b"), "'a b' is not a name"),
+        (("production/auth", "--to", "latest", "--as", "nowhere/auth"), "not an environment"),
+        (("production/auth", "--to", "latest", "--as", "/auth"), "'/auth' is not a database"),
+        (("production/auth", "--to", "latest", "--as", "production/auth"), "auth is itself"),
+        (
+            ("production/auth", "--to", "latest", "--as", "x", "--unmasked"),
+            "--unmasked is for a copy in another environment",
+        ),
         (("production/auth", "--to", "2026-05-01", "--as", "x"), "cannot be restored to"),
         (("production/nobody", "--to", "2026-05-01"), "'nobody' is not a service"),
         (("production/auth", "--as", "x"), "one thing to restore to is needed"),

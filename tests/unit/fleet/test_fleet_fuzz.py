@@ -107,7 +107,16 @@ VALUES = st.recursive(
     max_leaves=5,
 )
 KEYS = [
-    *("fleet", "services", "migrations", "load", "defaults", "environments", "overrides"),
+    *(
+        "fleet",
+        "services",
+        "migrations",
+        "load",
+        "masking",
+        "defaults",
+        "environments",
+        "overrides",
+    ),
     *("network", "ocpus", "storage", "replicas", "autoscale", "backup", "durability", "local"),
     *("maintenance", "peaks", "days", "dates", "from", "to", "timezone"),
     *("name", "cpu", "retention", "copy_to", "production", "production/auth", "[key]", "on", "off"),

@@ -130,7 +130,7 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
         'fleet: shop\n"x\\ny": 2',
         [
             r"2:1: 'x\ny': unknown key; write one of fleet, services, migrations, load, "
-            "monitoring, notifications, history, defaults, environments, overrides"
+            "masking, monitoring, notifications, history, defaults, environments, overrides"
         ],
     ),
     (
@@ -527,13 +527,16 @@ FILE_CASES: list[tuple[str, str, list[str]]] = [
     ),
     (
         "fleet: shop",
-        "fleet: shop\nmigrations: services/{service}/migrations\nload: load.py",
+        "fleet: shop\nmigrations: services/{service}/migrations\nload: load.py\n"
+        "masking: masks/{service}.sql",
         [
             "2:1: migrations: 'services/auth/migrations' is not a folder; create it, or write "
             "another one",
             "2:1: migrations: 'services/order/migrations' is not a folder; create it, or write "
             "another one",
             "3:1: load: 'load.py' is not a file; create it, or write another one",
+            "4:1: masking: 'masks/auth.sql' is not a file; create it, or write another one",
+            "4:1: masking: 'masks/order.sql' is not a file; create it, or write another one",
         ],
     ),
     (

@@ -198,6 +198,17 @@ def test_a_service_may_have_files_of_its_own(read: Read, tmp_path: Path) -> None
     assert order.origins["migrations"] == "fleet.yaml:5"
 
 
+def test_masking_is_found_as_migrations_are(read: Read, tmp_path: Path) -> None:
+    for name in ("auth.sql", "own.sql", "dev.sql"):
+        (tmp_path / name).touch()
+    services = "services: [auth, {name: order, masking: own.sql}, user]\n"
+    text = SMALL.replace("services: [auth]\n", services) + "masking: auth.sql\n"
+    auth, order, user = read(text + "overrides:\n  dev/user: {masking: dev.sql}\n").databases
+    assert [d.masking for d in (auth, order, user)] == [
+        tmp_path / name for name in ("auth.sql", "own.sql", "dev.sql")
+    ]
+
+
 def test_sections_may_be_empty(read: Read) -> None:
     assert only(read(SMALL + "defaults:\noverrides:\n  dev/auth:\n")).name == "shop-dev-auth-db"
     environments = "defaults: {network: 10.0.0.0/16, ocpus: 2, storage: 1TB}\nenvironments:\n  dev:"

@@ -146,6 +146,7 @@ def test_every_value_of_a_database_is_written_as_in_the_file(
         ("postgresql", "newest", "default"),
         ("migrations", "none", "default"),
         ("load", "none", "default"),
+        ("masking", "none", "default"),
     )
 
 

@@ -13,7 +13,7 @@ from local_fleet import ALONE
 
 from pgherd.engines.local.backup import exchange, recover
 from pgherd.engines.local.backup.former import kept_data, require_kept
-from pgherd.engines.local.databases import half_restored
+from pgherd.engines.local.backup.origins import half_restored
 from pgherd.engines.local.manifest import FormerData
 from pgherd.errors import InputError
 

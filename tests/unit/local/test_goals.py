@@ -25,17 +25,19 @@ from pgherd.engines.local.backup.goals import (
     Known,
     Mark,
     beginning,
-    is_done,
-    is_origin,
     missed,
-    origin_of,
     reachable,
-    until,
     ways,
 )
+from pgherd.engines.local.backup.origins import (
+    half_restored,
+    is_done,
+    is_origin,
+    origin_of,
+    until,
+)
 from pgherd.engines.local.backup.pgbackrest import Extent, Stanza
-from pgherd.engines.local.backup.recover import NOT_REACHED, last_commit
-from pgherd.engines.local.databases import half_restored
+from pgherd.engines.local.backup.throwaway import NOT_REACHED, last_commit
 from pgherd.errors import InputError, NeedsHuman
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pgherd.engines.local.backup.recover import NOT_REACHED, _last
+from pgherd.engines.local.backup.throwaway import NOT_REACHED, _last
 
 LATE = "2026-11-26 12:00:00 UTC [9] FATAL:  the database system is not accepting connections"
 ENDED = f"2026-11-26 12:00:00 UTC [7] FATAL:  {NOT_REACHED}"

@@ -6,10 +6,10 @@ import asyncio
 import shutil
 from dataclasses import replace
 
-from pgherd.contract.backups import UNDO, goal_option
 from pgherd.engines.local import door
 from pgherd.engines.local.agent.condition import Condition
 from pgherd.engines.local.backup.exchange import GONE
+from pgherd.engines.local.backup.origins import half_restored
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
     FormerData,
@@ -205,11 +205,3 @@ class Databases:
     async def _await(self, id: DatabaseId, condition: Condition, seconds: float) -> None:
         if not await self._place.agent.ask(door.AwaitDatabase(str(id), condition, seconds)):
             raise TryLater(f"{id} does not serve after {seconds:.0f} s", f"see `pgherd logs {id}`")
-
-
-def half_restored(manifest: DatabaseManifest) -> tuple[str, str]:
-    """That one waits for its restore to go on, and how that is done."""
-    id, goal = manifest.id, manifest.restoring.partition(" ")[2]
-    how = f"run `pgherd restore {id} {goal_option(goal)} --yes-overwrite {id}`"
-    what = "what it had before" if goal == UNDO else goal
-    return f"{id} is half restored to {what}", how

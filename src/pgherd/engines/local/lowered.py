@@ -56,24 +56,28 @@ def options(owner: Owner, home: Path) -> dict[str, Any]:
     }
 
 
-async def call(owner: Owner, home: Path, command: Sequence[str]) -> tuple[int, bytes, bytes]:
+async def call(
+    owner: Owner, home: Path, command: Sequence[str], *, said: bytes = b""
+) -> tuple[int, bytes, bytes]:
     """Run a command as `owner` to its end: its exit code, and what it printed on either output.
 
-    It is told to end, and waited for, where this is cut off.
+    What is `said` to it comes by its standard input: anybody may read a command line. It is told
+    to end, and waited for, where this is cut off.
     """
+    heard = {"stdin": subprocess.PIPE} if said else {}
     process = await asyncio.create_subprocess_exec(
         *command,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        **options(owner, home),
+        **{**options(owner, home), **heard},
     )
     try:
-        output, said = await process.communicate()
+        output, complaints = await process.communicate(said or None)
     finally:
         if process.returncode is None:
             process.terminate()
             await process.wait()
-    return process.returncode or 0, output, said
+    return process.returncode or 0, output, complaints
 
 
 async def remove(owner: Owner, home: Path, paths: Sequence[Path]) -> None:

@@ -61,6 +61,11 @@ def _with_stores(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _with_clones(content: dict[str, Any]) -> dict[str, Any]:
+    """What knows nothing of them would name another command that takes a half one on."""
+    return content
+
+
 UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
@@ -68,6 +73,7 @@ UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_backups,
     _with_former_data,
     _with_stores,
+    _with_clones,
 )
 """What makes a manifest of format N one of N + 1. The first ones did not say their format.
 

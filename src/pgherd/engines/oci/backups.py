@@ -52,9 +52,17 @@ class OciBackups:
         )
 
     async def restore(
-        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+        masking: str = "",
+        overwrites: bool = False,
     ) -> Restored:
         """Point-in-time recovery, in place or to a new system; or a copy's, in its region."""
+        _require_one_environment(source, target.id)
         self._eye.forget()
         moment = await self._moment(source, goal)
         site, system, is_elsewhere = await self._found(source, target, region)
@@ -67,9 +75,16 @@ class OciBackups:
         return Restored()
 
     async def predict(
-        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+        masking: str = "",
     ) -> Prediction:
         """Whether the service has that time; how long it takes it does not say."""
+        _require_one_environment(source, target.id)
         moment = await self._moment(source, goal)
         site, system, is_elsewhere = await self._found(source, target, region)
         if target.id != source and await restoring.is_there(
@@ -130,6 +145,15 @@ class OciBackups:
         raise InputError(
             f"{id} is on OCI, which restores to a time only",
             f"write a time; the last one is --to {last}" if last else "wait for its first backup",
+        )
+
+
+def _require_one_environment(source: DatabaseId, target: DatabaseId) -> None:
+    """The service restores to a system that serves at once: nobody could mask it before."""
+    if target.environment != source.environment:
+        raise InputError(
+            f"{source} is on OCI, where a database is restored within its environment only",
+            "write --as NAME, without an environment",
         )
 
 

@@ -77,35 +77,58 @@ class MemoryBackups:
             return point
 
     async def predict(
-        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+        masking: str = "",
     ) -> Prediction:
         """A byte for each row, all in no time."""
         async with call(self._world, "predict", source):
-            there, written = self._asked(source, target, goal, region)
+            there, written = self._asked(source, target, goal, region, masking)
             if there:
                 return Prediction(was_there=True)
             stored = stored_database(self._world, source)
             window = Window(stored.created_at, self._world.now())
             first = stored.backups[-1].name if stored.backups else None
-            return Prediction((window,), first, len(written), 2**30, 0.0, is_guess=True)
+            is_over = target.id in self._world.databases
+            return Prediction(
+                (window,), first, len(written), 2**30, 0.0, is_guess=True, overwrites=is_over
+            )
 
     async def restore(
-        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+        masking: str = "",
+        overwrites: bool = False,
     ) -> Restored:
-        """The rows of that moment, in the target's primary. A row is a transaction, numbered."""
+        """The rows of that moment, in the target's primary. A row is a transaction, numbered.
+
+        Whatever masks them, all that is left of a row is that it was one.
+        """
         world = self._world
         async with call(world, "restore", source):
-            there, written = self._asked(source, target, goal, region)
+            there, written = self._asked(source, target, goal, region, masking)
             if there and isinstance(goal, Latest):
                 await self._ensure_database(target)
                 return Restored(there, was_there=True)
+            is_over = target.id in world.databases and not there
+            if is_over and target.id != source and not overwrites:
+                raise InputError(f"{target.id} is there already", "overwrite it, or not")
             await self._ensure_database(target)
             now = world.now()
             async with world.step(f"restore {source} to {target.id}"):
                 made = stored_database(world, target.id)
-                if target.id == source:
+                if is_over:
                     made.former, made.kept = list(made.written), _kept(made, now)
-                made.made_from, made.written = (source, str(goal), now), written
+                made.made_from, made.masked_by = (source, str(goal), now), masking
+                made.written = [(at, "masked") for at, _ in written] if masking else written
                 _show(made)
             return Restored(now if isinstance(goal, Latest) else None)
 
@@ -145,7 +168,7 @@ class MemoryBackups:
                 stored.former, stored.kept = [], None
 
     def _asked(
-        self, source: DatabaseId, target: Database, goal: Goal, region: str | None
+        self, source: DatabaseId, target: Database, goal: Goal, region: str | None, masking: str
     ) -> tuple[datetime | None, list[tuple[datetime, str]]]:
         """When an earlier call has restored that, if one has; the rows of it."""
         if region is not None:
@@ -153,10 +176,13 @@ class MemoryBackups:
         written = reached(stored_database(self._world, source), goal, self._world.now())
         if target.id == source or target.id not in self._world.databases:
             return None, written
-        made_from = self._world.databases[target.id].made_from
-        if made_from is None or made_from[:2] != (source, str(goal)):
-            raise InputError(f"{target.id} is there already", "choose another name")
-        return made_from[2], written
+        there = self._world.databases[target.id]
+        made_from = there.made_from
+        if made_from and made_from[:2] == (source, str(goal)) and there.masked_by == masking:
+            return made_from[2], written
+        if target.id.environment != source.environment:
+            return None, written
+        raise InputError(f"{target.id} is there already", "choose another name")
 
 
 def _kept(stored: StoredDatabase, now: datetime) -> KeptData:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
@@ -19,10 +16,11 @@ from pgherd.contract.backups import (
     Restored,
     check_point_name,
 )
-from pgherd.decide.backups import available, is_full_due
-from pgherd.engines.local.backup import host, pgbackrest, points
+from pgherd.decide.backups import is_full_due
+from pgherd.engines.local.backup import points
 from pgherd.engines.local.backup.alone import alone
-from pgherd.engines.local.backup.copies import Copies, in_region
+from pgherd.engines.local.backup.archives import Archives
+from pgherd.engines.local.backup.copies import Copies
 from pgherd.engines.local.backup.former import (
     discard,
     kept_data,
@@ -32,25 +30,20 @@ from pgherd.engines.local.backup.former import (
 )
 from pgherd.engines.local.backup.goals import (
     Known,
-    Mark,
     beginning,
     history,
-    is_done,
-    is_origin,
-    no_backup,
     reachable,
     require_reachable,
-    until,
 )
-from pgherd.engines.local.backup.pgbackrest import Stanza
-from pgherd.engines.local.backup.points import NOW, Points
+from pgherd.engines.local.backup.origins import Asked, half_restored, until
+from pgherd.engines.local.backup.points import Points
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.backup.restoring import Restoring
 from pgherd.engines.local.backup.taking import Taken, Took
-from pgherd.engines.local.databases import Databases, half_restored
+from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
-from pgherd.errors import Busy, InputError, TryLater
+from pgherd.errors import Busy, InputError
 from pgherd.files import ensure_directory
 from pgherd.fleet.desired import Database, DatabaseId
 
@@ -66,7 +59,7 @@ class LocalBackups:
     def __init__(self, place: Place, databases: Databases) -> None:
         self._place = place
         self._databases = databases
-        self._asked: dict[str, asyncio.Task[dict[str, Stanza]]] = {}
+        self._archives = Archives(place, databases)
 
     async def history(self, id: DatabaseId) -> BackupHistory:
         """What its incarnation of now can be restored to."""
@@ -74,51 +67,46 @@ class LocalBackups:
         kept = kept_data(manifest, _days(manifest), self._place.now())
         if not manifest.archive:
             return BackupHistory(kept=kept)
-        repository = self._repository(manifest)
-        stanza = repository.stanza_of(await self._stanzas(repository), manifest.archive)
+        repository = self._archives.repository(manifest)
+        stanza = repository.stanza_of(await self._archives.stanzas(repository), manifest.archive)
         found = history(Known(stanza, Points(repository, manifest).known()))
         copied = Copies(repository, self._place.now()).of(manifest)
         return replace(found, kept=kept, copies=copied)
+
+    async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
+        """Where its backups are; InputError where it has none."""
+        return await self._archives.stored(id)
 
     async def ensure_copied(self, id: DatabaseId) -> None:
         """Begun anew for its whole environment, where that is due."""
         manifest = self._place.database(id)
         if manifest.copy_to and manifest.archive:
-            self._copy(self._repository(manifest))
+            self._copy(self._archives.repository(manifest))
 
     def _copy(self, repository: Repository, *, at_once: bool = False) -> None:
         name = repository.manifest.name
         mine = [d for d in read_databases(self._place.layout) if d.environment == name]
         Copies(repository, self._place.now()).begin(mine, at_once=at_once)
 
-    async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
-        """Where its backups are; InputError where it has none."""
-        manifest = self._place.database(id)
-        repository = self._repository(manifest)
-        stanza = await self._stanza(repository, manifest) if manifest.archive else Stanza()
-        if not available(stanza.backups):
-            raise InputError(*no_backup(id))
-        return repository, manifest
-
     async def ensure_enabled(self, id: DatabaseId) -> None:
         """Its WAL goes to the repository, in an archive of its incarnation."""
-        await self._ensure_archived(*await self._running(id))
+        await self._archives.ensure_archived(*await self._archives.running(id))
 
     async def back_up(self, id: DatabaseId) -> ObservedBackup:
         """Of the primary, now and then a full one; what its retention needs no more goes then."""
-        repository, manifest, where = await self._running(id)
+        repository, manifest, where = await self._archives.running(id)
         if not manifest.archive:
-            manifest = await self._ensure_archived(repository, manifest, where)
-        before = (await self._stanza(repository, manifest)).backups
+            manifest = await self._archives.ensure_archived(repository, manifest, where)
+        before = (await self._archives.stanza(repository, manifest)).backups
         days = _days(manifest)
         kind = "full" if is_full_due(before, days, self._place.now()) else "incr"
         options = [*where, f"--type={kind}", "--no-expire-auto"]
         await repository.run("backup", manifest.archive, options)
         await repository.expire(manifest.archive, days)
-        with suppress(Busy), self._alone(repository, id):
+        with suppress(Busy), self._alone(id):
             await self._forget_what_is_old(id)
         self._copy(repository, at_once=True)
-        return (await self._stanza(repository, manifest)).backups[0]
+        return (await self._archives.stanza(repository, manifest)).backups[0]
 
     async def _forget_what_is_old(self, id: DatabaseId) -> None:
         """What it had before is kept as long as its backups. The manifest is a command's."""
@@ -127,80 +115,81 @@ class LocalBackups:
         if former and not kept_data(manifest, _days(manifest), self._place.now()):
             await remove_former(self._place, manifest, former)
 
-    async def _running(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest, list[str]]:
-        """What a backup of it takes. InputError where it is stopped, TryLater without a primary."""
-        manifest = self._place.database(id)
-        if not manifest.running:
-            raise InputError(f"{id} is stopped", "start it with `pgherd up`")
-        repository = self._repository(manifest)
-        leader = await self._leader(manifest)
-        return repository, manifest, self._at(repository, manifest, leader)
-
     async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
         """In its WAL, and handed over with it: what is not kept by then was never made."""
         check_point_name(name)
-        repository, manifest = await self.stored(id)
+        repository, manifest = await self._archives.stored(id)
         kept = Points(repository, manifest)
-        stanza = await self._stanza(repository, manifest)
+        stanza = await self._archives.stanza(repository, manifest)
         known = reachable(Known(stanza, kept.known()))
         if old := next((p for p in known if p.name == name), None):
             raise InputError(
                 f"{id} has a point {name} already, of {old.at:%Y-%m-%d %H:%M:%S} UTC",
                 "choose another name",
             )
-        mark = await self._hand_over(repository, manifest, name)
+        mark = await self._archives.hand_over(repository, manifest, name)
         kept.keep([mark, *known])
         return NamedPoint(mark.name, mark.at)
 
     async def predict(
-        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+        masking: str = "",
     ) -> Prediction:
         """From what pgBackRest says, and where the primary is now."""
-        manifest = self._restorable(source)
-        there = self._there(manifest, target, goal)
-        if there or manifest.restoring:
-            return Prediction(was_there=there is not None)
-        repository, first = self._repository(manifest, region), manifest.instances[0]
-        known = await self._known(repository, manifest)
+        asked = self._asked(source, target, goal, masking)
+        if asked.done or asked.is_begun:
+            return Prediction(was_there=not asked.is_begun, overwrites=asked.is_begun)
+        repository = self._archives.repository(asked.source, region)
+        known = await self._archives.known(repository, asked.source)
         require_reachable(source, known, goal)
-        if manifest.running and region is None:
-            first = await self._leader(manifest)
-            known = replace(known, now=await points.here(self._place, manifest))
+        first = await self._first(asked)
+        if asked.source.running and region is None:
+            known = replace(known, now=await points.here(self._place, asked.source))
             require_reachable(source, known, goal)
-        restoring = Restoring(self._place, self._databases, repository, manifest, known, goal)
-        if target.id == source:
-            return await restoring.predict(source, first.number)
-        restoring.require_possible(target)
-        return await restoring.predict(target.id, 1)
+        restoring = Restoring(self._place, self._databases, repository, asked, known)
+        restoring.require_possible()
+        found = await restoring.predict(first.number if first else 1)
+        return replace(found, overwrites=asked.there is not None)
 
     async def restore(
-        self, source: DatabaseId, target: Database, goal: Goal, *, region: str | None = None
+        self,
+        source: DatabaseId,
+        target: Database,
+        goal: Goal,
+        *,
+        region: str | None = None,
+        masking: str = "",
+        overwrites: bool = False,
     ) -> Restored:
         """All that was committed by then, from the last good backup before on."""
-        manifest, began = self._restorable(source), time.monotonic()
-        if there := self._there(manifest, target, goal):
-            await self._databases.make_so(there)
-            return Restored(until(there.restored_from), was_there=True)
-        repository = self._repository(manifest, region)
-        known, first = await self._known(repository, manifest), manifest.instances[0]
-        if manifest.restoring:
-            first = self._begun_at(manifest) or first
-        else:
+        asked, began = self._asked(source, target, goal, masking), time.monotonic()
+        if asked.done:
+            await self._databases.make_so(asked.done)
+            return Restored(until(asked.done.restored_from), was_there=True)
+        asked.require_confirmed(overwrites=overwrites)
+        repository = self._archives.repository(asked.source, region)
+        known = await self._archives.known(repository, asked.source)
+        first = await self._first(asked)
+        if not asked.is_begun:
             require_reachable(source, known, goal)
-            if manifest.running:
-                first = await self._leader(manifest)
-            if manifest.running and region is None:  # a copy has what was copied, and no more
-                known = replace(known, now=await self._hand_over(repository, manifest))
+            if asked.source.running and region is None:  # a copy has what was copied, and no more
+                now = await self._archives.hand_over(repository, asked.source)
+                known = replace(known, now=now)
                 require_reachable(source, known, goal)
-        restoring = Restoring(self._place, self._databases, repository, manifest, known, goal)
-        with self._alone(repository, target.id):
-            if target.id == source:
-                await restoring.in_place(first)
+        restoring = Restoring(self._place, self._databases, repository, asked, known)
+        with self._alone(target.id):
+            if asked.there and first:
+                await restoring.in_place(asked.there, first)
             else:
-                await restoring.beside(target)
+                await restoring.beside()
         backup = beginning(known, goal)
         extent = known.stanza.extents.get(backup.name) if backup else None
-        if extent and not manifest.restoring:
+        if extent and not asked.is_begun and not masking:
             Taken(repository).note(Took(extent.bytes, time.monotonic() - began))
         return Restored(until(self._place.database(target.id).restored_from))
 
@@ -212,134 +201,51 @@ class LocalBackups:
 
     async def undo(self, id: DatabaseId) -> None:
         """What was there before is there again, with its archive."""
-        manifest = self._restorable(id)
+        manifest = self._place.database(id)
+        self._require_running(id)
         if manifest.restoring and not manifest.restoring.endswith(f" {UNDO}"):
             raise InputError(*half_restored(manifest))
         former = require_kept(manifest, _days(manifest), self._place.now())
         if former.is_undone:
             await self._databases.make_so(manifest)
             return
-        repository = self._repository(manifest)
-        with self._alone(repository, id):
+        repository = self._archives.repository(manifest)
+        with self._alone(id):
             await undo(self._place, self._databases, repository, manifest, former)
 
     async def discard(self, id: DatabaseId) -> None:
         """The files, then the word of them."""
         manifest = self._place.database(id)
-        with self._alone(self._repository(manifest), id):
+        with self._alone(id):
             await discard(self._place, manifest)
 
-    def _alone(self, repository: Repository, id: DatabaseId) -> AbstractContextManager[None]:
-        folder = ensure_directory(repository.folder / "restores")
-        return alone(folder / f"{id.service}.lock", f"a restore of {id}")
-
-    def _restorable(self, source: DatabaseId) -> DatabaseManifest:
+    def _asked(self, source: DatabaseId, target: Database, goal: Goal, masking: str) -> Asked:
+        """InputError where it cannot be begun, nor gone on with."""
         manifest = self._place.database(source)
-        if not self._place.environment(source.environment).running:
-            raise InputError(f"{source.environment} is stopped", "start it with `pgherd up`")
-        return manifest
+        self._require_running(target.id)
+        is_itself = target.id == source
+        there = manifest if is_itself else self._place.known_database(target.id, target)
+        asked = Asked(manifest, target, there, goal, masking)
+        asked.require_free()
+        return asked
 
-    def _there(
-        self, manifest: DatabaseManifest, target: Database, goal: Goal
-    ) -> DatabaseManifest | None:
-        """What an earlier call has restored. InputError where something else is there."""
-        if manifest.restoring:
-            is_same = is_origin(manifest.restoring, manifest.archive, goal)
-            if target.id != manifest.id or not is_same:
-                raise InputError(*half_restored(manifest))
+    async def _first(self, asked: Asked) -> InstanceManifest | None:
+        """Where it is restored to: the target's primary; None of one that is not there."""
+        if (there := asked.there) is None:
             return None
-        if target.id == manifest.id:
-            return manifest if is_done(manifest, goal) else None
-        there = self._place.known_database(target.id, target)
-        if there and not is_origin(there.restored_from, manifest.archive, goal):
-            raise InputError(f"{target.id} is there already", "give it another name with --as")
-        return there
+        if there.running and not asked.is_begun:
+            return await self._archives.leader(there)
+        begun = (i for i in there.instances if i.number == there.restoring_at)
+        return next(begun, there.instances[0])
 
-    async def _known(self, repository: Repository, manifest: DatabaseManifest) -> Known:
-        if not manifest.archive:
-            return Known(Stanza())
-        stanza = await self._stanza(repository, manifest)
-        return Known(stanza, Points(repository, manifest).known())
+    def _require_running(self, id: DatabaseId) -> None:
+        if not self._place.environment(id.environment).running:
+            raise InputError(f"{id.environment} is stopped", "start it with `pgherd up`")
 
-    def _begun_at(self, manifest: DatabaseManifest) -> InstanceManifest | None:
-        """Where what is being restored lies, if any is."""
-        at = manifest.restoring_at
-        return next((i for i in manifest.instances if i.number == at), None)
-
-    async def _hand_over(
-        self, repository: Repository, manifest: DatabaseManifest, name: str = NOW
-    ) -> Mark:
-        """A mark in its WAL, which is in the repository with all that was committed before it."""
-        mark = await points.mark(self._place, manifest, name)
-        where = self._at(repository, manifest, await self._leader(manifest))
-        await repository.run("check", manifest.archive, where)
-        return mark
-
-    def _at(
-        self, repository: Repository, manifest: DatabaseManifest, instance: InstanceManifest
-    ) -> list[str]:
-        return host.options(self._place.layout, repository.manifest, manifest, instance)
-
-    async def _leader(self, manifest: DatabaseManifest) -> InstanceManifest:
-        seen = await self._place.seen(manifest)
-        if (instance := manifest.numbered(seen.leader or "")) is None:
-            raise TryLater(
-                f"{manifest.id} has no primary",
-                f"see `pgherd status`; to restore it, stop it first: `pgherd down {manifest.id}`",
-            )
-        return instance
-
-    def _repository(self, manifest: DatabaseManifest, region: str | None = None) -> Repository:
-        environment = self._place.environment(manifest.environment)
-        if lack := pgbackrest.lack(manifest.postgresql, environment.backup_program or None):
-            raise InputError(f"{manifest.id} cannot be backed up here: {lack}", "run `make setup`")
-        if not manifest.can_archive:
-            raise InputError(
-                f"{manifest.id} was made before pgBackRest was installed",
-                "move it into a new database with `pgherd import`",
-            )
-        if region:
-            return in_region(self._place.layout, environment, region)
-        return Repository(self._place.layout, environment)
-
-    async def _ensure_archived(
-        self, repository: Repository, manifest: DatabaseManifest, where: list[str]
-    ) -> DatabaseManifest:
-        """Its WAL goes to the repository, in an archive of its incarnation.
-
-        First there is the archive: a server that could not hand WAL over waits for a minute.
-        """
-        is_new = not manifest.archive
-        if is_new:
-            name = f"{manifest.service}-{secrets.token_hex(4)}"
-            manifest = replace(manifest, archive=name)
-        databases = read_databases(self._place.layout)
-        others = (
-            d for d in databases if d.environment == manifest.environment and d.id != manifest.id
-        )
-        if repository.ensure_written((*others, manifest)) or not await repository.answers():
-            await repository.ensure_running()
-        known = await self._stanza(repository, manifest, is_new=True)
-        if not known.backups and known.system_identifier is None:  # or half made
-            await repository.run("stanza-create", manifest.archive, where)
-        if is_new:
-            await self._databases.reconfigure(manifest)
-        return manifest
-
-    async def _stanza(
-        self, repository: Repository, manifest: DatabaseManifest, *, is_new: bool = False
-    ) -> Stanza:
-        """What there is of its incarnation. NeedsHuman where that cannot be read."""
-        stanzas = await repository.stanzas()
-        return repository.stanza_of(stanzas, manifest.archive, is_new=is_new)
-
-    async def _stanzas(self, repository: Repository) -> Mapping[str, Stanza]:
-        """What there is of all: those who ask at the same time are told the same."""
-        name = repository.manifest.name
-        if name not in self._asked:
-            self._asked[name] = asyncio.create_task(repository.stanzas())
-            self._asked[name].add_done_callback(lambda _: self._asked.pop(name, None))
-        return await asyncio.shield(self._asked[name])
+    def _alone(self, id: DatabaseId) -> AbstractContextManager[None]:
+        """Of a database, its restores are one at a time."""
+        folder = ensure_directory(self._place.layout.repository(id.environment) / "restores")
+        return alone(folder / f"{id.service}.lock", f"a restore of {id}")
 
 
 def _days(manifest: DatabaseManifest) -> int:

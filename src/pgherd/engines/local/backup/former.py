@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pgherd.contract.backups import UNDO, KeptData
-from pgherd.engines.local import lowered
 from pgherd.engines.local.backup import exchange
+from pgherd.engines.local.backup.origins import half_restored
 from pgherd.engines.local.backup.repository import Repository
-from pgherd.engines.local.databases import Databases, half_restored
+from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
     FormerData,
@@ -22,7 +22,7 @@ from pgherd.engines.local.manifest import (
     write_database,
 )
 from pgherd.engines.local.place import Place
-from pgherd.errors import InputError, NeedsHuman
+from pgherd.errors import InputError
 
 
 def kept_data(manifest: DatabaseManifest, days: int, now: datetime) -> KeptData | None:
@@ -83,17 +83,3 @@ async def remove_former(place: Place, manifest: DatabaseManifest, former: Former
     """The files."""
     kept = place.layout.kept_by(manifest.id, former.number)
     await place.remove(kept / exchange.BEFORE, kept / exchange.UNDONE)
-
-
-async def run_lowered(place: Place, *arguments: str) -> str:
-    """What `recover` does with the data plane's rights; what it says. NeedsHuman with why not."""
-    command = [
-        *lowered.PARENTAL,
-        *lowered.python("pgherd.engines.local.backup.recover", *arguments),
-    ]
-    code, *said = await lowered.call(place.owner, place.layout.root, command)
-    text = b"".join(said).decode(errors="replace")
-    if code != 0:
-        lines = text.strip().splitlines()
-        raise NeedsHuman(f"it is not restored: {lines[-1] if lines else 'no reason given'}")
-    return text

@@ -23,7 +23,6 @@ from pgherd.contract.backups import (
 )
 from pgherd.decide.backups import available
 from pgherd.engines.local.backup.pgbackrest import Stanza, reaching
-from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.timelines import segment_end
 from pgherd.errors import InputError, NeedsHuman, PgherdError
 from pgherd.fleet.desired import DatabaseId
@@ -52,34 +51,6 @@ class Known:
     stanza: Stanza
     points: Sequence[Mark] = ()
     now: Mark | None = None
-
-
-# What a manifest says of it
-
-
-def origin_of(archive: str, goal: Goal, now: Mark | None = None) -> str:
-    """The incarnation and the goal, as a manifest has it; and since when the latest is that."""
-    since = f" {now.at.isoformat()}" if now and isinstance(goal, Latest) else ""
-    return f"{archive} {goal}{since}"
-
-
-def is_origin(text: str, archive: str, goal: Goal) -> bool:
-    """Whether a manifest says that. Once it is the latest of a moment it stays so."""
-    origin = origin_of(archive, goal)
-    return text == origin or (isinstance(goal, Latest) and text.startswith(f"{origin} "))
-
-
-def until(text: str) -> datetime | None:
-    """When all had been committed of what was the latest; None where a manifest does not say it."""
-    _, _, goal = text.partition(" ")
-    kind, _, since = goal.partition(" ")
-    return datetime.fromisoformat(since) if kind == str(Latest()) and since else None
-
-
-def is_done(manifest: DatabaseManifest, goal: Goal) -> bool:
-    """Whether it was restored to that, and has not been backed up since."""
-    archive = manifest.restored_from.partition(" ")[0]
-    return not manifest.archive and is_origin(manifest.restored_from, archive, goal)
 
 
 # Whether it can be had

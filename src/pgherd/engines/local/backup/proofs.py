@@ -19,8 +19,8 @@ from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.exchange import RESTORED
 from pgherd.engines.local.backup.prove import LONGEST, Evidence, Found
 from pgherd.engines.local.backup.reading import Reading
-from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
+from pgherd.engines.local.backup.throwaway import Job
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.measured import now
 from pgherd.engines.local.place import Place

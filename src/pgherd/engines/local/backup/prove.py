@@ -21,13 +21,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from pgherd.engines.local.backup.recover import (
+from pgherd.engines.local.backup.recover import fetched
+from pgherd.engines.local.backup.throwaway import (
     LAST_COMMIT,
     LOG,
     Failed,
     Job,
     called,
-    fetched,
     psql,
     recovered,
 )
@@ -101,7 +101,7 @@ def run(job: Job, service: str) -> Evidence:
     last: str | None = None
     with _removed(Path(job.kept)), _noted(found, "restored"):
         data = fetched(job)
-        with recovered(job, data, f'local "{service}" "{service}" trust\n') as sockets:
+        with recovered(job, data, service) as sockets:
             at = time.monotonic()
             last = _last_commit(sockets / LOG)
             position = int(_lines(job, sockets, POSITION)[0])

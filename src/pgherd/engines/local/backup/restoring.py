@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pgherd.contract.backups import Goal, Prediction
-from pgherd.engines.local import door, patroni, postgres
-from pgherd.engines.local.backup import exchange, pgbackrest, recover
-from pgherd.engines.local.backup.former import remove_former, run_lowered
-from pgherd.engines.local.backup.goals import Known, beginning, missed, origin_of, ways, window
+from pgherd.contract.backups import Prediction
+from pgherd.engines.local import door, lowered, patroni, postgres
+from pgherd.engines.local.backup import exchange, pgbackrest, recover, throwaway
+from pgherd.engines.local.backup.former import remove_former
+from pgherd.engines.local.backup.goals import Known, beginning, missed, ways, window
+from pgherd.engines.local.backup.masking import digest_of
+from pgherd.engines.local.backup.origins import Asked, origin_of
 from pgherd.engines.local.backup.reading import Reading
-from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.backup.taking import Taken, needed, predicted, require_fits
+from pgherd.engines.local.backup.throwaway import Job
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import (
     DatabaseManifest,
@@ -24,11 +26,14 @@ from pgherd.engines.local.manifest import (
 from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.fleet.desired import Database, DatabaseId
 from pgherd.units import parse_whole
 
-ELSEWHERE = (recover.NOT_REACHED, recover.TOO_EARLY)
+ELSEWHERE = (throwaway.NOT_REACHED, throwaway.TOO_EARLY)
 """What a server says where its goal is not in the WAL from that backup on."""
+
+
+class NotMasked(NeedsHuman):
+    """A copy that its masking has not come to the end of; nothing is left of it."""
 
 
 class Restoring:
@@ -39,38 +44,42 @@ class Restoring:
         place: Place,
         databases: Databases,
         repository: Repository,
-        source: DatabaseManifest,
+        asked: Asked,
         known: Known,
-        goal: Goal,
     ) -> None:
         self._place = place
         self._databases = databases
         self._repository = repository
-        self._source = source
+        self._asked = asked
+        self._source = asked.source
         self._known = known
-        self._goal = goal
-        self._origin = origin_of(source.archive, goal, known.now)
+        self._goal = asked.goal
+        self._origin = origin_of(asked.incarnation, asked.goal, known.now)
 
-    def require_possible(self, target: Database) -> None:
+    def require_possible(self) -> None:
         """InputError where no such database can be made here, or not from that source."""
-        place, source = self._place, self._source
-        require_room(place.layout, 1)
-        require_possible(place.layout, place.owner, target)
-        version, _ = postgres.choose(target.postgresql)
+        asked, source = self._asked, self._source
+        if asked.there is None:
+            require_room(self._place.layout, 1)
+            require_possible(self._place.layout, self._place.owner, asked.target)
+            version, _ = postgres.choose(asked.target.postgresql)
+            is_to_be, way_out = "would be", f"write postgresql: {source.postgresql}"
+        else:
+            version, is_to_be = asked.there.postgresql, "is"
+            way_out = f"make it anew, with postgresql: {source.postgresql}"
         if version != source.postgresql:
             raise InputError(
-                f"{source.id} is of PostgreSQL {source.postgresql}, and {target.id} would be of "
-                f"{version}",
-                f"write postgresql: {source.postgresql}",
+                f"{source.id} is of PostgreSQL {source.postgresql}, and {asked.target.id} "
+                f"{is_to_be} of {version}",
+                way_out,
             )
 
-    async def predict(
-        self, target: DatabaseId, number: int, *, is_cleared: bool = False
-    ) -> Prediction:
+    async def predict(self, number: int, *, is_cleared: bool = False) -> Prediction:
         """What it takes to restore to an instance. NeedsHuman where that does not fit."""
+        target, is_masked = self._asked.target.id, bool(self._asked.masking)
         span, first = window(self._known.stanza), beginning(self._known, self._goal)
         windows = (span,) if span else ()
-        wanted = needed(self._known, first.name) if first else None
+        wanted = needed(self._known, first.name, is_masked=is_masked) if first else None
         if first is None or wanted is None:
             return Prediction(windows, first.name if first else None)
         kept = self._place.layout.kept_by(target, number)
@@ -81,29 +90,30 @@ class Restoring:
         seconds, is_guess = predicted(size, Taken(self._repository).known())
         return Prediction(windows, first.name, wanted, free, seconds, is_guess)
 
-    async def beside(self, target: Database) -> None:
+    async def beside(self) -> None:
         """To a database that is not there."""
-        place = self._place
-        self.require_possible(target)
+        place, target = self._place, self._asked.target
+        self.require_possible()
         manifest = place.placement.limited(place.placement.database(target), target)
         number = manifest.instances[0].number
-        await self.predict(target.id, number, is_cleared=True)
+        await self.predict(number, is_cleared=True)
         await self._recover(manifest, manifest.instances[0])
         await place.agent.ask(door.Forget(str(target.id)))
         await self._run("put", str(place.layout.kept_by(target.id, number)))
         await self._databases.make_so(replace(manifest, made=True, restored_from=self._origin))
 
-    async def in_place(self, first: InstanceManifest) -> None:
-        """It serves until the other one is whole, which is put where `first` has its data.
+    async def in_place(self, target: DatabaseManifest, first: InstanceManifest) -> None:
+        """It serves until the other data is whole, which is put where `first` has its own.
 
         From the moment that it is noted as being restored, only the same call takes it on.
         """
-        origin = self._source.restoring
+        origin = target.restoring
         if not origin:
-            await self.predict(self._source.id, first.number, is_cleared=True)
-            await self._recover(self._source, first)
+            self.require_possible()
+            await self.predict(first.number, is_cleared=True)
+            await self._recover(target, first)
             origin = self._origin
-        await self.finish(replace(self._source, restoring=origin, restoring_at=first.number), first)
+        await self.finish(replace(target, restoring=origin, restoring_at=first.number), first)
 
     async def finish(self, restoring: DatabaseManifest, first: InstanceManifest) -> None:
         """What is whole takes its place: another incarnation, with an archive of its own."""
@@ -112,7 +122,9 @@ class Restoring:
             write_database(place.layout, replace(self._source, former=None), place.owner)
             await remove_former(place, restoring, restoring.former)
             restoring = replace(restoring, former=None)
-        anew = replace(restoring, archive="", restoring="", restored_from=restoring.restoring)
+        anew = replace(
+            restoring, made=True, archive="", restoring="", restored_from=restoring.restoring
+        )
         since = place.now().isoformat()
         former = FormerData(first.number, since, restoring.archive, restoring.restored_from)
         await self._databases.exchange(restoring, anew, former)
@@ -124,7 +136,7 @@ class Restoring:
         names = {}
         if source.service != target.service:
             names = {source.service: target.service, source.read_only_role: target.read_only_role}
-        last_commit = None
+        last_commit, masking = None, self._asked.masking
         async with Reading(self._repository, source) as configuration:
             for way in ways(source.id, self._known, self._goal):
                 options = [f"--pg1-path={kept / exchange.RESTORED}", *way]
@@ -134,19 +146,48 @@ class Restoring:
                     tuple(self._restore(configuration, options)),
                     names,
                     patroni.remembered(target),
+                    target.service if masking else "",
+                    digest_of(masking),
                 )
                 try:
-                    await self._run(*recover.arguments(job))
+                    await self._run(*recover.arguments(job), said=masking)
                     return
+                except NotMasked:
+                    raise
                 except NeedsHuman as error:
                     if not any(why in error.message for why in ELSEWHERE):
                         raise
-                    last_commit = last_commit or recover.last_commit(error.message)
+                    last_commit = last_commit or throwaway.last_commit(error.message)
         raise missed(source.id, self._known, self._goal, last_commit)
 
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
         program = self._repository.manifest.backup_program
         return pgbackrest.command(program, configuration, "restore", self._source.archive, options)
 
-    async def _run(self, *arguments: str) -> str:
-        return await run_lowered(self._place, *arguments)
+    async def _run(self, *arguments: str, said: str = "") -> str:
+        """What `recover` does with the data plane's rights; what it says. NeedsHuman with why not.
+
+        What is `said` to it stands on no command line.
+        """
+        place = self._place
+        command = [
+            *lowered.PARENTAL,
+            *lowered.python("pgherd.engines.local.backup.recover", *arguments),
+        ]
+        code, *answers = await lowered.call(
+            place.owner, place.layout.root, command, said=said.encode()
+        )
+        text = b"".join(answers).decode(errors="replace")
+        if code == recover.NOT_MASKED:
+            raise NotMasked(
+                f"{self._source.id} is not masked: {_last_line(text)}",
+                "mend what `masking` names in the fleet file, then run the same command again",
+            )
+        if code != 0:
+            raise NeedsHuman(f"it is not restored: {_last_line(text)}")
+        return text
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "no reason given"

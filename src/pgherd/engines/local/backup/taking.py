@@ -28,6 +28,8 @@ MOST = 20
 MOST_WAL = 2**30
 """That is kept beside the data while it is recovered: max_wal_size as it comes."""
 SPARE = 64 * 2**20
+MASKED_TIMES = 3
+"""So often a table lies there for a while that is changed as a whole, and then written anew."""
 
 
 class Took(Struct, frozen=True):
@@ -73,7 +75,7 @@ def _plain(bytes: int) -> float:
     return START_SECONDS + bytes / BYTES_A_SECOND
 
 
-def needed(known: Known, backup: str) -> int | None:
+def needed(known: Known, backup: str, *, is_masked: bool = False) -> int | None:
     """Of a disk, for what is restored from a backup; None where pgBackRest does not say it. Pure.
 
     What the database has grown by since that backup nobody knows.
@@ -81,8 +83,9 @@ def needed(known: Known, backup: str) -> int | None:
     extent = known.stanza.extents.get(backup)
     if extent is None or not extent.bytes:
         return None
-    wal = known.now.lsn - extent.whole_at if known.now else MOST_WAL
-    return extent.bytes + min(max(0, wal), MOST_WAL) + SPARE
+    wal = known.now.lsn - extent.whole_at if known.now and not is_masked else MOST_WAL
+    times = MASKED_TIMES if is_masked else 1
+    return times * extent.bytes + min(max(0, wal), MOST_WAL) + SPARE
 
 
 def require_fits(id: DatabaseId, place: Path, needed: int, free: int) -> None:
