@@ -63,6 +63,33 @@ def repository(place: Place) -> Path:
     return place.root.with_name(f"{place.fleet}.backups") / "lab" / "repository"
 
 
+STAGING = """
+  staging: {engine: local, network: 10.1.0.0/16, availability_domains: 2, ocpus: 1, storage: 1TB}
+"""
+
+
+def test_a_clone_in_another_environment_comes_from_the_copy_alone(
+    place: Place, vault: Path
+) -> None:
+    eventually(lambda: is_copied(place), 60)
+    settings = SETTINGS.format(vault=vault)
+    place.want(overrides="masking: mask.sql", more=settings + STAGING)
+    (place.folder / "mask.sql").write_text("UPDATE written SET row = 'masked'")
+    place.up()
+    source = repository(place)
+    aside = source.with_name("aside")
+    source.rename(aside)
+    call = ("restore", "lab/auth", "--to", "latest", "--as", "staging/auth")
+    try:
+        place.run(*call, "--from-region", "vault", "--yes-overwrite", "staging/auth")
+    finally:
+        aside.rename(source)
+    with psycopg.connect(place.run("url", "staging/auth").strip()) as client:
+        assert set(client.execute("SELECT row FROM written")) == {("masked",)}
+    place.run("destroy", "staging", "--yes-destroy", "staging")
+    place.want(overrides="", more=settings)
+
+
 def test_a_database_comes_back_from_the_copy_alone(place: Place, vault: Path) -> None:
     eventually(lambda: is_copied(place), 60)
     assert "copy in vault: all up to 20" in place.run("backup", "list", "lab/auth")

@@ -53,6 +53,7 @@ def test_what_is_needed_is_the_backup_and_some_wal() -> None:
     assert needed(at(0x1000 + 2**20), "full") == GIB + 2**20 + SPARE
     assert needed(at(2**50), "full") == needed(KNOWN, "full") == GIB + MOST_WAL + SPARE
     assert needed(at(0), "full") == GIB + SPARE
+    assert needed(at(0), "full", is_masked=True) == 3 * GIB + MOST_WAL + SPARE
     assert needed(KNOWN, "odd") is None
     assert needed(KNOWN, "unknown") is None
 
