@@ -162,3 +162,33 @@ def test_regions_among_our_own_files_are_refused(place: Place, vault: Path) -> N
     assert "where pgherd keeps what is to be copied" in place.run("up", exit_code=2)
     place.want(overrides="", more=SETTINGS.format(vault=vault))
     place.up()
+
+
+def test_an_environment_comes_up_from_copies_alone_and_nothing_is_left(
+    place: Place, vault: Path
+) -> None:
+    place.want(overrides="", more=SETTINGS.format(vault=vault))
+    drill = ("drill", "region", "lab", "--region", "vault", "--json")
+    place.run("backup", "now", "lab/order")
+    eventually(lambda: is_copied(place), 60)
+    source = repository(place)
+    aside = source.with_name("aside")
+
+    def arrived() -> dict[str, Any] | None:
+        """All of it; a copy that is being made names no backup yet."""
+        ended_with, said = place.outcome(*drill)
+        found: dict[str, Any] = json.JSONDecoder().raw_decode(said[said.index("{") :])[0]
+        assert ended_with == (0 if found["ok"] else 4)
+        return found if found["ok"] else None
+
+    source.rename(aside)
+    try:
+        found = eventually(arrived, 60)
+    finally:
+        aside.rename(source)
+    assert {one["database"] for one in found["databases"]} == {"lab/auth", "lab/order"}
+    assert 0 < found["rto_seconds"] < 60
+    assert found["rpo_seconds"] is not None
+    assert not (place.root / "databases/drill").exists()
+    assert not (place.root / "environments/drill").exists()
+    assert not [p for p in place.leaders().values() if "drill" in p.parts]

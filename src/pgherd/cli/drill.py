@@ -7,13 +7,15 @@ import click
 from pgherd.cli.backup import chosen
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
-from pgherd.cli.surroundings import Surroundings, pass_surroundings
+from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
 from pgherd.control.abilities import proofs_of
+from pgherd.control.region_drill import drill_region, region_of
 from pgherd.control.signals import run
 from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import Fleet
 from pgherd.report.proofs import FAILED, OK, checks_table, proof_json, proof_text
+from pgherd.report.region_drill import region_json, region_table, region_text
 
 
 @click.group()
@@ -45,6 +47,51 @@ def restore(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json:
         raise NeedsHuman(
             f"{id} is not proven{why}",
             f"take another backup with `pgherd backup now {id}`, and prove that",
+        )
+
+
+@drill.command()
+@click.argument("environment")
+@click.option(
+    "--region", "name", metavar="REGION", help="Where the copies are, if there are several."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@wait_option
+@fleet_option
+@pass_surroundings
+def region(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    *,
+    environment: str,
+    name: str | None,
+    as_json: bool,
+    wait: bool,
+) -> None:
+    """Bring an environment up beside itself from a region's copies alone, and remove it.
+
+    Without replicas. The exit code is 4 where a database does not come up.
+    """
+    fleet.environment(environment)
+    mine = [d for d in fleet.databases if d.id.environment == environment]
+    there = region_of(mine, name)
+    engine = surroundings.engine_of(fleet, environment)
+    with surroundings.lock(fleet, "drill", wait=wait):
+        found = run(
+            drill_region(
+                engine, fleet, environment, there, surroundings.now(), surroundings.clock()
+            )
+        )
+    if as_json:
+        say_json(region_json(found))
+    else:
+        print_table(region_table(found), _style)
+        say(region_text(found))
+    if not found.ok:
+        failed = next(one for one in found.arrived if one.seconds is None)
+        raise NeedsHuman(
+            f"{environment} does not come up from {there}: {failed.database}: {failed.trouble}",
+            f"see `pgherd backup list {failed.database}`",
         )
 
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from pgherd.contract.backups import KeptData, NamedPoint, ObservedBackup
+from pgherd.contract.backups import BackupCopy, KeptData, NamedPoint, ObservedBackup
 from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import InstanceState, Role
@@ -150,6 +150,8 @@ class World:
     happenings: Happenings | None = None
     found_in_copies: str = ""
     """What a drill finds that is no good; empty where all is."""
+    copies: tuple[BackupCopy, ...] = ()
+    """Of all databases, each with all that is written by now."""
     now: Callable[[], datetime] = utc_now
     _hidden: dict[DatabaseId, str] = field(default_factory=dict)
     _blind: list[PgherdError] = field(default_factory=list)

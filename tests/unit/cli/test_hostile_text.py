@@ -24,6 +24,7 @@ from pgherd.autopilot.requests import Pause
 from pgherd.cli.headway import Headway
 from pgherd.cli.main import VERBS, main
 from pgherd.cli.progress import drawing
+from pgherd.contract.backups import BackupCopy
 from pgherd.control.events import Planned, Retrying, Started
 from pgherd.control.importing.judging import Checked, Verdict
 from pgherd.decide.actions import Interruption, RestartInstance
@@ -99,6 +100,14 @@ def backed_up(shop: HostileShop) -> None:
     shop.is_hostile = False
     shop.out("backup", "now", "production/auth")
     shop.is_hostile = True
+
+
+def copied_elsewhere(shop: HostileShop) -> None:
+    """What an engine says of copies."""
+    shop.write(FLEET.replace("ocpus: 2..8", "ocpus: 2..8\n    backup: {copy_to: [vault]}"))
+    shop.world.copies = (BackupCopy("vault", shop.world.now()),)
+    for operation in ("history", "restore"):
+        shop.fail(operation)
 
 
 def proven(shop: HostileShop) -> None:
@@ -194,6 +203,7 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("backup now production/auth", as_it_is),
     ("drill restore production/auth", proven),
     ("drill restore production/auth", failing("prove")),
+    ("drill region production", copied_elsewhere),
     ("backup list production/auth", proven),
     ("report", proven),
     ("report production", failing("history")),

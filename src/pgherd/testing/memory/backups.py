@@ -47,7 +47,7 @@ class MemoryBackups:
             window = Window(stored.created_at, self._world.now())
             points = tuple(reversed(stored.points))
             backups = tuple(reversed(stored.backups))
-            return BackupHistory(backups, (window,), points, stored.kept)
+            return BackupHistory(backups, (window,), points, stored.kept, self._world.copies)
 
     async def ensure_enabled(self, id: DatabaseId) -> None:
         """Nothing is needed."""
@@ -171,7 +171,7 @@ class MemoryBackups:
         self, source: DatabaseId, target: Database, goal: Goal, region: str | None, masking: str
     ) -> tuple[datetime | None, list[tuple[datetime, str]]]:
         """When an earlier call has restored that, if one has; the rows of it."""
-        if region is not None:
+        if region is not None and region not in {c.region for c in self._world.copies}:
             raise InputError(f"{region} has no copies of {source}", "leave the region out")
         written = reached(stored_database(self._world, source), goal, self._world.now())
         if target.id == source or target.id not in self._world.databases:

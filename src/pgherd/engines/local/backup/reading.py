@@ -38,7 +38,7 @@ class Reading:
         self._manifest = manifest
         self._process: subprocess.Popen[bytes] | None = None
         self._files: list[Path] = []
-        self._lease: int | None = None
+        self._locks: list[int] = []
 
     async def __aenter__(self) -> Path:
         try:
@@ -49,12 +49,13 @@ class Reading:
 
     async def _begin(self) -> Path:
         repository, manifest = self._repository, self._manifest
-        self._lease = leases.opened(repository.folder, manifest.archive, repository.region)
-        await leases.take(self._lease)
+        lease = leases.opened(repository.folder, manifest.archive, repository.region)
+        self._locks.append(lease)
+        await leases.take(lease)
         address = IPv4Address(repository.manifest.repository_address)
         first = repository.manifest.backup_port + 1
         ports = range(first, first + MOST_READERS)
-        port = next((port for port in ports if is_free(address, port)), None)
+        port = next((port for port in ports if is_free(address, port) and self._has(port)), None)
         if port is None:
             raise TryLater(f"too many read from the repository of {manifest.environment}")
         clients = {identity.archive_name(manifest.service): manifest.archive}
@@ -73,6 +74,15 @@ class Reading:
             await asyncio.sleep(0.02)
         return path
 
+    def _has(self, port: int) -> bool:
+        """Nobody else is about to listen there."""
+        lock = leases.opened(self._repository.folder, f"port-{port}")
+        if leases.is_alone(lock):
+            self._locks.append(lock)
+            return True
+        os.close(lock)
+        return False
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
@@ -84,9 +94,8 @@ class Reading:
             await asyncio.to_thread(self._process.wait)
         for file in self._files:
             file.unlink(missing_ok=True)
-        if self._lease is not None:
-            os.close(self._lease)
-            self._lease = None
+        while self._locks:
+            os.close(self._locks.pop())
 
     def _start(self, configuration: Path, keys: Mapping[str, str]) -> None:
         repository = self._repository
