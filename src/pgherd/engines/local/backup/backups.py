@@ -20,7 +20,7 @@ from pgherd.contract.backups import (
     check_point_name,
 )
 from pgherd.decide.backups import available, is_full_due
-from pgherd.engines.local.backup import host, pgbackrest, points
+from pgherd.engines.local.backup import doubts, host, pgbackrest, points
 from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.copies import Copies, in_region
 from pgherd.engines.local.backup.former import (
@@ -111,7 +111,9 @@ class LocalBackups:
             manifest = await self._ensure_archived(repository, manifest, where)
         before = (await self._stanza(repository, manifest)).backups
         days = _days(manifest)
-        kind = "full" if is_full_due(before, days, self._place.now()) else "incr"
+        is_full = is_full_due(before, days, self._place.now())
+        is_full = is_full or doubts.are_there(repository, manifest.archive, before)
+        kind = "full" if is_full else "incr"
         kept = f"--repo1-retention-full={days}"
         await repository.run("backup", manifest.archive, [*where, f"--type={kind}", kept])
         with suppress(Busy), self._alone(repository, id):
