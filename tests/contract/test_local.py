@@ -17,7 +17,7 @@ from clients import PsycopgClient
 from engine_contract import EngineContract, clear, new_row
 from own_folder import own_folder
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
-from promises_of_backups import BackupPromises, Past, ProofPromises
+from promises_of_backups import BackupPromises, Past, ProofPromises, VerifierPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_goals import GoalPromises, Progress, UndoPromises
@@ -234,4 +234,8 @@ class TestGoals(OnThisMachine, GoalPromises):
 
 
 class TestProofs(OnThisMachine, ProofPromises):
+    pass
+
+
+class TestVerifier(OnThisMachine, VerifierPromises):
     pass
