@@ -56,11 +56,16 @@ ALTER ROLE :"old_reader" RENAME TO :"new_reader";
 """
 """In `postgres`: none of this runs anything of a tenant's."""
 
+POSITION = """\
+SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.int8
+"""
+
 
 class Job(Struct, frozen=True):
     """What to do. `restore` is a command line of pgBackRest; `names` are renamed, old to new.
 
-    `kept` is the folder of what an instance keeps.
+    `kept` is the folder of what an instance keeps. Recovery has to come farther than to `least` in
+    the WAL: it takes a segment that it cannot have for the end of all.
     """
 
     kept: str
@@ -69,6 +74,7 @@ class Job(Struct, frozen=True):
     names: dict[str, str] = {}
     settings: dict[str, str] = {}
     """Those that pg_control remembers: the next server would wait for a restart to have others."""
+    least: int = 0
 
 
 class Failed(Exception):
@@ -81,6 +87,8 @@ def run(job: Job) -> None:
     try:
         fetched(job)
         with recovered(job, data) as sockets:
+            if job.least and position_of(job, sockets) <= job.least:
+                raise Failed(_not_reached((sockets / LOG).read_text(errors="replace")))
             if job.names:
                 _rename(job, sockets)
     except BaseException:
@@ -216,9 +224,21 @@ def _last(log: Path) -> str:
     # What it answers to whoever asks too early is no reason.
     fatal = [why for why in fatal if not why.startswith("the database system is ")]
     if fatal and fatal[-1] == NOT_REACHED:
-        commits = [found[1] for line in lines if (found := LAST_COMMIT.search(line))]
-        return f"{NOT_REACHED} ({commits[-1] if commits else 'without any commit'})"
+        return _not_reached("\n".join(lines))
     return fatal[-1] if fatal else (lines[-1] if lines else "it says nothing")
+
+
+def _not_reached(log: str) -> str:
+    commits = LAST_COMMIT.findall(log)
+    return f"{NOT_REACHED} ({commits[-1] if commits else 'without any commit'})"
+
+
+def position_of(job: Job, sockets: Path) -> int:
+    """Where in its WAL it has recovered to, in bytes."""
+    done = psql(job, sockets, POSITION)
+    if done.returncode != 0:
+        raise Failed(done.stderr.decode(errors="replace").strip() or "psql does not say why")
+    return int(done.stdout)
 
 
 def last_commit(message: str) -> datetime | None:

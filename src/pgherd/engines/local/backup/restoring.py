@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pgherd.contract.backups import Goal, Prediction
+from pgherd.contract.backups import Goal, Latest, Prediction
 from pgherd.engines.local import door, patroni, postgres
 from pgherd.engines.local.backup import exchange, pgbackrest, recover
 from pgherd.engines.local.backup.former import remove_former, run_lowered
-from pgherd.engines.local.backup.goals import Known, beginning, missed, origin_of, ways, window
+from pgherd.engines.local.backup.goals import (
+    Known,
+    beginning,
+    least,
+    missed,
+    origin_of,
+    ways,
+    window,
+)
 from pgherd.engines.local.backup.reading import Reading
 from pgherd.engines.local.backup.recover import Job
 from pgherd.engines.local.backup.repository import Repository
@@ -134,6 +142,9 @@ class Restoring:
                     tuple(self._restore(configuration, options)),
                     names,
                     patroni.remembered(target),
+                    0
+                    if self._known.now or not isinstance(self._goal, Latest)
+                    else least(self._known.stanza),
                 )
                 try:
                     await self._run(*recover.arguments(job))
