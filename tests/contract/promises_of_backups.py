@@ -13,6 +13,7 @@ from engine_contract import NOWHERE, EngineContract, is_whole, new_row, seen
 from pgherd.contract.backups import Backups, BackupState, Moment
 from pgherd.contract.engine import Engine
 from pgherd.contract.proofs import Proofs
+from pgherd.contract.verification import Verifier
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, Environment
 from pgherd.testing.fleets import database
@@ -217,3 +218,41 @@ class ProofPromises(EngineContract):
     async def test_a_database_unknown_has_no_proof(self, proofs: Proofs) -> None:
         with pytest.raises(InputError):
             await proofs.prove(NOWHERE)
+
+
+class VerifierPromises(EngineContract):
+    """Of an engine that looks at the files of backups."""
+
+    @pytest.fixture
+    def verifier(self, engine: Engine) -> Verifier:
+        assert engine.verifier is not None
+        return engine.verifier
+
+    async def test_without_a_backup_there_is_nothing_to_look_at(
+        self, engine: Engine, verifier: Verifier, alone: Database
+    ) -> None:
+        new = database("unverified", alone.environment)
+        await engine.ensure_absent(new.id)
+        await engine.ensure_database(new)
+        with pytest.raises(InputError):
+            await verifier.verify(new.id)
+        await engine.ensure_absent(new.id)
+
+    async def test_all_backups_are_looked_at_and_stay_as_they_are(
+        self, engine: Engine, verifier: Verifier, alone: Database, client: Client
+    ) -> None:
+        await client.write(alone.id, new_row())
+        assert engine.backups is not None
+        for _ in range(2):
+            await engine.backups.back_up(alone.id)
+        before = await engine.backups.history(alone.id)
+        found = await verifier.verify(alone.id)
+        assert found.ok, found.flaws
+        assert [b.name for b in found.backups] == [b.name for b in before.backups]
+        (reach,) = found.reaches
+        assert reach.begin <= before.backups[0].taken_at <= reach.end + timedelta(seconds=1)
+        assert (await engine.backups.history(alone.id)).backups == before.backups
+
+    async def test_a_database_unknown_has_nothing_to_look_at(self, verifier: Verifier) -> None:
+        with pytest.raises(InputError):
+            await verifier.verify(NOWHERE)

@@ -17,7 +17,13 @@ from clients import PsycopgClient
 from engine_contract import EngineContract, clear, new_row
 from own_folder import own_folder
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, ReachPromises
-from promises_of_backups import ArchivePromises, BackupPromises, Past, ProofPromises
+from promises_of_backups import (
+    ArchivePromises,
+    BackupPromises,
+    Past,
+    ProofPromises,
+    VerifierPromises,
+)
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_clones import ClonePromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
@@ -243,4 +249,8 @@ class TestProofs(OnThisMachine, ProofPromises):
 
 
 class TestArchives(OnThisMachine, ArchivePromises):
+    pass
+
+
+class TestVerifier(OnThisMachine, VerifierPromises):
     pass

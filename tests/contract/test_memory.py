@@ -13,7 +13,7 @@ from promises_of_abilities import (
     ReachPromises,
     SettingPromises,
 )
-from promises_of_backups import ArchivePromises, BackupPromises, ProofPromises
+from promises_of_backups import ArchivePromises, BackupPromises, ProofPromises, VerifierPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_clones import ClonePromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
@@ -137,6 +137,10 @@ class TestGoals(InMemory, GoalPromises):
 
 
 class TestProofs(InMemory, ProofPromises):
+    pass
+
+
+class TestVerifier(InMemory, VerifierPromises):
     pass
 
 

@@ -13,12 +13,21 @@ from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
 from pgherd.contract.backups import BackupState, check_point_name
 from pgherd.contract.engine import Engine
-from pgherd.control.abilities import backups_of
+from pgherd.control.abilities import backups_of, verifier_of
 from pgherd.control.protection import Protection, protection, used
 from pgherd.control.signals import run
+from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.report.backups import backups_table, copies, kept, moment_text, points, windows
 from pgherd.report.proofs import protection_json, protection_lines
+from pgherd.report.verification import (
+    DAMAGED,
+    OK,
+    verification_json,
+    verification_lines,
+    verification_table,
+    why_flawed,
+)
 from pgherd.report.words import duration
 
 
@@ -93,6 +102,32 @@ def point(
     say(f"restore to it with {how}")
 
 
+@backup.command()
+@click.argument("database")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@fleet_option
+@pass_surroundings
+def verify(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: bool) -> None:
+    """Compare each file of the backups and the WAL with its checksum.
+
+    It says what is missing or damaged, and what can be restored in spite of that. The exit code is
+    4 where anything is. It changes no file of them; `pgherd drill restore` proves more.
+    """
+    id, engine = chosen(surroundings, fleet, database)
+    found = run(verifier_of(engine).verify(id))
+    if as_json:
+        say_json(verification_json(id, found))
+    else:
+        print_table(verification_table(id, found), _style)
+        for line in verification_lines(id, found):
+            say(line)
+    if not found.ok:
+        raise NeedsHuman(
+            f"{id}: {why_flawed(found)}",
+            f"take a backup that needs none of that: `pgherd backup now {id}`",
+        )
+
+
 def chosen(surroundings: Surroundings, fleet: Fleet, database: str) -> tuple[DatabaseId, Engine]:
     """A database and its engine. One that was restored need not be in the fleet file."""
     id = fleet.id(database)
@@ -104,4 +139,6 @@ def _style(cell: str) -> str:
         BackupState.AVAILABLE.value: "green",
         BackupState.FAILED.value: "bold red",
         BackupState.RUNNING.value: "yellow",
+        OK: "green",
+        DAMAGED: "bold red",
     }.get(cell, "")

@@ -14,6 +14,7 @@ from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
 from pgherd.contract.proofs import Proofs
 from pgherd.contract.settings import Settings
+from pgherd.contract.verification import Verifier
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
 
 
@@ -40,6 +41,11 @@ class Engine(Protocol):
     @property
     def proofs(self) -> Proofs | None:
         """Proofs that backups bring databases back."""
+        ...
+
+    @property
+    def verifier(self) -> Verifier | None:
+        """A look at each file of backups."""
         ...
 
     @property

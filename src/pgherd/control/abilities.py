@@ -11,6 +11,7 @@ from pgherd.contract.engine import Engine
 from pgherd.contract.logs import Logs
 from pgherd.contract.proofs import Proofs
 from pgherd.contract.settings import Settings
+from pgherd.contract.verification import Verifier
 from pgherd.errors import InputError
 
 _Ability = TypeVar("_Ability")
@@ -48,6 +49,12 @@ def reach_of(engine: Engine) -> Reach:
 def settings_of(engine: Engine) -> Settings:
     """What sets more than sizes; InputError where nothing does."""
     return _required(engine, engine.settings, "sets nothing beside sizes and durability")
+
+
+def verifier_of(engine: Engine) -> Verifier:
+    """What looks at backups' files; InputError where they are out of reach."""
+    hint = "the place keeps them, and says nothing of their files"
+    return _required(engine, engine.verifier, "shows no files of backups", hint)
 
 
 def _required(engine: Engine, ability: _Ability | None, lack: str, hint: str = "") -> _Ability:

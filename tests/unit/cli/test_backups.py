@@ -254,6 +254,21 @@ def test_a_drill_proves_a_backup_or_says_what_is_no_good(shop: Shop) -> None:
     assert [c["ok"] for c in found["proof"]["checks"]] == [True, False]
 
 
+def test_files_of_backups_are_looked_at_and_what_is_wrong_is_said(shop: Shop) -> None:
+    assert "has no backup yet" in shop.err("backup", "verify", "production/auth", exit_code=2)
+    shop.out("backup", "now", "production/auth")
+    shop.now += MINUTE
+    shop.out("backup", "now", "production/auth")
+    told = shop.out("backup", "verify", "production/auth")
+    assert "times from 2026-05-04 12:05:04 to about 2026-05-04 12:06:" in told
+    shop.world.found_in_copies = "pg_data/base/5/16384.lz4"
+    told = shop.run("backup", "verify", "production/auth")
+    assert told.exit_code == 4
+    assert "backup auth-2: pg_data/base/5/16384.lz4 is damaged" in told.output
+    assert "production/auth: 1 backup is damaged" in told.output
+    assert "times from 2026-05-04 12:05:04" in told.output
+
+
 def test_a_database_that_is_not_there_has_no_backups(shop: Shop) -> None:
     assert "production/nobody is not here" in shop.err(
         "backup", "list", "production/nobody", exit_code=2

@@ -201,6 +201,8 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("backup list production/auth", backed_up),
     ("backup list production/auth", failing("history")),
     ("backup now production/auth", as_it_is),
+    ("backup verify production/auth", proven),
+    ("backup verify production/auth", failing("verify")),
     ("drill restore production/auth", proven),
     ("drill restore production/auth", failing("prove")),
     ("drill region production", copied_elsewhere),

@@ -25,6 +25,7 @@ from pgherd.engines.local.backup.goals import (
     Known,
     Mark,
     beginning,
+    least,
     missed,
     reachable,
     ways,
@@ -126,8 +127,10 @@ def test_a_backup_that_ends_after_the_goal_is_not_chosen() -> None:
 
 def test_a_time_after_the_last_commit_is_all_that_is_there() -> None:
     exact, all_ = ways(ID, RUNNING, Moment(NOON + HOUR))
-    assert exact[:2] == ["--type=time", "--target=2026-11-26 13:00:00.000000+00"]
-    assert "--target=pgherd.now.ff" in all_
+    target = "--target=2026-11-26 13:00:00.000000+00"
+    assert exact[:3] == ["--set=first", "--type=time", target]
+    # From a later backup on it would be more, where WAL is missing after that time.
+    assert all_[:3] == ["--set=first", "--type=name", "--target=pgherd.now.ff"]
     assert len(ways(ID, KNOWN, Moment(NOON + HOUR))) == 1
 
 
@@ -195,13 +198,23 @@ def test_points_before_all_backups_are_known_no_more() -> None:
 
 def test_the_end_of_the_wal_before_the_goal_is_a_gap_only_where_all_was_handed_over() -> None:
     for goal in (Latest(), Moment(NOON)):
-        assert isinstance(missed(ID, RUNNING, goal), NeedsHuman)
+        gap = missed(ID, RUNNING, goal, NOON)
+        assert isinstance(gap, NeedsHuman)
+        assert "ends with the commit of 2026-11-26 12:00:00 UTC" in gap.message
+        assert f"`pgherd backup verify {ID}`" in gap.hint
+    # All that is there was asked for, and it ended before the last that was handed over.
+    assert isinstance(missed(ID, KNOWN, Latest()), NeedsHuman)
     ended = missed(ID, KNOWN, Moment(NOON + HOUR), NOON)
     assert isinstance(ended, InputError)
     assert ended.message.endswith("with the commit of 2026-11-26 12:00:00 UTC")
     assert "--to latest" in ended.hint
     for goal in (Point("late"), Position(0x700), Transaction(745)):
         assert isinstance(missed(ID, RUNNING, goal), InputError)
+
+
+def test_all_that_was_handed_over_comes_into_its_last_segment() -> None:
+    assert least(Stanza(last_segment="0000000200000001000000FF")) == 0x1FF000000
+    assert least(Stanza()) == 0
 
 
 @pytest.mark.parametrize(

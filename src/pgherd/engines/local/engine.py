@@ -21,6 +21,7 @@ from pgherd.engines.local.backup import moving
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.proofs import LocalProofs
 from pgherd.engines.local.backup.repository import silent_repositories
+from pgherd.engines.local.backup.verifying import LocalVerifier
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.environments import Certificates, Environments
 from pgherd.engines.local.layout import Layout
@@ -72,6 +73,7 @@ class LocalEngine:
         self._databases = Databases(self._place)
         self.backups = LocalBackups(self._place, self._databases)
         self.proofs = LocalProofs(self._place, self.backups)
+        self.verifier = LocalVerifier(self._place, self.backups)
         self.settings = SizeSettings(self._databases)
         self.meter = LocalMeter(self._place)
 

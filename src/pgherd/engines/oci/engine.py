@@ -61,6 +61,7 @@ class OciEngine:
         self._eye = Eye(self._tenancy)
         self.backups = OciBackups(self._tenancy, self._eye)
         self.proofs: None = None
+        self.verifier: None = None
         self.certificates = OciCertificates(self._tenancy)
         self.logs = OciLogs(self._tenancy)
         self.meter = OciMeter(self._tenancy)

@@ -23,6 +23,7 @@ from pgherd.contract.backups import (
     check_point_name,
 )
 from pgherd.contract.proofs import Check, Proof
+from pgherd.contract.verification import Flaw, Reach, Trouble, Verification, VerifiedBackup
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId
 from pgherd.testing.memory.calls import call, stored_database
@@ -240,3 +241,27 @@ class MemoryProofs:
             async with self._world.step(f"prove {id}"):
                 stored.proofs.append(proof)
             return proof
+
+
+class MemoryVerifier:
+    """What the world says that is no good is a file of the last backup."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def verify(self, id: DatabaseId) -> Verification:
+        """All of its backups, in no time."""
+        async with call(self._world, "verify", id):
+            stored = stored_database(self._world, id)
+            if not stored.backups:
+                raise InputError(f"{id} has no backup yet", "take one first")
+            found, now = self._world.found_in_copies, self._world.now()
+            newest = stored.backups[-1].name
+            backups = tuple(
+                VerifiedBackup(b.name, b.taken_at, ok=not found or b.name != newest, files=1)
+                for b in reversed(stored.backups)
+            )
+            flaws = (Flaw(found, Trouble.DAMAGED, backup=newest),) if found else ()
+            begin = next((b.taken_at for b in reversed(backups) if b.ok), None)
+            reaches = (Reach(begin, now),) if begin else ()
+            return Verification(now, backups, len(stored.written), flaws, reaches)

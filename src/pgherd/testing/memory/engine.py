@@ -14,6 +14,7 @@ from pgherd.contract.observed import DatabaseState, InstanceState, Observation, 
 from pgherd.contract.offers import Capability, Offer
 from pgherd.contract.proofs import Proofs
 from pgherd.contract.settings import Settings
+from pgherd.contract.verification import Verifier
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Ocpus, Pooling
 from pgherd.fleet.names import pooled_name
@@ -26,7 +27,7 @@ from pgherd.testing.memory.abilities import (
     MemoryReach,
     MemorySettings,
 )
-from pgherd.testing.memory.backups import MemoryBackups, MemoryProofs
+from pgherd.testing.memory.backups import MemoryBackups, MemoryProofs, MemoryVerifier
 from pgherd.testing.memory.calls import call, stored_database, stored_environment, stored_instance
 from pgherd.testing.world import StoredDatabase, StoredEnvironment, World
 
@@ -44,6 +45,7 @@ class MemoryEngine:
         self.world = world
         self.backups: Backups | None = MemoryBackups(world, self.ensure_database)
         self.proofs: Proofs | None = MemoryProofs(world)
+        self.verifier: Verifier | None = MemoryVerifier(world)
         self.certificates: Certificates | None = MemoryCertificates(world)
         self.logs: Logs | None = MemoryLogs(world)
         self.meter: Meter | None = MemoryMeter(world)

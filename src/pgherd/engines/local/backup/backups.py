@@ -17,7 +17,7 @@ from pgherd.contract.backups import (
     check_point_name,
 )
 from pgherd.decide.backups import is_full_due
-from pgherd.engines.local.backup import points
+from pgherd.engines.local.backup import doubts, points
 from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.archives import Archives
 from pgherd.engines.local.backup.copies import Copies
@@ -99,7 +99,9 @@ class LocalBackups:
             manifest = await self._archives.ensure_archived(repository, manifest, where)
         before = (await self._archives.stanza(repository, manifest)).backups
         days = _days(manifest)
-        kind = "full" if is_full_due(before, days, self._place.now()) else "incr"
+        is_full = is_full_due(before, days, self._place.now())
+        is_full = is_full or doubts.are_there(repository, manifest.archive, before)
+        kind = "full" if is_full else "incr"
         options = [*where, f"--type={kind}", "--no-expire-auto"]
         await repository.run("backup", manifest.archive, options)
         await repository.expire(manifest.archive, days)

@@ -23,7 +23,7 @@ from pgherd.contract.backups import (
 )
 from pgherd.decide.backups import available
 from pgherd.engines.local.backup.pgbackrest import Stanza, reaching
-from pgherd.engines.local.timelines import segment_end
+from pgherd.engines.local.timelines import SEGMENT, segment_end
 from pgherd.errors import InputError, NeedsHuman, PgherdError
 from pgherd.fleet.desired import DatabaseId
 
@@ -79,7 +79,9 @@ def history(known: Known) -> BackupHistory:
 
 def reachable(known: Known) -> list[Mark]:
     """The points that a backup comes before, the newest first."""
-    return [p for p in known.points if _backup(known.stanza, p.lsn) is not None]
+    return [
+        p for p in known.points if _backup(known.stanza.backups, known.stanza, p.lsn) is not None
+    ]
 
 
 def require_reachable(id: DatabaseId, known: Known, goal: Goal) -> None:
@@ -104,18 +106,23 @@ def ways(id: DatabaseId, known: Known, goal: Goal) -> tuple[list[str], ...]:
                     f"{id} cannot be restored to a time before {first:%Y-%m-%d %H:%M:%S} UTC",
                     f"write --to {first:%Y-%m-%dT%H:%M:%S} or later: see `pgherd backup list {id}`",
                 )
-            exact = reaching("time", at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00"))
-            # Where nothing was committed after it, all that is there is what was there then.
-            return (exact, *([_marked(id, known, now)] if now else []))
+            before = [b for b in whole if b.taken_at < at]
+            text = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f+00")
+            exact = reaching("time", text, before[0].name)
+            # Where nothing was committed after it, all that is there is what was there then; but
+            # only from such a backup on. From a later one it is more, where the WAL between that
+            # time and the next commit is missing.
+            last = _backup(before, known.stanza, now.lsn) if now else None
+            return (exact, *([reaching("name", now.wal_name, last)] if now and last else []))
         case Latest():
             return (_marked(id, known, now) if now else reaching("default"),)
         case Point(name):
             found = next((p for p in known.points if p.name == name), None)
-            if found is None or _backup(known.stanza, found.lsn) is None:
+            if found is None or _backup(known.stanza.backups, known.stanza, found.lsn) is None:
                 raise InputError(*_no_point(id, known, name))
             return (_marked(id, known, found),)
         case Position(lsn):
-            backup = _backup(known.stanza, lsn)
+            backup = _backup(known.stanza.backups, known.stanza, lsn)
             if backup is None:
                 earliest = min((e.whole_at for e in known.stanza.extents.values()), default=0)
                 raise InputError(
@@ -152,23 +159,33 @@ def beginning(known: Known, goal: Goal) -> ObservedBackup | None:
         case Moment(at):
             return next((b for b in whole if b.taken_at < at), None)
         case Position(lsn):
-            name = _backup(known.stanza, lsn)
+            name = _backup(known.stanza.backups, known.stanza, lsn)
         case Point(name):
             found = next((p for p in known.points if p.name == name), None)
-            name = _backup(known.stanza, found.lsn) if found else None
+            name = _backup(known.stanza.backups, known.stanza, found.lsn) if found else None
         case _:
             return whole[0] if whole else None
     return next((b for b in whole if b.name == name), None)
+
+
+def least(stanza: Stanza) -> int:
+    """All that was handed over comes at least so far in the WAL; 0 where that is not known."""
+    end = segment_end(stanza.last_segment)
+    return end - SEGMENT if end else 0
 
 
 def missed(
     id: DatabaseId, known: Known, goal: Goal, last_commit: datetime | None = None
 ) -> PgherdError:
     """What is wrong where the WAL came to its end before. `last_commit` is the last one in it."""
-    if isinstance(goal, (Moment, Latest)) and known.now:
+    ends = (
+        f"; it ends with the commit of {last_commit:%Y-%m-%d %H:%M:%S} UTC" if last_commit else ""
+    )
+    see = f"`pgherd backup verify {id}` says which, and what can be had in spite of that"
+    if isinstance(goal, Latest) or (isinstance(goal, Moment) and known.now):
         return NeedsHuman(
-            f"a part of the WAL of {id} between its last backup and now is not in its archive",
-            f"write an earlier time; a new backup has no such gap: `pgherd backup now {id}`",
+            f"a part of the WAL of {id} that this needs is not in its archive, or damaged{ends}",
+            f"{see}; a new backup has no such gap: `pgherd backup now {id}`",
         )
     ends = f", with the commit of {last_commit:%Y-%m-%d %H:%M:%S} UTC" if last_commit else ""
     if isinstance(goal, Moment):
@@ -179,7 +196,10 @@ def missed(
     what = f"the WAL of {id} does not come to {goal}"
     if isinstance(goal, Transaction):
         what = f"no backup of {id} comes before the end of {goal} in its WAL"
-    return InputError(f"{what}{ends}", f"see `pgherd backup list {id}`")
+    return InputError(
+        f"{what}{ends}",
+        f"see `pgherd backup list {id}`; where WAL is missing, {see}",
+    )
 
 
 def no_backup(id: DatabaseId) -> tuple[str, str]:
@@ -197,9 +217,9 @@ def _no_point(id: DatabaseId, known: Known, name: str) -> tuple[str, str]:
     )
 
 
-def _backup(stanza: Stanza, lsn: int) -> str | None:
-    """The last one that is whole at a position."""
-    for backup in available(stanza.backups):
+def _backup(backups: Sequence[ObservedBackup], stanza: Stanza, lsn: int) -> str | None:
+    """The last one of these that is whole at a position."""
+    for backup in available(backups):
         extent = stanza.extents.get(backup.name)
         if extent and extent.whole_at <= lsn:
             return backup.name
@@ -207,7 +227,7 @@ def _backup(stanza: Stanza, lsn: int) -> str | None:
 
 
 def _marked(id: DatabaseId, known: Known, mark: Mark) -> list[str]:
-    backup = _backup(known.stanza, mark.lsn)
+    backup = _backup(known.stanza.backups, known.stanza, mark.lsn)
     if backup is None:
         raise NeedsHuman(f"no backup of {id} comes before now", f"see `pgherd backup list {id}`")
     return reaching("name", mark.wal_name, backup)

@@ -169,10 +169,11 @@ def command(
     name: str,
     stanza: str | None = None,
     options: Iterable[str] = (),
+    of: str = "",
 ) -> list[str]:
-    """A command line."""
+    """A command line; `of` is a path in the repository."""
     named = [f"--stanza={stanza}"] if stanza else []
-    return [path, f"--config={configuration}", *named, *options, name]
+    return [path, f"--config={configuration}", *named, *options, name, *([of] if of else ())]
 
 
 def reaching(kind: str, target: str = "", backup: str = "") -> list[str]:

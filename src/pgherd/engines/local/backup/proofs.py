@@ -17,6 +17,7 @@ from pgherd.engines.local.backup import pgbackrest
 from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.exchange import RESTORED
+from pgherd.engines.local.backup.goals import least
 from pgherd.engines.local.backup.prove import LONGEST, Evidence, Found
 from pgherd.engines.local.backup.reading import Reading
 from pgherd.engines.local.backup.repository import Repository
@@ -77,6 +78,7 @@ class LocalProofs:
     async def _evidence(self, repository: Repository, manifest: DatabaseManifest) -> Evidence:
         place = self._place
         kept = place.layout.kept(manifest.id) / "drill"
+        stanza = repository.stanza_of(await repository.stanzas(), manifest.archive)
         program = repository.manifest.backup_program
         async with Reading(repository, manifest) as configuration:
             options = [f"--pg1-path={kept / RESTORED}", "--type=default"]
@@ -87,6 +89,7 @@ class LocalProofs:
                     pgbackrest.command(program, configuration, "restore", manifest.archive, options)
                 ),
                 settings=patroni.remembered(manifest),
+                least=least(stanza),
             )
             arguments = [msgspec.json.encode(job).decode(), manifest.service]
             command = lowered.python("pgherd.engines.local.backup.prove", *arguments)

@@ -28,14 +28,12 @@ from pgherd.engines.local.backup.throwaway import (
     Failed,
     Job,
     called,
+    position_of,
     psql,
     recovered,
 )
 from pgherd.units import number
 
-POSITION = """\
-SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.int8
-"""
 INSTALL = """\
 CREATE SCHEMA :"schema";
 CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA :"schema";
@@ -104,7 +102,12 @@ def run(job: Job, service: str) -> Evidence:
         with recovered(job, data, service) as sockets:
             at = time.monotonic()
             last = _last_commit(sockets / LOG)
-            position = int(_lines(job, sockets, POSITION)[0])
+            position = position_of(job, sockets)
+            if job.least and position <= job.least:
+                raise Failed(
+                    "a part of the WAL that was handed over is missing or damaged:"
+                    " `pgherd backup verify` says which"
+                )
             found.append(Found("restored", ok=True, detail=last or ""))
             found += _looked_at(job, sockets, service)
         with _noted(found, "checksums"):

@@ -18,7 +18,16 @@ from typing import Any
 from pgherd.engines.local.backup import exchange
 from pgherd.engines.local.backup.exchange import RESTORED
 from pgherd.engines.local.backup.masking import NotMasked, digest_of, mask
-from pgherd.engines.local.backup.throwaway import Failed, Job, called, psql, recovered
+from pgherd.engines.local.backup.throwaway import (
+    LOG,
+    Failed,
+    Job,
+    called,
+    not_reached,
+    position_of,
+    psql,
+    recovered,
+)
 
 ROOM, CLEARED_ROOM = "room", "cleared-room"
 NOT_MASKED = 3
@@ -39,6 +48,8 @@ def run(job: Job, masking: str = "") -> None:
     try:
         fetched(job)
         with recovered(job, data, job.masked_as) as sockets:
+            if job.least and position_of(job, sockets) <= job.least:
+                raise Failed(not_reached((sockets / LOG).read_text(errors="replace")))
             if job.names:
                 _rename(job, sockets)
             if job.masked_as:

@@ -240,13 +240,11 @@ class Repository:
 
     # What its owner does
 
-    async def run(self, name: str, stanza: str | None = None, options: Iterable[str] = ()) -> bytes:
+    async def run(
+        self, name: str, stanza: str | None = None, options: Iterable[str] = (), of: str = ""
+    ) -> bytes:
         """A command of pgBackRest as the owner; what it prints. Busy, or TryLater with its word."""
-        program = self.manifest.backup_program
-        command = pgbackrest.command(program, self.configuration, name, stanza, options)
-        code, output, said = await lowered.call(
-            self.owner, self.folder, [*lowered.PARENTAL, *command]
-        )
+        code, output, said = await self.outcome(name, stanza, options, of)
         if code == LOCKED:
             raise Busy(f"the backup repository of {self.manifest.name} is at work for {stanza}")
         if code != 0:
@@ -262,6 +260,14 @@ class Repository:
                 await self.run("expire", archive, [f"--repo1-retention-full={days}"])
         finally:
             os.close(lease)
+
+    async def outcome(
+        self, name: str, stanza: str | None = None, options: Iterable[str] = (), of: str = ""
+    ) -> tuple[int, bytes, bytes]:
+        """How it ends, what it prints, and what it says beside that."""
+        program = self.manifest.backup_program
+        command = pgbackrest.command(program, self.configuration, name, stanza, options, of)
+        return await lowered.call(self.owner, self.folder, [*lowered.PARENTAL, *command])
 
     async def stanzas(self) -> dict[str, Stanza]:
         """What it has of each incarnation of a database, by its name."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pgherd.contract.backups import Prediction
+from pgherd.contract.backups import Latest, Prediction
 from pgherd.engines.local import door, lowered, patroni, postgres
 from pgherd.engines.local.backup import exchange, pgbackrest, recover, throwaway
 from pgherd.engines.local.backup.former import remove_former
-from pgherd.engines.local.backup.goals import Known, beginning, missed, ways, window
+from pgherd.engines.local.backup.goals import Known, beginning, least, missed, ways, window
 from pgherd.engines.local.backup.masking import digest_of
 from pgherd.engines.local.backup.origins import Asked, origin_of
 from pgherd.engines.local.backup.reading import Reading
@@ -148,6 +148,7 @@ class Restoring:
                     patroni.remembered(target),
                     target.service if masking else "",
                     digest_of(masking),
+                    self._least(),
                 )
                 try:
                     await self._run(*recover.arguments(job), said=masking)
@@ -159,6 +160,11 @@ class Restoring:
                         raise
                     last_commit = last_commit or throwaway.last_commit(error.message)
         raise missed(source.id, self._known, self._goal, last_commit)
+
+    def _least(self) -> int:
+        """Where the goal itself does not say whether all WAL was there; else 0."""
+        is_open = isinstance(self._goal, Latest) and not self._known.now
+        return least(self._known.stanza) if is_open else 0
 
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
         program = self._repository.manifest.backup_program

@@ -23,6 +23,9 @@ LOG = "log"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 TOO_EARLY = "requested recovery stop point is before consistent recovery point"
 LAST_COMMIT = re.compile(r"last completed transaction was at log time (\S+ \S+)")
+POSITION = """\
+SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_last_wal_replay_lsn(), '0/0')::pg_catalog.int8
+"""
 START_SECONDS = 24 * 3600.0
 STOP_SECONDS = 600.0
 SETTINGS = """\
@@ -51,7 +54,8 @@ PINNED = "-c search_path=pg_catalog -c statement_timeout=0 -c lock_timeout=0"
 class Job(Struct, frozen=True):
     """What to do. `restore` is a command line of pgBackRest; `names` are renamed, old to new.
 
-    `kept` is the folder of what an instance keeps.
+    `kept` is the folder of what an instance keeps. Recovery has to come farther than to `least` in
+    the WAL: it takes a segment that it cannot have for the end of all.
     """
 
     kept: str
@@ -63,6 +67,7 @@ class Job(Struct, frozen=True):
     masked_as: str = ""
     masking: str = ""
     """The role whose statements mask it, nothing for none, and their digest: they come apart."""
+    least: int = 0
 
 
 class Failed(Exception):
@@ -168,9 +173,22 @@ def _last(log: Path) -> str:
     # What it answers to whoever asks too early is no reason.
     fatal = [why for why in fatal if not why.startswith("the database system is ")]
     if fatal and fatal[-1] == NOT_REACHED:
-        commits = [found[1] for line in lines if (found := LAST_COMMIT.search(line))]
-        return f"{NOT_REACHED} ({commits[-1] if commits else 'without any commit'})"
+        return not_reached("\n".join(lines))
     return fatal[-1] if fatal else (lines[-1] if lines else "it says nothing")
+
+
+def not_reached(log: str) -> str:
+    """What is said of a recovery that has ended before its goal, by its server's log."""
+    commits = LAST_COMMIT.findall(log)
+    return f"{NOT_REACHED} ({commits[-1] if commits else 'without any commit'})"
+
+
+def position_of(job: Job, sockets: Path) -> int:
+    """Where in its WAL it has recovered to, in bytes."""
+    done = psql(job, sockets, POSITION)
+    if done.returncode != 0:
+        raise Failed(done.stderr.decode(errors="replace").strip() or "psql does not say why")
+    return int(done.stdout)
 
 
 def last_commit(message: str) -> datetime | None:
