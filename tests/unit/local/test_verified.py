@@ -136,6 +136,16 @@ def test_segments_are_numbered_across_logs() -> None:
     assert name_of(1, 256) == "000000010000000100000000"
 
 
+def test_a_name_that_somebody_made_up_costs_nothing() -> None:
+    far = "00000001FFFFFFFF000000FF"
+    _, flaws, reaches = judged(stanza(2), Kept({**kept(2, 3), far: NOON}, ALONG), Compared(BOTH_OK))
+    assert flaws == (Flaw(name_of(1, 4), Trouble.MISSING, last="00000001FFFFFFFF000000FE"),)
+    assert [r.last for r in reaches] == [name_of(1, 3)]
+    lie = b'{"15-1":{},"15-1/0/000000010000000000001000-%b.lz4":{"type":"file","time":-9}}'
+    assert listing(lie % SHA.encode()).segments == {}
+    assert line_of((), 2, f"{'1' * 5000}\t0/1\n") == [(2, 0)]
+
+
 REPORT = f"""\
 stanza: order-1
 status: error

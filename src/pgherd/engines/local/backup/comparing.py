@@ -19,12 +19,12 @@ from pgherd.errors import NeedsHuman
 OPTIONS = ("--output=text", "--verbose", "--log-level-stderr=info", "--job-retry=0")
 """A file that is no good stays so: it is not read again 15 s later."""
 LISTED = ("--recurse", "--output=json")
-NO_FILE = 55
-"""Its exit code where `repo-get` finds nothing of that name."""
+LATEST = 2**32
+"""Seconds since 1970, of a file: a store says them, and whoever may write there."""
 
 _STATUS = re.compile(r"backup: (\S+), status: ([a-z -]+?)(?:, total files checked: (\d+).*)?$")
 _NO_GOOD = re.compile(r"(invalid (?:checksum|size|result)|file missing) '?([^\s':]+)")
-_SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{24})-[0-9a-f]{40}(?:\.\w+)?")
+_SEGMENT = re.compile(r"(?:.*/)?([0-9A-F]{16}0{6}[0-9A-F]{2})-[0-9a-f]{40}(?:\.\w+)?")
 _UNUSABLE = re.compile(r"No usable (?:archive|backup)\.info file")
 
 
@@ -80,7 +80,7 @@ def listing(output: bytes) -> Listing:
         if not path.startswith(f"{folder}/") or file.type != "file":
             continue
         if found := _SEGMENT.fullmatch(path):
-            segments[found[1]] = datetime.fromtimestamp(file.time, UTC)
+            segments[found[1]] = datetime.fromtimestamp(min(max(file.time, 0), LATEST), UTC)
             newest = max(newest, int(found[1][:8], 16))
         elif history := re.search(r"/([0-9A-F]{8})\.history", path):
             newest = max(newest, int(history[1], 16))

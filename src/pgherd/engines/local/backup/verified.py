@@ -63,7 +63,9 @@ def line_of(segments: Collection[str], newest: int, history: str | None) -> list
         for name in sorted(segments):
             first.setdefault(int(name[:8], 16), number_of(name))
         return [(timeline, at) for timeline, at in sorted(first.items()) if timeline <= newest]
-    left = re.findall(r"^\s*(\d+)\s+([0-9A-Fa-f]+)/([0-9A-Fa-f]+)", history, re.MULTILINE)
+    left = re.findall(
+        r"^\s*(\d{1,10})\s+([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})", history, re.MULTILINE
+    )
     timelines = [*(int(parent) for parent, _, _ in left), newest]
     begins = [0, *((int(high, 16) << 32 | int(low, 16)) // SEGMENT for _, high, low in left)]
     return list(zip(timelines, begins, strict=True))
@@ -82,11 +84,10 @@ def judged(
     whole = available(stanza.backups)
     known = {backup.name for backup in whole}
     first = _first(stanza, whole)
-    missing = list(_missing(stanza, kept, whole))
     # What comes before all backups is of no use to anybody, and may have expired meanwhile.
     damaged = {n for b, n, _ in compared.files if b is None and number_of(n) >= first}
     flaws = (
-        *(_in_a_row(missing) if missing else ()),
+        *_missing(stanza, kept, whole),
         *(Flaw(name, Trouble.DAMAGED) for name in sorted(damaged)),
         *(Flaw(name, t, backup=b) for b, name, t in compared.files if b in known),
     )
@@ -102,26 +103,22 @@ def _backup(backup: ObservedBackup, compared: Compared) -> VerifiedBackup:
     return VerifiedBackup(backup.name, backup.taken_at, ok, files)
 
 
-def _missing(stanza: Stanza, kept: Kept, whole: Sequence[ObservedBackup]) -> Iterator[str]:
-    """What recovery reads between the first backup and the last segment, and is not there."""
-    on_the_way = {name for name in kept.segments if _needed(kept.line, number_of(name)) == name}
-    last = max(map(number_of, on_the_way), default=-1)
-    for number in range(_first(stanza, whole), last + 1):
-        if (name := _needed(kept.line, number)) not in on_the_way:
-            yield name
+def _missing(stanza: Stanza, kept: Kept, whole: Sequence[ObservedBackup]) -> Iterator[Flaw]:
+    """What recovery reads between the first backup and the last segment, and is not there.
+
+    Who hands WAL over may make up names: it is counted from one that is there to the next.
+    """
+    there = {number_of(n) for n in kept.segments if _needed(kept.line, number_of(n)) == n}
+    first = _first(stanza, whole)
+    for before, number in pairwise([first - 1, *sorted(n for n in there if n >= first)]):
+        if number > before + 1:
+            one, last = _needed(kept.line, before + 1), _needed(kept.line, number - 1)
+            yield Flaw(one, Trouble.MISSING, last="" if last == one else last)
 
 
 def _first(stanza: Stanza, whole: Sequence[ObservedBackup]) -> int:
     """The segment in which the first backup is whole; the first of all where none says it."""
     return min((n for b in whole if (n := _end(stanza, b)) is not None), default=0)
-
-
-def _in_a_row(missing: Sequence[str]) -> Iterator[Flaw]:
-    first = missing[0]
-    for name, following in pairwise([*missing, ""]):
-        if not following or number_of(following) != number_of(name) + 1:
-            yield Flaw(first, Trouble.MISSING, last="" if name == first else name)
-            first = following
 
 
 def _end(stanza: Stanza, backup: ObservedBackup) -> int | None:
