@@ -140,6 +140,8 @@ async def test_what_a_restore_made_is_seen_at_once(cloud: LocalOci, story: Story
         target,
         Moment(taken_at + timedelta(minutes=1)),
         region=None,
+        masking="",
+        overwrites=False,
         clock=SystemClock(),
         patience=QUICK,
     )
