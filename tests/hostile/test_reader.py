@@ -19,6 +19,7 @@ from pgherd.decide.parameters import readers_pool_size
 from pgherd.engines.local import patroni
 from pgherd.engines.local.agent import rounds
 from pgherd.engines.local.agent.reader import GUARD
+from pgherd.engines.local.manifest import InstanceManifest
 from pgherd.programs.pgbouncer import READER_CLIENTS, READER_IDLE_SECONDS
 
 pytestmark = pytest.mark.integration
@@ -211,22 +212,32 @@ def ignore_end(connection: psycopg.Connection[Any], statement: str) -> None:
         connection.execute(statement)
 
 
+def on_replica(
+    running: RunningFleet,
+) -> tuple[psycopg.Connection[Any], InstanceManifest] | None:
+    """A reader's session on a replica of `auth`; None while readers are sent to its primary."""
+    connection = connect(running.through_pooler(AUTH, AccessRole.READ_ONLY))
+    row = connection.execute("SELECT host(inet_server_addr())").fetchone()
+    for replica in running.replicas(AUTH):
+        if row == (replica.address,):
+            return connection, replica
+    connection.close()
+    return None
+
+
 @pytest.mark.makes(READER, "keep a transaction alive for ever")
 def test_an_old_transaction_is_ended_though_it_is_used(running: RunningFleet) -> None:
     """The agent's own statement, on a replica, with less patience than it has."""
     # Not the one of `idle`, whose transaction is older.
-    with connect(running.through_pooler(AUTH, AccessRole.READ_ONLY)) as connection:
-        row = connection.execute("SELECT host(inet_server_addr())").fetchone()
+    connection, replica = eventually(lambda: on_replica(running), 30)
+    with connection, running.operator(AUTH, replica, database="postgres") as operator:
+        row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'auth_ro'").fetchone()
         assert row
-        (replica,) = (r for r in running.replicas(AUTH) if r.address == row[0])
-        with running.operator(AUTH, replica, database="postgres") as operator:
-            row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'auth_ro'").fetchone()
-            assert row
-            role = row[0]
-            connection.execute("BEGIN; SELECT 1")
-            assert operator.execute(GUARD, (role, role, "10 s")).fetchone() == (0, "auth_ro")
-            time.sleep(1.2)
-            connection.execute("SELECT 2")
-            assert operator.execute(GUARD, (role, role, "1 s")).fetchone() == (1, "auth_ro")
-            with pytest.raises(psycopg.OperationalError):
-                connection.execute("SELECT 3")
+        role = row[0]
+        connection.execute("BEGIN; SELECT 1")
+        assert operator.execute(GUARD, (role, role, "10 s")).fetchone() == (0, "auth_ro")
+        time.sleep(1.2)
+        connection.execute("SELECT 2")
+        assert operator.execute(GUARD, (role, role, "1 s")).fetchone() == (1, "auth_ro")
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 3")

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from listening_receivers import Webhook, mail_server, webhook
 
-from pgherd.autopilot import private_file, sending
+from pgherd import files
+from pgherd.autopilot import sending
 from pgherd.autopilot.notice import Notice, notice_of
 from pgherd.autopilot.requests import Notify, ToldAlert
 from pgherd.autopilot.sending import send
@@ -87,7 +88,7 @@ def test_the_url_may_be_in_a_private_file(hook: Webhook, tmp_path: Path) -> None
 def trusted(path: Path) -> Iterator[None]:
     """The folders above pytest's are as they are."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(private_file, "require_trusted", lambda path: None)
+        patched.setattr(files, "require_trusted", lambda path: None)
         yield
 
 
