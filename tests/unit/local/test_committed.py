@@ -34,7 +34,7 @@ def look(
 def test_nothing_is_known_before_a_look() -> None:
     committed = Committed()
     assert committed.until(2**60) is None
-    assert committed.archived_until() is None
+    assert committed.kept_until() is None
 
 
 def test_a_copy_up_to_a_look_has_what_was_committed_until_then() -> None:
@@ -72,14 +72,14 @@ def test_another_server_begins_anew() -> None:
 def test_what_was_archived_tells_until_when() -> None:
     committed = Committed()
     look(committed, 10.0, "5:5:", 2 * SEGMENT + 100, FIRST)
-    assert committed.archived_until() is None
+    assert committed.kept_until() is None
     look(committed, 15.0, "6:6:", 2 * SEGMENT + 200, SECOND)
-    assert committed.archived_until() == 15.0
+    assert committed.kept_until() == 15.0
     look(committed, 20.0, "7:7:", 3 * SEGMENT + 200, SECOND)
     look(committed, 25.0, "7:7:", 3 * SEGMENT + 300, "00000002.history")
-    assert committed.archived_until() == 15.0
+    assert committed.kept_until() == 15.0
     look(committed, 30.0, "7:7:", 4 * SEGMENT + 100, "000000020000000000000003")
-    assert committed.archived_until() == 30.0
+    assert committed.kept_until() == 30.0
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -88,10 +88,10 @@ def test_who_looks_late_at_an_idle_database_learns_that_all_is_archived(fails: b
     committed = Committed()
     for at in range(0, int(SETTLED_SECONDS), 5):
         look(committed, at, "5:5:", 5 * SEGMENT, FIRST, fails=fails)
-        assert committed.archived_until() is None
+        assert committed.kept_until() is None
     later = SETTLED_SECONDS + 5.0
     look(committed, later, "5:5:", 5 * SEGMENT, FIRST, fails=fails)
-    assert committed.archived_until() == (None if fails else later)
+    assert committed.kept_until() == (None if fails else later)
 
 
 def test_it_keeps_a_bounded_number_and_never_says_too_much() -> None:

@@ -28,6 +28,8 @@ from pgherd.engines.local.backup import exchange
 from pgherd.engines.local.backup.exchange import RESTORED
 
 LOG = "log"
+FETCH = "pgherd_fetch"
+"""In the data directory, where PostgreSQL runs it."""
 ROOM, CLEARED_ROOM = "room", "cleared-room"
 NOT_REACHED = "recovery ended before configured recovery target was reached"
 TOO_EARLY = "requested recovery stop point is before consistent recovery point"
@@ -67,6 +69,8 @@ class Job(Struct, frozen=True):
     programs: str
     restore: tuple[str, ...]
     names: dict[str, str] = {}
+    fetch: str = ""
+    """A script that fetches WAL, where that is not pgBackRest alone."""
     settings: dict[str, str] = {}
     """Those that pg_control remembers: the next server would wait for a restart to have others."""
 
@@ -88,7 +92,7 @@ def run(job: Job) -> None:
         raise
     # Where it came from and where it stopped is no business of what starts there next.
     (data / "postgresql.auto.conf").write_text("")
-    for left in ("recovery.signal", "standby.signal", "backup_label.old"):
+    for left in (FETCH, "recovery.signal", "standby.signal", "backup_label.old"):
         (data / left).unlink(missing_ok=True)
     called(["/bin/sync", "--file-system", str(data)], "sync")
 
@@ -99,6 +103,11 @@ def fetched(job: Job) -> Path:
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700, parents=True)
     called(job.restore, "pgbackrest restore")
+    if job.fetch:
+        script = data / FETCH
+        script.write_text(job.fetch)
+        with (data / "postgresql.auto.conf").open("a") as settings:  # what comes last is so
+            settings.write(f'restore_command = \'/bin/sh {FETCH} "%f" "%p"\'\n')
     return data
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgherd.contract.backups import Goal, Prediction
 from pgherd.engines.local import door, patroni, postgres
-from pgherd.engines.local.backup import exchange, pgbackrest, recover
+from pgherd.engines.local.backup import exchange, pgbackrest, recover, streamed
 from pgherd.engines.local.backup.former import remove_former, run_lowered
 from pgherd.engines.local.backup.goals import Known, beginning, missed, origin_of, ways, window
 from pgherd.engines.local.backup.reading import Reading
@@ -125,6 +125,7 @@ class Restoring:
         if source.service != target.service:
             names = {source.service: target.service, source.read_only_role: target.read_only_role}
         last_commit = None
+        received = await streamed.hand_over(self._place, self._repository, source.archive, kept)
         async with Reading(self._repository, source) as configuration:
             for way in ways(source.id, self._known, self._goal):
                 options = [f"--pg1-path={kept / exchange.RESTORED}", *way]
@@ -133,15 +134,18 @@ class Restoring:
                     source.bin_directory,
                     tuple(self._restore(configuration, options)),
                     names,
+                    streamed.script(self._repository, configuration, source, kept, received),
                     patroni.remembered(target),
                 )
                 try:
                     await self._run(*recover.arguments(job))
+                    await self._place.remove(kept / streamed.STREAMED)
                     return
                 except NeedsHuman as error:
                     if not any(why in error.message for why in ELSEWHERE):
                         raise
                     last_commit = last_commit or recover.last_commit(error.message)
+        await self._place.remove(kept / streamed.STREAMED)
         raise missed(source.id, self._known, self._goal, last_commit)
 
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
