@@ -11,6 +11,7 @@ from pgherd.engines.local.agent.committed import (
     SETTLED_SECONDS,
     Committed,
     Committing,
+    record_end,
 )
 from pgherd.engines.local.timelines import SEGMENT, segment_end
 
@@ -80,6 +81,45 @@ def test_what_was_archived_tells_until_when() -> None:
     assert committed.kept_until() == 15.0
     look(committed, 30.0, "7:7:", 4 * SEGMENT + 100, "000000020000000000000003")
     assert committed.kept_until() == 30.0
+
+
+def received(
+    committed: Committed, at: float, position: int, of: tuple[int, int] | None, archived: str
+) -> None:
+    """A look in which there was a commit; `of` is who receives, and how far."""
+    who, end = of or (None, None)
+    committed.look(at, "1:1", Committing(f"{at}", position, archived, False, who, end))
+
+
+def test_what_was_received_counts_from_the_end_of_the_archive_on() -> None:
+    committed, base = Committed(), 2 * SEGMENT
+    received(committed, 10.0, base + 100, (7, base + 100), FIRST)
+    assert committed.kept_until() is None, "what came before it may be missing"
+    received(committed, 15.0, base + 300, (7, base + 300), FIRST)
+    assert committed.kept_until() is None
+    received(committed, 20.0, base + SEGMENT + 500, (7, base + SEGMENT + 500), SECOND)
+    assert committed.kept_until() == 20.0
+    received(committed, 25.0, base + SEGMENT + 900, (7, base + SEGMENT + 899), SECOND)
+    assert committed.kept_until() == 20.0
+    received(committed, 30.0, base + SEGMENT + 999, (8, base + SEGMENT + 999), SECOND)
+    assert committed.kept_until() == 15.0, "another one may have missed something"
+    received(committed, 35.0, base + SEGMENT + 999, None, SECOND)
+    assert committed.kept_until() == 15.0
+
+
+@pytest.mark.parametrize(
+    ("position", "end"),
+    [
+        (3 * SEGMENT + 40, 3 * SEGMENT),
+        (3 * SEGMENT + 8192 + 24, 3 * SEGMENT + 8192),
+        (3 * SEGMENT + 24, 3 * SEGMENT + 24),
+        (3 * SEGMENT + 8192 + 40, 3 * SEGMENT + 8192 + 40),
+        (3 * SEGMENT, 3 * SEGMENT),
+        (100, 100),
+    ],
+)
+def test_the_header_of_a_page_yet_to_come_is_no_record(position: int, end: int) -> None:
+    assert record_end(position) == end
 
 
 @pytest.mark.parametrize("fails", [False, True])

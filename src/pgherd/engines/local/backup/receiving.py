@@ -71,19 +71,20 @@ class Segment:
 def removable(names: Collection[str], archived: Collection[str]) -> list[str]:
     """What is kept and no restore needs any more. Pure.
 
-    What was archived is, and what an older timeline has from before the newest that was. A segment
-    that is missing in the archive stays.
+    What was archived is, what is from before the archive began, and what an older timeline has from
+    before the newest that was. A segment that is missing in the archive stays.
     """
-    newest = max((s for s in map(Segment.of, archived) if s), default=None)
-    return [n for n in names if _is_removable(n, archived, newest)]
+    there = sorted(s for s in map(Segment.of, archived) if s)
+    return [n for n in names if there and _is_removable(n, archived, there[0], there[-1])]
 
 
-def _is_removable(name: str, archived: Collection[str], newest: Segment | None) -> bool:
+def _is_removable(name: str, archived: Collection[str], oldest: Segment, newest: Segment) -> bool:
     segment = Segment.of(name)
-    if segment is None or newest is None:
+    if segment is None:
         return False
     is_left_behind = segment.timeline < newest.timeline and segment.position < newest.position
-    return is_left_behind or name.removesuffix(".partial") in archived
+    is_of_before = segment.position < oldest.position
+    return is_of_before or is_left_behind or name.removesuffix(".partial") in archived
 
 
 def finished(names: Collection[str]) -> list[str]:
