@@ -175,6 +175,9 @@ def test_what_was_received_is_the_owners(place: Place) -> None:
     assert "Permission denied" in tried("/bin/ls", received)
     assert "Permission denied" in tried("/bin/sh", "-c", f"echo >{received}/wal/{'0' * 24}")
     assert "Permission denied" in tried("/bin/sh", "-c", f"echo >{repository(place)}/streams.json")
+    archive = place.manifest("auth")["archive"]
+    words = (f"--repo1-path={received}", "repo-put", f"archive/{archive}/x")
+    assert "Read-only file system" in client(place, "auth", archive, *words, said="x")
 
 
 @pytest.mark.makes(DATA_PLANE, "have a segment of WAL that was received in full be written anew")
