@@ -219,3 +219,20 @@ def test_a_restore_in_its_place_ends_it_and_a_new_archive_begins_another(tiny: P
             ),
             30,
         )
+
+
+def test_the_autopilot_starts_a_keeper_that_ended_or_stands_still() -> None:
+    with new_place(has_autopilot=True) as place:
+        place.want(services="auth", ocpus="2", overrides="", more="    backup: {stream: true}")
+        place.up()
+        eventually(lambda: has_all(place), 90)
+        for sign in (signal.SIGKILL, signal.SIGSTOP):
+            before = keeper(place)
+            os.kill(before, sign)
+            eventually(lambda old=before: has_another_keeper(place, old), 60)
+            eventually(lambda: has_all(place), 20)
+
+
+def has_another_keeper(place: Place, before: int) -> bool:
+    found = [p for p, cwd in place.processes().items() if cwd == stream(place)]
+    return len(found) == 1 and found != [before]
