@@ -229,7 +229,7 @@ def test_the_autopilot_starts_a_keeper_that_ended_or_stands_still() -> None:
         for sign in (signal.SIGKILL, signal.SIGSTOP):
             before = keeper(place)
             os.kill(before, sign)
-            eventually(lambda old=before: has_another_keeper(place, old), 60)
+            eventually(lambda old=before: has_another_keeper(place, old), 150)
             eventually(lambda: has_all(place), 20)
 
 
