@@ -2,7 +2,8 @@
 
 One database of pgbench's: a full backup and a restore beside it by pgherd, and by pgBackRest alone
 with the same settings, of a plain server with the same data. Two such databases, one of which
-hands its WAL over, under tpcb-like load in turn. Then the whole example: how soon the autopilot
+hands its WAL over, under tpcb-like load in turn. Two that do, one of which has its WAL received as
+it is written, the same. Then the whole example: how soon the autopilot
 has backed all of it up unasked, and proven it.
 """
 
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from plain import Server
 from sandbox import Sandbox, as_postgres, folder, sandbox
 from writers import TABLE, longest_gap, writing
 
-from pgherd.engines.local import postgres
+from pgherd.engines.local import postgres, processes
 from pgherd.engines.local.backup import pgbackrest
 
 FLEET = """\
@@ -43,10 +44,12 @@ environments:
     ocpus: 2
     storage: 100GB
 """
+STREAMED = f"{FLEET}overrides:\n  production/order: {{backup: {{stream: true}}}}\n"
 EXAMPLE = Path(os.environ.get("PGHERD_EXAMPLE", ""))
 TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 ORDER = "production/order"
 ROUNDS = 4
+REST_SECONDS = 30
 SECONDS = 15
 EXCHANGES = 3
 LONGEST = 900.0
@@ -223,6 +226,57 @@ def one_database(report: Report, scale: int) -> None:
     )
 
 
+def streamed(report: Report, scale: int) -> None:
+    """Both databases hand their WAL over; that of one is received as it is written, too."""
+    with sandbox(STREAMED) as fleet:
+        fleet.run("up")
+        for service in ("order", "cart"):
+            pgbench(variables(fleet, service), "-i", "-q", "-s", str(scale))
+            fleet.run("backup", "now", f"production/{service}")
+        found: dict[str, list[float]] = {"order": [], "cart": []}
+        for number in range(2 * ROUNDS):
+            service = ("order", "cart")[(number + number // 2) % 2]
+            found[service].append(tps(fleet, service))
+            say(f"{service}: {found[service][-1]:.0f} transactions a second")
+        receivers = working_below(fleet.root.with_name(f"{fleet.root.name}.backups"), "stream")
+        before = sum(processes.cpu_seconds(pid) or 0.0 for pid in receivers)
+        time.sleep(REST_SECONDS)
+        used = sum(processes.cpu_seconds(pid) or 0.0 for pid in receivers) - before
+        memory = sum(resident(pid) for pid in receivers)
+    report.samples["tps, streamed"] = found
+    report.add(
+        "tpcb-like while WAL is received",
+        median(found["order"]),
+        "tps",
+        floor=median(found["cart"]),
+        target=0.9,
+        target_is_ratio=True,
+        at_least=True,
+    )
+    report.add("CPU of keeper and receiver at rest", 100 * used / REST_SECONDS, "%", target=1)
+    report.add("their memory", memory / 2**20, "MiB")
+
+
+def working_below(folder: Path, part: str) -> list[int]:
+    """The processes that work in a folder of that name below another one, or below that."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit():
+                cwd = (entry / "cwd").readlink()
+                if cwd.is_relative_to(folder) and part in cwd.parts:
+                    found.append(int(entry.name))
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes that are its own, and its share of what others have too."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
 def whole_example(report: Report) -> None:
     """How soon all is backed up and proven, unasked."""
     with sandbox(EXAMPLE, has_autopilot=True) as fleet:
@@ -250,12 +304,14 @@ def main() -> int:
     """Run it."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--scale", type=int, default=60, help="of pgbench: 15 MB each")
-    parser.add_argument("--only", choices=("one", "example"), help="a part of it")
+    parser.add_argument("--only", choices=("one", "stream", "example"), help="a part of it")
     options = parser.parse_args()
     report = Report("backups")
-    if options.only != "example":
+    if options.only in (None, "one"):
         one_database(report, options.scale)
-    if options.only != "one":
+    if options.only in (None, "stream"):
+        streamed(report, options.scale)
+    if options.only in (None, "example"):
         whole_example(report)
     return report.finish(options.json)
 

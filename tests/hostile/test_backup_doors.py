@@ -8,11 +8,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
-from tiny_place import Place, new_place
-from tries import COPY, DATA_PLANE
+from tiny_place import Place, eventually, new_place
+from tries import COPY, DATA_PLANE, OWNER
 
-from pgherd.engines.local.backup import pgbackrest
+from pgherd.engines.local.backup import pgbackrest, streamed
+from pgherd.engines.local.backup.receiving import Receiver, Stream
 from pgherd.engines.local.backup.repository import repository_owner
 from pgherd.engines.local.layout import data_plane_owner
 
@@ -52,7 +54,7 @@ CREATE POLICY all_of_it ON bait USING (public.same(n) = n);
 def place() -> Iterator[Place]:
     """Two databases with a backup each."""
     with new_place() as place:
-        place.want(overrides="")
+        place.want(overrides="", more="    backup: {stream: true}")
         place.up()
         for service in ("auth", "order"):
             place.run("backup", "now", f"lab/{service}")
@@ -161,3 +163,52 @@ def test_proofs_are_roots(place: Place) -> None:
         assert (path.stat().st_uid, path.stat().st_mode & 0o77) == (0, 0)
     assert "Permission denied" in tried("/bin/cat", proofs)
     assert "Permission denied" in tried("/bin/rm", "-rf", proofs.parent / "any")
+
+
+@pytest.mark.makes(DATA_PLANE, "open or change what was received of its WAL, or by which key")
+def test_what_was_received_is_the_owners(place: Place) -> None:
+    received = repository(place) / "stream" / place.manifest("auth")["archive"]
+    eventually(lambda: list(received.glob("wal/*.partial")), 20)
+    key = repository(place) / "pki/auth/stream.key"
+    assert key.is_file()
+    assert "Permission denied" in tried("/bin/cat", key)
+    assert "Permission denied" in tried("/bin/ls", received)
+    assert "Permission denied" in tried("/bin/sh", "-c", f"echo >{received}/wal/{'0' * 24}")
+    assert "Permission denied" in tried("/bin/sh", "-c", f"echo >{repository(place)}/streams.json")
+    archive = place.manifest("auth")["archive"]
+    words = (f"--repo1-path={received}", "repo-put", f"archive/{archive}/x")
+    assert "Read-only file system" in client(place, "auth", archive, *words, said="x")
+
+
+@pytest.mark.makes(DATA_PLANE, "have a segment of WAL that was received in full be written anew")
+def test_what_came_first_is_kept(tmp_path: Path) -> None:
+    """A server may send any segment; pg_receivewal gives it its name once it is full."""
+    receiver = Receiver(tmp_path / "a", tmp_path / "b", Stream("a", "/bin/false", "", "slot", 1))
+    segment = tmp_path / "a/wal/000000010000000000000005"
+    for content in ("true", "false"):
+        new = segment.with_suffix(".partial")
+        new.write_text(content)
+        new.replace(segment)
+        receiver._keep()
+    assert streamed.chosen([segment.name], [segment.name]) == {segment.name: "kept"}
+    assert (tmp_path / "a/kept" / segment.name).read_text() == "true"
+
+
+@pytest.mark.makes(OWNER, "enter a database by the certificate that receives its WAL")
+@pytest.mark.parametrize("role", ["auth", "replicator", "rewind", "postgres"])
+@pytest.mark.parametrize("database", ["auth", "postgres"])
+def test_who_receives_may_replicate_and_nothing_else(
+    place: Place, role: str, database: str
+) -> None:
+    folder, manifest = repository(place) / "pki/auth", place.manifest("auth")
+    with pytest.raises(psycopg.OperationalError, match=r"rejects|failed"):
+        psycopg.connect(
+            host=manifest["instances"][0]["address"],
+            port=manifest["postgresql_port"],
+            dbname=database,
+            user=role,
+            sslmode="verify-full",
+            sslcert=str(folder / "stream.crt"),
+            sslkey=str(folder / "stream.key"),
+            sslrootcert=str(folder / "data-authority.crt"),
+        )

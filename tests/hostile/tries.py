@@ -500,6 +500,17 @@ DONE = (
     Try(LOGIN, "read what masks a copy, on a command line", "it stands on none"),
     Try(LOGIN, "change what masks a copy", "a file that others may change is refused"),
     Try(DATA_PLANE, "write a proof of backups, or end one", FILE_MODE),
+    Try(DATA_PLANE, "open or change what was received of its WAL, or by which key", FILE_MODE),
+    Try(
+        DATA_PLANE,
+        "have a segment of WAL that was received in full be written anew",
+        "what came first is kept",
+    ),
+    Try(
+        OWNER,
+        "enter a database by the certificate that receives its WAL",
+        "PostgreSQL's access file: it may replicate",
+    ),
     Try(DATA_PLANE, "find the key of a store that backups go to", FILE_MODE),
     Try(DATA_PLANE, "put a link where copies of backups go", FILE_MODE),
     Try(LOGIN, "put a link where copies of backups go", "such a folder gets no copy"),

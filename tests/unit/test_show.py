@@ -78,6 +78,7 @@ def test_json_has_the_fixed_names_and_every_resolved_value() -> None:
         "backup_retention_days": 30,
         "backup_copy_to": ["us-phoenix-1"],
         "backup_when_full": "hold",
+        "backup_stream": False,
         "drills_restore_days": 7,
         "objectives_rto_seconds": None,
         "objectives_rpo_seconds": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from pgherd.fleet.keys import Section
-from pgherd.fleet.values import Every, FullDisk, Objective, Retention, Word
+from pgherd.fleet.values import Every, Flag, FullDisk, Objective, Retention, Word
 
 
 class BackupProfile(Section):
@@ -24,6 +24,12 @@ class BackupProfile(Section):
         description="What becomes of WAL that is not archived where the disk is all but full: it "
         "is kept until the database stops, or the archive is given up and a new one begun.",
         examples=["hold"],
+    )
+    stream: Flag | None = Field(
+        None,
+        description="WAL is received from the primary as it is written, so that what was committed "
+        "a second ago can be restored though it is not archived yet.",
+        examples=[True],
     )
 
 

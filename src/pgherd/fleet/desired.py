@@ -99,11 +99,15 @@ class WhenFull(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """How long backups are kept, where copies go, and what becomes of WAL on a full disk."""
+    """How long backups are kept, where copies go, and what becomes of WAL on a full disk.
+
+    `stream`: WAL is received as it is written, beside being archived.
+    """
 
     retention_days: int
     copy_to: tuple[str, ...] = ()
     when_full: WhenFull = WhenFull.HOLD
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

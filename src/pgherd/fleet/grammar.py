@@ -20,7 +20,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "autoscale": {"cpu": "80%", "memory": "80%"},
     "peaks": [],
     "maintenance": [],
-    "backup": {"retention": "7d", "copy_to": [], "when_full": "hold"},
+    "backup": {"retention": "7d", "copy_to": [], "when_full": "hold", "stream": "false"},
     "drills": {"restore": "7d"},
     "objectives": {},
     "pooling": "session",

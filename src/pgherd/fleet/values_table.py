@@ -60,6 +60,7 @@ def _texts(fleet: Fleet, database: Database) -> dict[str, str]:
         "backup.retention": format_days(database.backup.retention_days),
         "backup.copy_to": ", ".join(database.backup.copy_to) or _NONE,
         "backup.when_full": database.backup.when_full.value,
+        "backup.stream": str(database.backup.stream).lower(),
         "drills.restore": format_days(database.drills.restore_days),
         "objectives.rto": _duration(database.objectives.rto),
         "objectives.rpo": _duration(database.objectives.rpo),

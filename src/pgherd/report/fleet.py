@@ -48,6 +48,7 @@ def _database_json(database: Database) -> dict[str, Any]:
         "backup_retention_days": database.backup.retention_days,
         "backup_copy_to": list(database.backup.copy_to),
         "backup_when_full": database.backup.when_full.value,
+        "backup_stream": database.backup.stream,
         "drills_restore_days": database.drills.restore_days,
         "objectives_rto_seconds": _seconds(database.objectives.rto),
         "objectives_rpo_seconds": _seconds(database.objectives.rpo),

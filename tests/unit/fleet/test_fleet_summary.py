@@ -137,6 +137,7 @@ def test_every_value_of_a_database_is_written_as_in_the_file(
         ("backup.retention", "7d", "default"),
         ("backup.copy_to", "none", "default"),
         ("backup.when_full", "hold", "default"),
+        ("backup.stream", "false", "default"),
         ("drills.restore", "7d", "default"),
         ("objectives.rto", "none", "default"),
         ("objectives.rpo", "none", "default"),

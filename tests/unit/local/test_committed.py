@@ -11,6 +11,7 @@ from pgherd.engines.local.agent.committed import (
     SETTLED_SECONDS,
     Committed,
     Committing,
+    record_end,
 )
 from pgherd.engines.local.timelines import SEGMENT, segment_end
 
@@ -34,7 +35,7 @@ def look(
 def test_nothing_is_known_before_a_look() -> None:
     committed = Committed()
     assert committed.until(2**60) is None
-    assert committed.archived_until() is None
+    assert committed.kept_until() is None
 
 
 def test_a_copy_up_to_a_look_has_what_was_committed_until_then() -> None:
@@ -72,14 +73,53 @@ def test_another_server_begins_anew() -> None:
 def test_what_was_archived_tells_until_when() -> None:
     committed = Committed()
     look(committed, 10.0, "5:5:", 2 * SEGMENT + 100, FIRST)
-    assert committed.archived_until() is None
+    assert committed.kept_until() is None
     look(committed, 15.0, "6:6:", 2 * SEGMENT + 200, SECOND)
-    assert committed.archived_until() == 15.0
+    assert committed.kept_until() == 15.0
     look(committed, 20.0, "7:7:", 3 * SEGMENT + 200, SECOND)
     look(committed, 25.0, "7:7:", 3 * SEGMENT + 300, "00000002.history")
-    assert committed.archived_until() == 15.0
+    assert committed.kept_until() == 15.0
     look(committed, 30.0, "7:7:", 4 * SEGMENT + 100, "000000020000000000000003")
-    assert committed.archived_until() == 30.0
+    assert committed.kept_until() == 30.0
+
+
+def received(
+    committed: Committed, at: float, position: int, of: tuple[int, int] | None, archived: str
+) -> None:
+    """A look in which there was a commit; `of` is who receives, and how far."""
+    who, end = of or (None, None)
+    committed.look(at, "1:1", Committing(f"{at}", position, archived, False, who, end))
+
+
+def test_what_was_received_counts_from_the_end_of_the_archive_on() -> None:
+    committed, base = Committed(), 2 * SEGMENT
+    received(committed, 10.0, base + 100, (7, base + 100), FIRST)
+    assert committed.kept_until() is None, "what came before it may be missing"
+    received(committed, 15.0, base + 300, (7, base + 300), FIRST)
+    assert committed.kept_until() is None
+    received(committed, 20.0, base + SEGMENT + 500, (7, base + SEGMENT + 500), SECOND)
+    assert committed.kept_until() == 20.0
+    received(committed, 25.0, base + SEGMENT + 900, (7, base + SEGMENT + 899), SECOND)
+    assert committed.kept_until() == 20.0
+    received(committed, 30.0, base + SEGMENT + 999, (8, base + SEGMENT + 999), SECOND)
+    assert committed.kept_until() == 15.0, "another one may have missed something"
+    received(committed, 35.0, base + SEGMENT + 999, None, SECOND)
+    assert committed.kept_until() == 15.0
+
+
+@pytest.mark.parametrize(
+    ("position", "end"),
+    [
+        (3 * SEGMENT + 40, 3 * SEGMENT),
+        (3 * SEGMENT + 8192 + 24, 3 * SEGMENT + 8192),
+        (3 * SEGMENT + 24, 3 * SEGMENT + 24),
+        (3 * SEGMENT + 8192 + 40, 3 * SEGMENT + 8192 + 40),
+        (3 * SEGMENT, 3 * SEGMENT),
+        (100, 100),
+    ],
+)
+def test_the_header_of_a_page_yet_to_come_is_no_record(position: int, end: int) -> None:
+    assert record_end(position) == end
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -88,10 +128,10 @@ def test_who_looks_late_at_an_idle_database_learns_that_all_is_archived(fails: b
     committed = Committed()
     for at in range(0, int(SETTLED_SECONDS), 5):
         look(committed, at, "5:5:", 5 * SEGMENT, FIRST, fails=fails)
-        assert committed.archived_until() is None
+        assert committed.kept_until() is None
     later = SETTLED_SECONDS + 5.0
     look(committed, later, "5:5:", 5 * SEGMENT, FIRST, fails=fails)
-    assert committed.archived_until() == (None if fails else later)
+    assert committed.kept_until() == (None if fails else later)
 
 
 def test_it_keeps_a_bounded_number_and_never_says_too_much() -> None:

@@ -6,8 +6,9 @@ import asyncio
 import shutil
 from dataclasses import replace
 
-from pgherd.engines.local import door
+from pgherd.engines.local import door, identity
 from pgherd.engines.local.agent.condition import Condition
+from pgherd.engines.local.backup import streams
 from pgherd.engines.local.backup.exchange import GONE
 from pgherd.engines.local.backup.origins import half_restored
 from pgherd.engines.local.manifest import (
@@ -98,6 +99,7 @@ class Databases:
         manifest = replace(place.database(id), running=False)
         write_database(place.layout, manifest, place.owner)
         await place.agent.ask_once_it_runs(door.ConvergeDatabase(str(id)))
+        await streams.ensure(place.layout, id.environment)
         for instance in manifest.instances:
             place.quotas.forget(id, instance.number)
 
@@ -119,6 +121,7 @@ class Databases:
             if path.is_dir():
                 shutil.rmtree(path)
         place.placement.forget(str(id))
+        shutil.rmtree(identity.stream_place(layout, id).folder, ignore_errors=True)
         shutil.rmtree(folder)
 
     def _is_there(self, id: DatabaseId) -> bool:
@@ -150,6 +153,7 @@ class Databases:
         if not manifest.made:
             manifest = replace(manifest, made=True)
             write_database(place.layout, manifest, place.owner)
+        await streams.ensure(place.layout, manifest.environment)
         if len(manifest.instances) == 1:
             return
         await self._await(manifest.id, Condition.COMPLETE, COMPLETE_SECONDS)
@@ -168,6 +172,7 @@ class Databases:
         noted = replace(noted, running=False)
         write_database(place.layout, noted, place.owner)  # before its files say that it is another
         await place.writer.write(anew, noted=noted)
+        await streams.ended(place.layout, noted)
         asked = door.Exchange(str(id), number, former.is_undone)
         is_kept = await place.agent.ask_once_it_runs(asked)
         anew = replace(anew, running=True, former=former if is_kept else None)
@@ -181,7 +186,9 @@ class Databases:
         await self._place.writer.write(manifest)
         await agent.ask(door.ConvergeDatabase(id))
         await agent.ask(door.Configure(id))
-        if not await agent.ask(door.Reload(id, RELOAD_SECONDS)):
+        has_read = await agent.ask(door.Reload(id, RELOAD_SECONDS))
+        await streams.ensure(self._place.layout, manifest.environment)
+        if not has_read:
             raise TryLater(f"{id} has not read its new settings yet", f"see `pgherd logs {id}`")
 
     async def _remove_instances(self, manifest: DatabaseManifest, count: int) -> None:

@@ -128,6 +128,13 @@ class Measure(Look[Measured]):
 
 
 @dataclass(frozen=True, slots=True)
+class LookAt(Look[None]):
+    """Ask a database's primary at once what it has committed."""
+
+    database: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommittedUntil(Look[float | None]):
     """Until when lies all that was committed in a database before that position of its WAL?
 

@@ -17,7 +17,7 @@ from pgherd.contract.access import Access, AccessRole
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
 from pgherd.engines.local import access, doctor, door, observation, offering, processes, rpc
-from pgherd.engines.local.backup import moving
+from pgherd.engines.local.backup import moving, streams
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.proofs import LocalProofs
 from pgherd.engines.local.backup.repository import silent_repositories
@@ -97,7 +97,8 @@ class LocalEngine:
         seen, silent = await asyncio.gather(
             self._observe(wanted), silent_repositories(wanted.environments)
         )
-        impaired = {**self._otherwise(wanted.environments), **silent, **seen.impaired}
+        unkept = streams.unkept(place.layout, wanted.environments)
+        impaired = {**self._otherwise(wanted.environments), **unkept, **silent, **seen.impaired}
         notes = tuple(place.quotas.notes(wanted.databases))
         return replace(seen, impaired=impaired, notes=notes)
 

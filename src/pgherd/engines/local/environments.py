@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pgherd.contract.certificates import CertificateInfo
 from pgherd.engines.local import door
-from pgherd.engines.local.backup import host, moving
+from pgherd.engines.local.backup import host, moving, streams
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.layout import Layout
 from pgherd.engines.local.manifest import (
@@ -110,6 +110,7 @@ class Environments:
             write_environment(place.layout, replace(manifest, running=False), place.owner)
             await place.agent.ask_once_it_runs(door.ConvergeEnvironment(name))
             if manifest.repository_address:
+                await streams.ensure(place.layout, name)
                 Repository(place.layout, manifest).ensure_stopped()
             if not any(e.running for e in read_environments(place.layout)):
                 await place.agent.stop()
@@ -149,3 +150,4 @@ async def ensure_repository(layout: Layout, manifest: EnvironmentManifest) -> No
         mine = [d for d in read_databases(layout) if d.environment == manifest.name]
         repository.ensure_written(mine)
         await repository.ensure_running()
+        await streams.ensure(layout, manifest.name)

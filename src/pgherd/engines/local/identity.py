@@ -85,9 +85,19 @@ def archiver_place(layout: Layout, id: DatabaseId) -> Place:
     return Place(layout.archiver(id) / "pki", "archiver")
 
 
+def stream_place(layout: Layout, id: DatabaseId) -> Place:
+    """The certificate by which the repository's owner receives a database's WAL."""
+    return Place(layout.repository(id.environment) / "pki" / id.service, "stream")
+
+
 def archive_name(service: str) -> str:
     """Who hands WAL over, to the repository."""
     return f"{service}.archive"
+
+
+def stream_name(service: str) -> str:
+    """Who receives WAL: it may replicate, and nothing else."""
+    return f"{service}.stream"
 
 
 def of_environment(layout: Layout, manifest: EnvironmentManifest) -> Iterator[Certificate]:
@@ -194,6 +204,15 @@ def of_database(layout: Layout, manifest: DatabaseManifest) -> Iterator[Certific
             Identity(archive_name(id.service), is_client=True),
             "archiver, towards the backup repository",
             id,
+        )
+    if manifest.stream and manifest.can_archive:
+        yield Certificate(
+            stream_place(layout, id),
+            DATA,
+            Identity(stream_name(id.service), is_client=True),
+            "receiver of WAL, towards PostgreSQL",
+            id,
+            is_repositorys=True,
         )
     for role in (id.service, manifest.read_only_role):
         yield Certificate(

@@ -66,6 +66,11 @@ def _with_clones(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
+def _with_streams(content: dict[str, Any]) -> dict[str, Any]:
+    """What knows nothing of receivers must not write such a manifest back."""
+    return content
+
+
 UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_storage,
     _with_etcd_trust,
@@ -74,6 +79,7 @@ UPGRADES: tuple[Callable[[dict[str, Any]], dict[str, Any]], ...] = (
     _with_former_data,
     _with_stores,
     _with_clones,
+    _with_streams,
 )
 """What makes a manifest of format N one of N + 1. The first ones did not say their format.
 
@@ -175,6 +181,8 @@ class DatabaseManifest:
     """For how long backups are kept; 0 where its manifest does not say it."""
     copy_to: tuple[str, ...] = ()
     """Regions of its environment that copies of its backups go to."""
+    stream: bool = False
+    """Its WAL is received as it is written, too, once it has an archive."""
     restored_from: str = ""
     """The incarnation, and the moment, that it was restored from."""
     restoring: str = ""
@@ -193,6 +201,11 @@ class DatabaseManifest:
     def is_synchronous(self) -> bool:
         """Whether commits wait for a replica."""
         return self.durability == Durability.SYNCHRONOUS
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether somebody is to receive its WAL now."""
+        return self.stream and self.running and bool(self.archive) and not self.restoring
 
     @property
     def read_only_role(self) -> str:

@@ -31,6 +31,8 @@ TTL = 30
 RETRY_TIMEOUT = 10
 MARK = "pgherd.configuration"
 """The PostgreSQL parameter whose value names the configuration that it was read with."""
+STREAM_SLOT = "pgherd_stream"
+"""By which a primary keeps WAL for whoever receives it; Patroni makes it, on replicas too."""
 LZ4_SINCE = 15
 """The first PostgreSQL that compresses WAL with LZ4."""
 
@@ -57,6 +59,8 @@ def dynamic_configuration(manifest: DatabaseManifest) -> dict[str, Any]:
         "primary_start_timeout": 0,
         "synchronous_mode": "quorum" if manifest.is_synchronous else False,
         "synchronous_node_count": 1,
+        # A PATCH takes away what is null.
+        "slots": {STREAM_SLOT: {"type": "physical"}} if manifest.stream else None,
         "postgresql": {
             "use_pg_rewind": True,
             "use_slots": True,
@@ -112,7 +116,7 @@ def configuration(
             "cacert": control["cacert"],
         },
         "bootstrap": {
-            "dcs": dynamic_configuration(manifest),
+            "dcs": {k: v for k, v in dynamic_configuration(manifest).items() if v is not None},
             "initdb": [
                 {"encoding": "UTF8"},
                 {"locale": "C.UTF-8"},

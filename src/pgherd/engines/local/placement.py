@@ -138,6 +138,7 @@ class Placement:
             storage_bytes=self._storage(database.storage.initial_bytes),
             retention_days=database.backup.retention_days,
             copy_to=copied_to(database),
+            stream=database.backup.stream,
         )
 
     def forget(self, name: str) -> None:

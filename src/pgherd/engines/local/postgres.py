@@ -157,6 +157,8 @@ def ident(manifest: DatabaseManifest, operator: str) -> list[str]:
         (f"{service}.replicator", "replicator"),
         (f"{service}.rewind", "rewind"),
     ]
+    if manifest.stream:
+        certificates.append((f"{service}.stream", "replicator"))
     return [
         f"{map} {quoted(system)} {quoted(role)}"
         for map, rows in ((LOGINS, logins), (CERTIFICATES, certificates))

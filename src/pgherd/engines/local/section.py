@@ -216,6 +216,18 @@ def copies_are_of_directories(draft: Draft) -> Iterator[Problem]:
             yield draft.problem(copies.path, "copy_to", message, hint)
 
 
+def streams_are_of_directories(draft: Draft) -> Iterator[Problem]:
+    """What is received lies beside the archive, and goes from there once it is archived."""
+    told = set()
+    for id in draft.databases_on(ENGINE):
+        stream = draft.setting(id, "backup", "stream")
+        store = draft.environment_setting(id.environment, ENGINE, "repository")
+        if store.path and stream.path and stream.value and stream.path not in told:
+            told.add(stream.path)
+            message = "WAL is not streamed where backups are in a store"
+            yield draft.problem(stream.path, "stream", message, "remove stream, or the repository")
+
+
 def _keys_fit(draft: Draft, path: Path, profile: RepositoryProfile) -> Iterator[Problem]:
     type, known = profile.type, RepositoryProfile.model_fields
     if type is None:
@@ -251,6 +263,6 @@ LOCAL = EngineSection(
     defaults={"core_per_ocpu": "0.1", "memory_per_ocpu": "64MiB", "require": [], "regions": {}},
     keys=LocalProfile,
     resolve=_resolve,
-    rules=(repositories_are_whole, copies_are_of_directories),
+    rules=(repositories_are_whole, copies_are_of_directories, streams_are_of_directories),
     nested={"repository": RepositoryProfile},
 )

@@ -16,6 +16,7 @@ CORES = "core_per_ocpu"
 MEMORY = "memory_per_ocpu"
 RETENTION = "backup.retention"
 COPIES = "backup.copy_to"
+STREAM = "backup.stream"
 
 
 class SizeSettings:
@@ -36,6 +37,7 @@ class SizeSettings:
             MEMORY: format_bytes(ocpu.memory_per_ocpu_bytes),
             RETENTION: format_days(database.backup.retention_days),
             COPIES: ", ".join(copied_to(database)) or "none",
+            STREAM: str(database.backup.stream).lower(),
         }
 
     async def ensure_applied(self, database: Database) -> None:
@@ -50,6 +52,7 @@ def applied(manifest: DatabaseManifest) -> Mapping[str, str]:
         LARGEST: _ocpus(manifest.max_ocpus),
         MEMORY: format_bytes(manifest.memory_bytes // manifest.ocpus),
         COPIES: ", ".join(manifest.copy_to) or "none",
+        STREAM: str(manifest.stream).lower(),
     }
     if manifest.cores:
         found[CORES] = f"{manifest.cores / manifest.ocpus:g}"

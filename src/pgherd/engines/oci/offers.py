@@ -168,6 +168,7 @@ def _offer(
         made = look(made, found)
     made = _spread(made, place)
     _copies(made, found, place)
+    _streams(made, found)
     _migrations(made, found)
     _sizes(made, found)
     if shape is None:
@@ -185,6 +186,15 @@ def _copies(database: Database, found: Findings, place: Place) -> None:
                     f"write one of {', '.join(place.regions)}, or subscribe to it in the console",
                 )
             )
+
+
+def _streams(database: Database, found: Findings) -> None:
+    if database.backup.stream:
+        found.objections.append(
+            InputError(
+                "OCI archives WAL itself and lets nobody receive it", "leave `stream` out of backup"
+            )
+        )
 
 
 def _migrations(database: Database, found: Findings) -> None:

@@ -148,6 +148,7 @@ class Agent:
             door.Leave: self.leave,
             door.Observe: self.observe,
             door.Measure: self._meter.answer,
+            door.LookAt: self._meter.look_at,
             door.CommittedUntil: self._meter.committed_until,
             door.ConvergeEnvironment: self.converge_environment,
             door.MendEnvironment: self.mend_environment,

@@ -78,8 +78,14 @@ SELECT NOT pg_catalog.pg_is_in_recovery() AS is_primary,
        END AS wal_position,
        pg_catalog.pg_current_snapshot()::pg_catalog.text AS snapshot,
        w.last_archived_wal AS archived,
-       COALESCE(w.last_failed_time > w.last_archived_time, w.failed_count > 0) AS fails
-  FROM pg_catalog.pg_stat_database d, pg_catalog.pg_stat_archiver w,
+       COALESCE(w.last_failed_time > w.last_archived_time, w.failed_count > 0) AS fails,
+       r.pid AS receiver, r.received
+  FROM pg_catalog.pg_stat_database d CROSS JOIN pg_catalog.pg_stat_archiver w
+       LEFT JOIN (
+           SELECT pid, pg_catalog.pg_wal_lsn_diff(flush_lsn, '0/0')::pg_catalog.int8 AS received
+             FROM pg_catalog.pg_stat_replication
+            WHERE application_name = 'pgherd.stream' AND flush_lsn IS NOT NULL
+            ORDER BY flush_lsn DESC LIMIT 1) r ON true,
        (SELECT pg_catalog.count(*) AS connections,
                pg_catalog.count(*) FILTER (WHERE state = 'active') AS active,
                pg_catalog.count(*) FILTER (WHERE state LIKE 'idle in transaction%%')
@@ -90,7 +96,7 @@ SELECT NOT pg_catalog.pg_is_in_recovery() AS is_primary,
           FROM pg_catalog.pg_stat_activity
          WHERE datname = %s AND backend_type = 'client backend') a
  WHERE d.datname = %s"""
-COMMITTING = ("snapshot", "wal_position", "archived", "fails")
+COMMITTING = ("snapshot", "wal_position", "archived", "fails", "receiver", "received")
 """Its columns for `Committing`."""
 SIZE = "SELECT pg_catalog.pg_database_size(%s)"
 
@@ -118,6 +124,14 @@ class Meter:
         self._wanted_at = now()
         found = {str(id): self._measured(cluster) for id, cluster in self._clusters.items()}
         return Measured(now(), found, self._record.after(asked.source, asked.after))
+
+    async def look_at(self, asked: door.LookAt) -> None:
+        """Nothing is said of a primary that does not answer, or that nobody is sent to."""
+        cluster = self._clusters.get(DatabaseId.parse(asked.database))
+        if cluster and (instance := cluster.manifest.numbered(cluster.seen.serving or "")):
+            name = cluster.manifest.instance_name(instance.number)
+            if (server := cluster.seen.instances[name].postmaster) is not None:
+                await self._ask(cluster, instance, server)
 
     async def committed_until(self, asked: door.CommittedUntil) -> float | None:
         """Seconds since the machine was started; None where nobody knows."""
@@ -171,9 +185,9 @@ class Meter:
             return
         if row is not None:
             said = dict(zip(columns, row, strict=True))
-            snapshot, position, archived, fails = (said.pop(column) for column in COMMITTING)
+            snapshot, position, *kept = (said.pop(column) for column in COMMITTING)
             if position is not None and name == cluster.seen.serving:
-                committing = Committing(snapshot, position, archived, fails)
+                committing = Committing(snapshot, position, *kept)
                 self._committed.setdefault(cluster.id, Committed()).look(
                     asked, _name(server), committing
                 )
@@ -205,7 +219,7 @@ class Meter:
             instances[name] = MeasuredInstance(used, said if is_known else None, disk, waiting)
         pooler = self._poolers.get(cluster.id)
         committed = self._committed.get(cluster.id)
-        until = committed.archived_until() if committed else None
+        until = committed.kept_until() if committed else None
         return MeasuredDatabase(
             cluster.seen.serving,
             instances,

@@ -6,6 +6,7 @@ What was found stands beside the repository, in a file that root alone can write
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import msgspec
 
 from pgherd.contract.proofs import Check, Proof
 from pgherd.engines.local import door, lowered, patroni, rpc
-from pgherd.engines.local.backup import pgbackrest
+from pgherd.engines.local.backup import pgbackrest, streamed
 from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.exchange import RESTORED
@@ -53,6 +54,7 @@ class LocalProofs:
         folder = ensure_directory(self._folder(manifest))
         with alone(folder / f"{manifest.archive}.lock", f"a drill of {id}"):
             at, asked, began = self._place.now(), now(), time.monotonic()
+            await self._look(id)
             evidence = await self._evidence(repository, manifest)
             rpo = await self._rpo(id, evidence, asked)
             proof = judged(evidence, at, began, rpo)
@@ -80,6 +82,7 @@ class LocalProofs:
         kept = place.layout.kept(manifest.id) / "drill"
         stanza = repository.stanza_of(await repository.stanzas(), manifest.archive)
         program = repository.manifest.backup_program
+        received = await streamed.hand_over(place, repository, manifest.archive, kept)
         async with Reading(repository, manifest) as configuration:
             options = [f"--pg1-path={kept / RESTORED}", "--type=default"]
             job = Job(
@@ -88,6 +91,7 @@ class LocalProofs:
                 tuple(
                     pgbackrest.command(program, configuration, "restore", manifest.archive, options)
                 ),
+                fetch=streamed.script(repository, configuration, manifest, kept, received),
                 settings=patroni.remembered(manifest),
                 least=least(stanza),
             )
@@ -102,6 +106,11 @@ class LocalProofs:
         except msgspec.MsgspecError:
             last = text[-1][:LONGEST] if text else "no reason given"
             raise TryLater(f"{manifest.id} is not looked at ({code}): {last}") from None
+
+    async def _look(self, id: DatabaseId) -> None:
+        """So that what is committed now is known to be, to the second. Nobody may answer."""
+        with suppress(TryLater, rpc.NoAgent):
+            await self._place.agent.ask(door.LookAt(str(id)))
 
     async def _rpo(self, id: DatabaseId, evidence: Evidence, asked: float) -> float | None:
         """How long before then all that was committed is in it. Nobody may have looked then."""

@@ -29,6 +29,8 @@ from pgherd.engines.local.backup.throwaway import (
     recovered,
 )
 
+FETCH = "pgherd_fetch"
+"""In the data directory, where PostgreSQL runs it."""
 ROOM, CLEARED_ROOM = "room", "cleared-room"
 NOT_MASKED = 3
 """The exit code where its masking fails."""
@@ -59,7 +61,7 @@ def run(job: Job, masking: str = "") -> None:
         raise
     # Where it came from and where it stopped is no business of what starts there next.
     (data / "postgresql.auto.conf").write_text("")
-    for left in ("recovery.signal", "standby.signal", "backup_label.old"):
+    for left in (FETCH, "recovery.signal", "standby.signal", "backup_label.old"):
         (data / left).unlink(missing_ok=True)
     called(["/bin/sync", "--file-system", str(data)], "sync")
 
@@ -70,6 +72,11 @@ def fetched(job: Job) -> Path:
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700, parents=True)
     called(job.restore, "pgbackrest restore")
+    if job.fetch:
+        script = data / FETCH
+        script.write_text(job.fetch)
+        with (data / "postgresql.auto.conf").open("a") as settings:  # what comes last is so
+            settings.write(f'restore_command = \'/bin/sh {FETCH} "%f" "%p"\'\n')
     return data
 
 

@@ -135,6 +135,11 @@ class Repository:
         return f"[global]\n{kept}{pgbackrest.server(mine, clients)}"
 
     @property
+    def is_copy(self) -> bool:
+        """Whether it is read from a copy elsewhere."""
+        return self._at is not None
+
+    @property
     def _place(self) -> Place:
         return identity.repository_place(self.layout, self.manifest.name)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgherd.contract.backups import Latest, Prediction
 from pgherd.engines.local import door, lowered, patroni, postgres
-from pgherd.engines.local.backup import exchange, pgbackrest, recover, throwaway
+from pgherd.engines.local.backup import exchange, pgbackrest, recover, streamed, throwaway
 from pgherd.engines.local.backup.former import remove_former
 from pgherd.engines.local.backup.goals import Known, beginning, least, missed, ways, window
 from pgherd.engines.local.backup.masking import digest_of
@@ -131,8 +131,19 @@ class Restoring:
 
     async def _recover(self, target: DatabaseManifest, instance: InstanceManifest) -> None:
         """By the first way that leads to the goal."""
+        place, archive = self._place, self._source.archive
+        kept = place.layout.kept_by(target.id, instance.number)
+        received = await streamed.hand_over(place, self._repository, archive, kept)
+        try:
+            await self._recover_with(received, target, kept)
+        finally:
+            await place.remove(kept / streamed.STREAMED)
+
+    async def _recover_with(
+        self, received: Path | None, target: DatabaseManifest, kept: Path
+    ) -> None:
+        """`received` has what was received of its WAL, if anything was."""
         source = self._source
-        kept = self._place.layout.kept_by(target.id, instance.number)
         names = {}
         if source.service != target.service:
             names = {source.service: target.service, source.read_only_role: target.read_only_role}
@@ -145,6 +156,7 @@ class Restoring:
                     source.bin_directory,
                     tuple(self._restore(configuration, options)),
                     names,
+                    streamed.script(self._repository, configuration, source, kept, received),
                     patroni.remembered(target),
                     target.service if masking else "",
                     digest_of(masking),

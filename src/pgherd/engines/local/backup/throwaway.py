@@ -62,6 +62,8 @@ class Job(Struct, frozen=True):
     programs: str
     restore: tuple[str, ...]
     names: dict[str, str] = {}
+    fetch: str = ""
+    """A script that fetches a file of WAL, where that is not pgBackRest alone."""
     settings: dict[str, str] = {}
     """Those that pg_control remembers: the next server would wait for a restart to have others."""
     masked_as: str = ""
