@@ -78,12 +78,12 @@ def test_another_login_cannot_hold_the_lock(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     path = tmp_path / "fleet.lock"
     path.touch(0o644)  # as an earlier version left it
-    with fleet_lock(path, "up", wait=False, on_wait=print, now=datetime.now(UTC)):
+    with fleet_lock(path, "up", seconds=0.0, on_wait=print, now=datetime.now(UTC)):
         pass
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
     assert is_refused(NOBODY_UID, LOCK, str(path))
-    with fleet_lock(path, "up", wait=False, on_wait=print, now=datetime.now(UTC)):
+    with fleet_lock(path, "up", seconds=0.0, on_wait=print, now=datetime.now(UTC)):
         pass
 
 

@@ -92,17 +92,23 @@ class Backing:
             every = SOON_SECONDS if is_unsure else LOOK_SECONDS
             if time.monotonic() - self._looked.get(engine, -every) >= every:
                 self._look(engine)
-        for database in serving:
-            id = str(database.id)
-            if id not in self._known or id in self._stale or pause_of(id, pauses, at):
-                continue
+        due = [
+            (database, request)
+            for database in serving
+            if (known := self._known.get(str(database.id))) is not None
+            and str(database.id) not in self._stale
+            and pause_of(str(database.id), pauses, at) is None
+            and (request := _needed(database, known, at))
+        ]
+        # One that has no backup is worse off than one that has none proven.
+        for database, request in sorted(due, key=lambda pair: isinstance(pair[1], Prove)):
+            id, environment = str(database.id), database.environment
             is_free = (
-                self._asking.busy_in(database.id.environment) < AT_ONCE
+                self._asking.busy_in(environment.name) < AT_ONCE
                 and self._asking.busy_in_all() < ALL_AT_ONCE
             )
-            request = _needed(database, self._known[id], at)
-            if request and is_free:
-                self._asking.begin(id, self._carry_out(id, database.environment.engine, request))
+            if is_free:
+                self._asking.begin(id, self._carry_out(id, environment.engine, request))
         self._give_up(serving, usages, pauses, at)
 
     def _give_up(

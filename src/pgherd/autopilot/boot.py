@@ -20,7 +20,7 @@ from pgherd.autopilot.place import AutopilotPlace, place_of
 from pgherd.autopilot.readiness import say_ready
 from pgherd.control import signals
 from pgherd.control.applied import History
-from pgherd.control.lock import fleet_lock
+from pgherd.control.lock import FOR_EVER, fleet_lock
 from pgherd.control.outcome import Outcome
 from pgherd.control.resume import resume
 from pgherd.engines import known
@@ -61,7 +61,7 @@ def _resumed(fleet: Fleet, say: Callable[[str], None]) -> Outcome:
     with fleet_lock(
         lock_path(fleet.name),
         "boot",
-        wait=True,
+        seconds=FOR_EVER,
         on_wait=lambda holder: say(f"waiting for {holder}"),
         now=datetime.now(UTC).astimezone(),
     ):

@@ -53,6 +53,8 @@ from pgherd.units import quoted
 
 log = logging.getLogger(__name__)
 
+TURN_SECONDS = 10.0
+"""Others that have a backup begun are done with that by then."""
 KINDS = {kind.__name__: kind for kind in (InputError, Busy, TryLater, NeedsHuman)}
 
 
@@ -144,15 +146,19 @@ def _of_backups(work: OfBackups, fleet: Fleet, place: AutopilotPlace, *, is_dry:
         with _locked(fleet, now):
             asyncio.run(backups.give_up(id))
         return
-    with _locked(fleet, now):
+    with _locked(fleet, now, TURN_SECONDS):
         asyncio.run(backups.ensure_enabled(id))
     asyncio.run(backups.back_up(id))
 
 
-def _locked(fleet: Fleet, now: datetime) -> AbstractContextManager[None]:
-    """Busy where somebody else is at work."""
+def _locked(fleet: Fleet, now: datetime, seconds: float = 0.0) -> AbstractContextManager[None]:
+    """Busy where somebody else is at work for so long."""
     return fleet_lock(
-        lock_path(fleet.name), "run", wait=False, on_wait=lambda _: None, now=now.astimezone()
+        lock_path(fleet.name),
+        "run",
+        seconds=seconds,
+        on_wait=lambda _: None,
+        now=now.astimezone(),
     )
 
 

@@ -7,6 +7,7 @@ import click
 from pgherd.cli.backup import chosen
 from pgherd.cli.fleet_option import fleet_option
 from pgherd.cli.output import say, say_json
+from pgherd.cli.states import style_of
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
 from pgherd.control.abilities import proofs_of
@@ -14,7 +15,7 @@ from pgherd.control.region_drill import drill_region, region_of
 from pgherd.control.signals import run
 from pgherd.errors import NeedsHuman
 from pgherd.fleet.desired import Fleet
-from pgherd.report.proofs import FAILED, OK, checks_table, proof_json, proof_text
+from pgherd.report.proofs import checks_table, proof_json, proof_text
 from pgherd.report.region_drill import region_json, region_table, region_text
 
 
@@ -39,7 +40,7 @@ def restore(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json:
     if as_json:
         say_json(proof_json(id, proof))
     else:
-        print_table(checks_table(id, proof), _style)
+        print_table(checks_table(id, proof), style_of)
         say(proof_text(proof))
     if not proof.ok:
         failed = proof.failed
@@ -85,7 +86,7 @@ def region(
     if as_json:
         say_json(region_json(found))
     else:
-        print_table(region_table(found), _style)
+        print_table(region_table(found), style_of)
         say(region_text(found))
     if not found.ok:
         failed = next(one for one in found.arrived if one.seconds is None)
@@ -93,7 +94,3 @@ def region(
             f"{environment} does not come up from {there}: {failed.database}: {failed.trouble}",
             f"see `pgherd backup list {failed.database}`",
         )
-
-
-def _style(cell: str) -> str:
-    return {OK: "green", FAILED: "bold red"}.get(cell, "")

@@ -7,20 +7,25 @@ import click
 from pgherd.cli.fleet_option import command_line, fleet_option
 from pgherd.cli.goals import goal_text, parse_goal, since
 from pgherd.cli.output import ask, say
+from pgherd.cli.states import style_of
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
-from pgherd.contract.backups import Goal
+from pgherd.cli.tables import print_table
+from pgherd.contract.backups import Goal, Restored
 from pgherd.control import restore as restoring
+from pgherd.control.arrivals import bring_back
 from pgherd.control.clock import Patience
 from pgherd.control.masking import masking_of
 from pgherd.control.signals import run
-from pgherd.errors import InputError
+from pgherd.errors import InputError, NeedsHuman
 from pgherd.fleet.desired import DatabaseId, Fleet
 from pgherd.report.backups import prediction_lines, prediction_text
+from pgherd.report.region_drill import arrivals_table
 from pgherd.report.words import duration
+from pgherd.units import number
 
 
 @click.command()
-@click.argument("database")
+@click.argument("target", metavar="DATABASE")
 @click.option(
     "--to",
     metavar="TIME",
@@ -54,7 +59,7 @@ def restore(
     surroundings: Surroundings,
     fleet: Fleet,
     *,
-    database: str,
+    target: str,
     to: str | None,
     to_point: str | None,
     to_lsn: str | None,
@@ -75,24 +80,38 @@ def restore(
     --as, in its own place. What a database loses by that has to be typed as its name, or given
     with --yes-overwrite. What it had before is kept as long as its backups: --undo brings it
     back, --discard removes it.
+
+    A database that is gone comes back from the backups that are left of it. Given an environment
+    in place of a database, all of it that is gone comes back: also on another machine, from the
+    copies in a region.
     """
-    source = fleet.id(database)
+    if target in {environment.name for environment in fleet.environments}:
+        others = (to_point, to_lsn, to_transaction, name, yes_overwrite)
+        if undo or discard or unmasked or verify_only or any(other is not None for other in others):
+            raise InputError(
+                f"{target} is an environment: --to and --from-region alone are for that",
+                "name a database for the other options",
+            )
+        goal = parse_goal(to, None, None, None, surroundings.now())
+        _environment(surroundings, fleet, target, goal, region, wait=wait)
+        return
+    source = fleet.id(target)
     if undo or discard:
         goals = (to, to_point, to_lsn, to_transaction, name, region)
         if (undo and discard) or verify_only or unmasked or any(goal is not None for goal in goals):
             raise InputError("--undo and --discard stand alone", "leave the other options out")
         _of_before(surroundings, fleet, source, yes_overwrite, is_undo=undo, wait=wait)
         return
-    target = restoring.restored(fleet, source, name)
+    wanted = restoring.restored(fleet, source, name)
     goal = parse_goal(to, to_point, to_lsn, to_transaction, surroundings.now())
-    masking = masking_of(fleet.database(source), target.id, unmasked=unmasked)
+    masking = masking_of(fleet.database(source), wanted.id, unmasked=unmasked)
     engines = surroundings.open_engines(fleet)
     clock = surroundings.clock()
     found = run(
         restoring.predict(
             engines,
             source,
-            target,
+            wanted,
             goal,
             region=region,
             masking=masking,
@@ -101,14 +120,14 @@ def restore(
         )
     )
     if verify_only:
-        for line in prediction_lines(source, target.id, found):
+        for line in prediction_lines(source, wanted.id, found):
             say(line)
         return
-    if target.id == source:
+    if wanted.id == source and not found.is_lost:
         _ensure_confirmed(surroundings, source, goal, yes_overwrite)
     elif found.overwrites:
-        loss = f"this takes away from {target.id} all that it has, and keeps it aside"
-        _ensure_named(surroundings, target.id, yes_overwrite, loss)
+        loss = f"this takes away from {wanted.id} all that it has, and keeps it aside"
+        _ensure_named(surroundings, wanted.id, yes_overwrite, loss)
     if text := prediction_text(found):
         say(text)
     with surroundings.lock(fleet, "restore", wait=wait):
@@ -117,27 +136,53 @@ def restore(
             restoring.restore(
                 engines,
                 source,
-                target,
+                wanted,
                 goal,
                 region=region,
                 masking=masking,
-                overwrites=found.overwrites or yes_overwrite == str(target.id),
+                overwrites=found.overwrites or yes_overwrite == str(wanted.id),
                 clock=clock,
                 patience=Patience(),
             )
         )
     took = "it was there" if done.was_there else duration(clock.now() - began)
     masked = ", masked" if masking else ", not masked" if unmasked else ""
-    say(f"{target.id}: as {source} was {goal_text(goal, done)}{masked} ({took})")
-    if target.id != source and found.overwrites:
-        undo_it = command_line("restore", str(target.id), flags=("--undo",))
+    say(f"{wanted.id}: as {source} was {goal_text(goal, done)}{masked} ({took})")
+    if wanted.id != source and found.overwrites:
+        undo_it = command_line("restore", str(wanted.id), flags=("--undo",))
         say(f"what it had until now is kept: {undo_it} brings it back")
-    if target.id not in {d.id for d in fleet.databases}:
-        copy = str(target.id)
+    if wanted.id not in {d.id for d in fleet.databases}:
+        copy = str(wanted.id)
         say(
-            f"it is not in the fleet file: write {target.id.service} there to keep it, or delete "
+            f"it is not in the fleet file: write {wanted.id.service} there to keep it, or delete "
             f"it with {command_line('destroy', copy, flags=('--yes-destroy', copy))}"
         )
+
+
+def _environment(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    name: str,
+    goal: Goal,
+    region: str | None,
+    *,
+    wait: bool,
+) -> None:
+    """All of it that is gone is there again."""
+    engine = surroundings.engine_of(fleet, name)
+    clock = surroundings.clock()
+    with surroundings.lock(fleet, "restore", wait=wait):
+        arrived = run(bring_back(engine, fleet, name, goal, region, clock))
+    print_table(
+        arrivals_table(f"{name}: as it was {goal_text(goal, Restored())}", arrived), style_of
+    )
+    if failed := [one for one in arrived if one.seconds is None]:
+        raise NeedsHuman(
+            f"{number(len(failed), 'database')} of {name} did not come back: "
+            f"{failed[0].database}: {failed[0].trouble}",
+            "run the same command again once that is mended; what is back stays as it is",
+        )
+    say("`pgherd up` gives them their replicas")
 
 
 def _of_before(

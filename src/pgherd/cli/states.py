@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgherd.contract.observed import DatabaseState, InstanceState
+from pgherd.report.proofs import OK
 from pgherd.report.status import ABSENT
 
 _STYLES = {
@@ -15,6 +16,7 @@ _STYLES = {
     DatabaseState.UNKNOWN.value: "bold red",
     DatabaseState.STOPPED.value: "dim",
     ABSENT: "dim",
+    OK: "green",
 }
 
 

@@ -148,12 +148,12 @@ class Surroundings:
 
     def lock(self, fleet: Fleet, command: str, *, wait: bool) -> AbstractContextManager[None]:
         """No other command changes the fleet meanwhile."""
-        from pgherd.control.lock import fleet_lock
+        from pgherd.control.lock import FOR_EVER, fleet_lock
 
         return fleet_lock(
             self.lock_path(fleet.name),
             command,
-            wait=wait,
+            seconds=FOR_EVER if wait else 0.0,
             on_wait=lambda holder: say(f"waiting for {holder}", err=True),
             now=self.now().astimezone(),
         )

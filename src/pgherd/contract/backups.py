@@ -146,7 +146,8 @@ class Prediction:
 
     `backup` is the one that it begins with. `bytes` are needed, of the `free_bytes`. `is_guess`:
     nothing was measured there yet. `was_there`: an earlier call has brought it. `overwrites`: it
-    takes the place of what the target has.
+    takes the place of what the target has. `is_lost`: the source is not there any more, so nothing
+    is.
     """
 
     windows: tuple[Window, ...] = ()
@@ -157,6 +158,7 @@ class Prediction:
     is_guess: bool = False
     was_there: bool = False
     overwrites: bool = False
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,8 @@ class Backups(Protocol):
     ) -> Restored:
         """`target` is as `source` was then, to the second or exactly; it serves.
 
-        Where both are the same, what was written since is lost. `region` is another one that
+        Where both are the same, what was written since is lost; it may be gone itself, where the
+        place keeps its backups. `region` is another one that
         has copies: the target is made there from the last copy before the moment. A target that
         is there already and is another database is an InputError, and so is a goal that cannot
         be reached, or that the engine does not know. The same call again does nothing: what was

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,6 +20,9 @@ from pathlib import Path
 
 from pgherd.errors import Busy, InputError
 from pgherd.files import require_trusted
+
+FOR_EVER = math.inf
+LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +39,20 @@ class Holder:
 
 @contextmanager
 def fleet_lock(
-    path: Path, command: str, *, wait: bool, on_wait: Callable[[str], None], now: datetime
+    path: Path,
+    command: str,
+    *,
+    seconds: float,
+    on_wait: Callable[[str], None],
+    now: datetime,
 ) -> Iterator[None]:
-    """Hold the lock at `path`. Busy where another holds it and `wait` is not wanted.
+    """Hold the lock at `path`. Busy where another holds it for so long; FOR_EVER waits for its end.
 
     `on_wait` is told once who is at work, before the wait.
     """
     descriptor = _open(path)
     try:
-        _take(descriptor, wait=wait, on_wait=on_wait)
+        _take(descriptor, seconds, on_wait)
         holder = Holder(os.getpid(), command, now.strftime("%H:%M:%S"))
         _say(descriptor, json.dumps(asdict(holder)) + "\n")
         try:
@@ -79,17 +89,29 @@ def _ensure_folder(folder: Path) -> None:
     folder.chmod(0o755)
 
 
-def _take(descriptor: int, *, wait: bool, on_wait: Callable[[str], None]) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = str(_holder(descriptor) or "another pgherd command")
-        if not wait:
-            raise Busy(
-                f"{holder} is at work", "wait for it to end, or leave --no-wait away"
-            ) from None
+def _take(descriptor: int, seconds: float, on_wait: Callable[[str], None]) -> None:
+    if _is_taken(descriptor):
+        return
+    holder = str(_holder(descriptor) or "another pgherd command")
+    if seconds:
         on_wait(holder)
+    if seconds == FOR_EVER:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+        if _is_taken(descriptor):
+            return
+    raise Busy(f"{holder} is at work", "wait for it to end, or leave --no-wait away")
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Whether it is ours now."""
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _holder(descriptor: int) -> Holder | None:

@@ -50,7 +50,7 @@ async def protection(
 
 def _up_to(history: BackupHistory, unarchived: float | None, now: datetime) -> BackupHistory:
     """What was archived since the last backup can be had, too."""
-    if unarchived is None or not history.windows:
+    if unarchived is None or not history.windows or not history.backups:
         return history
     *others, last = history.windows
     archived = now - timedelta(seconds=unarchived)

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pgherd.contract.backups import Latest
 from pgherd.contract.engine import Engine
-from pgherd.contract.observed import DatabaseState
-from pgherd.control.abilities import backups_of
+from pgherd.control.arrivals import Arrived, bring, rto_seconds
 from pgherd.control.clock import Clock
-from pgherd.errors import InputError, PgherdError, TryLater
+from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Fleet, Replicas
 from pgherd.fleet.names import resource_name
 
 DRILL = "drill"
 """What the environment is called that comes up beside."""
-AT_ONCE = 2
-SERVED_SECONDS = 60.0
-LOOK_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """One database: it served after `seconds`, with all that was handed over at `copied_until`.
-
-    Or it did not, and `trouble` says why.
-    """
-
-    database: DatabaseId
-    seconds: float | None = None
-    copied_until: datetime | None = None
-    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +35,7 @@ class RegionDrill:
     @property
     def rto_seconds(self) -> float | None:
         """Until the last one served; None where one did not."""
-        found = [one.seconds for one in self.arrived if one.seconds is not None]
-        return max(found) if self.ok else None
+        return rto_seconds(self.arrived)
 
     @property
     def rpo_seconds(self) -> float | None:
@@ -107,48 +88,13 @@ async def drill_region(
         for database in fleet.databases
         if database.id.environment == environment
     }
-    began, turn = clock.now(), asyncio.Semaphore(AT_ONCE)
-
-    async def bring(source: DatabaseId, target: Database) -> Arrived:
-        async with turn:
-            try:
-                until = await _copied_until(engine, source, region)
-                await backups_of(engine).restore(source, target, Latest(), region=region)
-                await _served(engine, target.id, clock)
-            except PgherdError as error:
-                return Arrived(source, trouble=error.message)
-            return Arrived(source, clock.now() - began, until)
-
     await _remove(engine, targets.values())
     try:
         await engine.ensure_environment(beside)
-        arrived = await asyncio.gather(*(bring(*one) for one in targets.items()))
+        arrived = await bring(engine, targets, Latest(), region, clock)
     finally:
         await _remove(engine, targets.values())
-    return RegionDrill(environment, region, at, tuple(arrived))
-
-
-async def _copied_until(engine: Engine, id: DatabaseId, region: str) -> datetime | None:
-    """None where that is not known: what is copied may be lost itself."""
-    try:
-        history = await backups_of(engine).history(id)
-    except PgherdError:
-        return None
-    copy = next((copy for copy in history.copies if copy.region == region), None)
-    if copy is None:
-        raise InputError(f"its backups have no copy in {region}")
-    return copy.until
-
-
-async def _served(engine: Engine, id: DatabaseId, clock: Clock) -> None:
-    """TryLater where no client gets an answer in time."""
-    deadline = clock.now() + SERVED_SECONDS
-    while clock.now() < deadline:
-        found = (await engine.observe()).databases.get(id)
-        if getattr(found, "state", None) is DatabaseState.RUNNING:
-            return
-        await clock.sleep(LOOK_SECONDS)
-    raise TryLater(f"it does not serve after {SERVED_SECONDS:.0f} s")
+    return RegionDrill(environment, region, at, arrived)
 
 
 async def _remove(engine: Engine, databases: Iterable[Database]) -> None:

@@ -69,7 +69,10 @@ def prediction_lines(source: DatabaseId, target: DatabaseId, found: Prediction) 
     if found.was_there:
         yield f"{target} is there already: an earlier command has restored it"
         return
-    yield f"{source} can be restored so to {'its own place' if source == target else target}"
+    if found.is_lost:
+        yield f"{source} is gone, and can be brought back so"
+    else:
+        yield f"{source} can be restored so to {'its own place' if source == target else target}"
     if found.overwrites and source != target:
         yield f"in the place of what {target} has, which is kept for --undo"
     if found.backup:

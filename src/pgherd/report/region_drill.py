@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 
-from pgherd.control.region_drill import Arrived, RegionDrill
+from pgherd.control.arrivals import Arrived
+from pgherd.control.region_drill import RegionDrill
 from pgherd.fleet.summary import Table
 from pgherd.report.backups import moment_text
 from pgherd.report.proofs import FAILED, OK, rounded
@@ -16,7 +18,12 @@ from pgherd.units import number
 def region_table(found: RegionDrill) -> Table:
     """A row for each database."""
     title = f"{found.environment}: from {found.region}, {moment_text(found.at)}"
-    return Table(title, ("Database", "Result", "Found"), tuple(map(_row, found.arrived)))
+    return arrivals_table(title, found.arrived)
+
+
+def arrivals_table(title: str, arrived: Sequence[Arrived]) -> Table:
+    """The same of any that come up."""
+    return Table(title, ("Database", "Result", "Found"), tuple(map(_row, arrived)))
 
 
 def _row(one: Arrived) -> tuple[str, ...]:

@@ -150,6 +150,8 @@ class World:
     happenings: Happenings | None = None
     found_in_copies: str = ""
     """What a drill finds that is no good; empty where all is."""
+    gone: dict[DatabaseId, StoredDatabase] = field(default_factory=dict)
+    """What was deleted: its backups are kept."""
     copies: tuple[BackupCopy, ...] = ()
     """Of all databases, each with all that is written by now."""
     now: Callable[[], datetime] = utc_now

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from shop import AUTH, Shop
 
+from pgherd.errors import TryLater
 from pgherd.fleet.desired import DatabaseId
 
 MINUTE = timedelta(minutes=1)
@@ -106,6 +107,48 @@ def test_a_copy_elsewhere_may_be_new_and_has_the_profile_of_the_file(
     assert shop.world.databases[STAGED].ocpus == 2
     told = shop.out("restore", "production/auth", "--to", "latest", "--as", "staging/tried")
     assert "it is not in the fleet file: write tried there to keep it" in told
+
+
+def test_what_is_gone_comes_back_without_a_question(shop: Shop) -> None:
+    shop.world.write(STAGED, "staged")
+    shop.out("destroy", "--yes-destroy", "staging/auth", "staging/auth")
+    call = ("restore", "staging/auth", "--to", "latest")
+    assert "staging/auth is gone, and can be brought back so" in shop.out(*call, "--verify-only")
+    assert STAGED not in shop.world.databases
+    shop.out(*call)
+    assert shop.world.rows(STAGED) == ["staged"]
+    assert "nobody is there to confirm" in shop.err(*call, exit_code=2)
+
+
+def test_an_environment_comes_back_as_far_as_it_is_gone(shop: Shop) -> None:
+    call = ("restore", "staging", "--to", "latest")
+    assert "all databases of staging are there" in shop.err(*call, exit_code=2)
+    shop.world.write(STAGED, "staged")
+    shop.out("destroy", "--yes-destroy", "staging", "staging")
+    told = shop.out(*call)
+    assert "staging: as it was at its last" in told
+    assert told.count("serves after") == 2
+    assert "`pgherd up` gives them their replicas" in told
+    assert shop.world.rows(STAGED) == ["staged"]
+    shop.out("up")
+
+
+def test_one_that_does_not_come_back_holds_no_other_up(shop: Shop) -> None:
+    shop.out("destroy", "--yes-destroy", "staging", "staging")
+    shop.world.fail_next("restore", TryLater("its disk is full"))
+    call = ("restore", "staging", "--to", "latest")
+    said = shop.err(*call, exit_code=4)
+    assert "1 database of staging did not come back: staging/auth: its disk is full" in said
+    assert "run the same command again" in said
+    assert shop.out(*call).count("serves after") == 1
+
+
+@pytest.mark.parametrize(
+    "options", [("--as", "other"), ("--to-point", "noon"), ("--undo",), ("--verify-only",)]
+)
+def test_an_environment_has_few_options(shop: Shop, options: tuple[str, ...]) -> None:
+    said = shop.err("restore", "staging", "--to", "latest", *options, exit_code=2)
+    assert "staging is an environment" in said
 
 
 def test_a_point_is_named_listed_and_restored_to(shop: Shop) -> None:

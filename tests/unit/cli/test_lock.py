@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shop import NOW, Shop
 
-from pgherd.control.lock import fleet_lock
+from pgherd.control.lock import FOR_EVER, fleet_lock
 from pgherd.errors import InputError, TryLater
 
 
@@ -19,7 +19,7 @@ def nobody(holder: str) -> None:
 
 def test_the_file_says_who_is_at_work_and_is_empty_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "a/b/shop.lock"
-    with fleet_lock(path, "up", wait=True, on_wait=nobody, now=NOW):
+    with fleet_lock(path, "up", seconds=FOR_EVER, on_wait=nobody, now=NOW):
         said = json.loads(path.read_text())
         assert said == {"pid": os.getpid(), "command": "up", "started": "12:03:04"}
     assert path.read_text() == ""
@@ -29,9 +29,9 @@ def test_the_file_says_who_is_at_work_and_is_empty_afterwards(tmp_path: Path) ->
 def test_a_second_command_says_who_is_at_work(tmp_path: Path) -> None:
     path = tmp_path / "shop.lock"
     with (
-        fleet_lock(path, "up", wait=True, on_wait=nobody, now=NOW),
+        fleet_lock(path, "up", seconds=FOR_EVER, on_wait=nobody, now=NOW),
         pytest.raises(TryLater) as refused,
-        fleet_lock(path, "down", wait=False, on_wait=nobody, now=NOW),
+        fleet_lock(path, "down", seconds=0.0, on_wait=nobody, now=NOW),
     ):
         pass
     holder = f"pgherd up (process {os.getpid()}, started 12:03:04)"
@@ -48,11 +48,11 @@ def test_or_waits_until_it_is_its_turn(tmp_path: Path) -> None:
         is_waiting.set()
 
     def second() -> None:
-        with fleet_lock(path, "down", wait=True, on_wait=wait, now=NOW):
+        with fleet_lock(path, "down", seconds=FOR_EVER, on_wait=wait, now=NOW):
             waited.append("done")
 
     thread = threading.Thread(target=second)
-    with fleet_lock(path, "up", wait=True, on_wait=nobody, now=NOW):
+    with fleet_lock(path, "up", seconds=FOR_EVER, on_wait=nobody, now=NOW):
         thread.start()
         assert is_waiting.wait(10)
         assert waited == [f"pgherd up (process {os.getpid()}, started 12:03:04)"]
@@ -63,7 +63,7 @@ def test_or_waits_until_it_is_its_turn(tmp_path: Path) -> None:
 def test_what_a_dead_holder_left_is_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "shop.lock"
     path.write_text('{"pid": 1, "command": "up", "started": "00:00:00"}')
-    with fleet_lock(path, "up", wait=False, on_wait=nobody, now=NOW):
+    with fleet_lock(path, "up", seconds=0.0, on_wait=nobody, now=NOW):
         pass
 
 
@@ -71,7 +71,7 @@ def test_a_folder_that_cannot_be_made_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(InputError, match="cannot be opened"),
-        fleet_lock(tmp_path / "file/shop.lock", "up", wait=True, on_wait=nobody, now=NOW),
+        fleet_lock(tmp_path / "file/shop.lock", "up", seconds=FOR_EVER, on_wait=nobody, now=NOW),
     ):
         pass
 

@@ -131,7 +131,9 @@ def test_a_time_after_the_last_commit_is_all_that_is_there() -> None:
     assert exact[:3] == ["--set=first", "--type=time", target]
     # From a later backup on it would be more, where WAL is missing after that time.
     assert all_[:3] == ["--set=first", "--type=name", "--target=pgherd.now.ff"]
-    assert len(ways(ID, KNOWN, Moment(NOON + HOUR))) == 1
+    stopped = ways(ID, KNOWN, Moment(NOON + HOUR))
+    assert stopped == (exact, ["--set=first", "--type=default"])
+    assert len(ways(ID, KNOWN, Moment(NOON + 3 * HOUR))) == 1
 
 
 def test_a_transaction_is_looked_for_from_the_last_backup_on() -> None:
@@ -204,7 +206,7 @@ def test_the_end_of_the_wal_before_the_goal_is_a_gap_only_where_all_was_handed_o
         assert f"`pgherd backup verify {ID}`" in gap.hint
     # All that is there was asked for, and it ended before the last that was handed over.
     assert isinstance(missed(ID, KNOWN, Latest()), NeedsHuman)
-    ended = missed(ID, KNOWN, Moment(NOON + HOUR), NOON)
+    ended = missed(ID, KNOWN, Moment(NOON + 3 * HOUR), NOON)
     assert isinstance(ended, InputError)
     assert ended.message.endswith("with the commit of 2026-11-26 12:00:00 UTC")
     assert "--to latest" in ended.hint
@@ -213,8 +215,10 @@ def test_the_end_of_the_wal_before_the_goal_is_a_gap_only_where_all_was_handed_o
 
 
 def test_all_that_was_handed_over_comes_into_its_last_segment() -> None:
-    assert least(Stanza(last_segment="0000000200000001000000FF")) == 0x1FF000000
-    assert least(Stanza()) == 0
+    stanza, all_of_it = Stanza(last_segment="0000000200000001000000FF"), ["--type=default"]
+    assert least(stanza, all_of_it) == 0x1FF000000
+    assert least(stanza, ["--type=time"]) == 0
+    assert least(Stanza(), all_of_it) == 0
 
 
 @pytest.mark.parametrize(

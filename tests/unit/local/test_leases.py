@@ -10,6 +10,7 @@ from types import MethodType
 import pytest
 
 from pgherd.engines.local.backup import leases
+from pgherd.engines.local.backup.expiring import expire
 from pgherd.engines.local.backup.repository import Repository
 
 ARCHIVE = "auth-1a2b3c4d"
@@ -55,8 +56,8 @@ async def test_nothing_expires_that_somebody_restores_from(
     monkeypatch.setattr(repository, "run", MethodType(run, repository), raising=False)
     reader = leases.opened(tmp_path, ARCHIVE)
     await leases.take(reader)
-    await repository.expire(ARCHIVE, 7)
+    await expire(repository, ARCHIVE, 7)
     assert ran == []
     os.close(reader)
-    await repository.expire(ARCHIVE, 7)
+    await expire(repository, ARCHIVE, 7)
     assert ran == [("expire", ARCHIVE, ["--repo1-retention-full=7"])]

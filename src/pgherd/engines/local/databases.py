@@ -133,7 +133,7 @@ class Databases:
         try:
             return self._place.known_database(id) is not None
         except NeedsHuman:
-            with_nothing = replace(self._place.placement.bare(id), running=False)
+            with_nothing = self._place.placement.bare(id)
             write_database(layout, with_nothing, self._place.owner)
             return True
 

@@ -87,16 +87,23 @@ class MemoryBackups:
         masking: str = "",
     ) -> Prediction:
         """A byte for each row, all in no time."""
-        async with call(self._world, "predict", source):
+        async with call(self._world, "predict", source, is_known=False):
             there, written = self._asked(source, target, goal, region, masking)
             if there:
                 return Prediction(was_there=True)
-            stored = stored_database(self._world, source)
+            stored = self._kept(source, target.id)
             window = Window(stored.created_at, self._world.now())
             first = stored.backups[-1].name if stored.backups else None
             is_over = target.id in self._world.databases
             return Prediction(
-                (window,), first, len(written), 2**30, 0.0, is_guess=True, overwrites=is_over
+                (window,),
+                first,
+                len(written),
+                2**30,
+                0.0,
+                is_guess=True,
+                overwrites=is_over,
+                is_lost=source == target.id and not is_over,
             )
 
     async def restore(
@@ -114,7 +121,7 @@ class MemoryBackups:
         Whatever masks them, all that is left of a row is that it was one.
         """
         world = self._world
-        async with call(world, "restore", source):
+        async with call(world, "restore", source, is_known=False):
             there, written = self._asked(source, target, goal, region, masking)
             if there and isinstance(goal, Latest):
                 await self._ensure_database(target)
@@ -168,13 +175,20 @@ class MemoryBackups:
             async with self._world.step(f"discard what {id} had"):
                 stored.former, stored.kept = [], None
 
+    def _kept(self, source: DatabaseId, target: DatabaseId) -> StoredDatabase:
+        """What there is of it; it may come back from that itself."""
+        gone = self._world.gone.get(source) if source == target else None
+        if gone and source not in self._world.databases:
+            return gone
+        return stored_database(self._world, source)
+
     def _asked(
         self, source: DatabaseId, target: Database, goal: Goal, region: str | None, masking: str
     ) -> tuple[datetime | None, list[tuple[datetime, str]]]:
         """When an earlier call has restored that, if one has; the rows of it."""
         if region is not None and region not in {c.region for c in self._world.copies}:
             raise InputError(f"{region} has no copies of {source}", "leave the region out")
-        written = reached(stored_database(self._world, source), goal, self._world.now())
+        written = reached(self._kept(source, target.id), goal, self._world.now())
         if target.id == source or target.id not in self._world.databases:
             return None, written
         there = self._world.databases[target.id]

@@ -180,7 +180,7 @@ class MemoryEngine:
                 async with self.world.step(f"delete {instance.name}"):
                     del stored.instances[instance.name]
             async with self.world.step(f"forget {id}"):
-                del self.world.databases[id]
+                self.world.gone[id] = self.world.databases.pop(id)
 
     async def ensure_environment_stopped(self, environment: str) -> None:
         """Its services stop once none of its databases runs."""

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pgherd.contract.backups import Goal
 from pgherd.decide.backups import available
 from pgherd.engines.local.backup import host, pgbackrest, points
 from pgherd.engines.local.backup.copies import in_region
 from pgherd.engines.local.backup.goals import Known, Mark, no_backup
+from pgherd.engines.local.backup.incarnations import (
+    incarnations,
+    new_archive,
+    reaching,
+    unreadable,
+)
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.backup.points import NOW, Points
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.databases import Databases
-from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
+from pgherd.engines.local.manifest import (
+    DatabaseManifest,
+    EnvironmentManifest,
+    InstanceManifest,
+    read_databases,
+)
 from pgherd.engines.local.place import Place
-from pgherd.errors import InputError, TryLater
+from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId
 
 
@@ -47,12 +58,36 @@ class Archives:
         leader = await self.leader(manifest)
         return repository, manifest, self.at(repository, manifest, leader)
 
-    async def known(self, repository: Repository, manifest: DatabaseManifest) -> Known:
-        """What its incarnation of now can be restored to."""
+    async def reached(
+        self, repository: Repository, manifest: DatabaseManifest, goal: Goal
+    ) -> tuple[DatabaseManifest, Known]:
+        """The incarnation that a goal lies in, which may be one before that of now, and its goals.
+
+        That runs no more.
+        """
+        stanzas = await repository.stanzas()
+        found = incarnations(stanzas, manifest.service)
+        if earlier := reaching(found, manifest.archive, goal):
+            manifest = replace(manifest, archive=earlier.archive, running=False)
         if not manifest.archive:
-            return Known(Stanza())
-        stanza = await self.stanza(repository, manifest)
-        return Known(stanza, Points(repository, manifest).known())
+            return manifest, Known(Stanza())
+        stanza = repository.stanza_of(stanzas, manifest.archive)
+        return manifest, Known(stanza, Points(repository, manifest).known())
+
+    async def lost(self, id: DatabaseId, region: str | None) -> DatabaseManifest:
+        """A database that is not here, as its last incarnation was. InputError without a backup."""
+        environment = self._place.environment(id.environment)
+        repository = self._of(environment, region)
+        stanzas = await repository.stanzas()
+        if trouble := unreadable(stanzas, id.service):
+            raise NeedsHuman(trouble, f"see whether {repository.key_file} is the key to it")
+        found = incarnations(stanzas, id.service)
+        if not found:
+            where = f"in {region}" if region else "here"
+            raise InputError(f"{id} does not exist, and has no backups {where}", "run `pgherd up`")
+        last = found[-1]
+        manifest = self._place.placement.bare(id, last.stanza.postgresql)
+        return replace(manifest, archive=last.archive, made=True)
 
     async def hand_over(
         self, repository: Repository, manifest: DatabaseManifest, name: str = NOW
@@ -89,6 +124,9 @@ class Archives:
                 f"{manifest.id} was made before pgBackRest was installed",
                 "move it into a new database with `pgherd import`",
             )
+        return self._of(environment, region)
+
+    def _of(self, environment: EnvironmentManifest, region: str | None) -> Repository:
         if region:
             return in_region(self._place.layout, environment, region)
         return Repository(self._place.layout, environment)
@@ -102,8 +140,7 @@ class Archives:
         """
         is_new = not manifest.archive
         if is_new:
-            name = f"{manifest.service}-{secrets.token_hex(4)}"
-            manifest = replace(manifest, archive=name)
+            manifest = replace(manifest, archive=new_archive(manifest.service))
         databases = read_databases(self._place.layout)
         others = (
             d for d in databases if d.environment == manifest.environment and d.id != manifest.id

@@ -21,6 +21,7 @@ from pgherd.engines.local.backup import doubts, points
 from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.archives import Archives
 from pgherd.engines.local.backup.copies import Copies
+from pgherd.engines.local.backup.expiring import expire, expire_earlier
 from pgherd.engines.local.backup.former import (
     discard,
     kept_data,
@@ -35,6 +36,7 @@ from pgherd.engines.local.backup.goals import (
     reachable,
     require_reachable,
 )
+from pgherd.engines.local.backup.incarnations import incarnations, retention_days, windows
 from pgherd.engines.local.backup.origins import Asked, half_restored, until
 from pgherd.engines.local.backup.points import Points
 from pgherd.engines.local.backup.repository import Repository
@@ -46,9 +48,6 @@ from pgherd.engines.local.place import Place
 from pgherd.errors import Busy, InputError
 from pgherd.files import ensure_directory
 from pgherd.fleet.desired import Database, DatabaseId
-
-RETENTION_DAYS = 7
-"""Of a database whose manifest does not say it."""
 
 
 class LocalBackups:
@@ -62,16 +61,20 @@ class LocalBackups:
         self._archives = Archives(place, databases)
 
     async def history(self, id: DatabaseId) -> BackupHistory:
-        """What its incarnation of now can be restored to."""
+        """What it can be restored to; times in its earlier incarnations, too."""
         manifest = self._place.database(id)
-        kept = kept_data(manifest, _days(manifest), self._place.now())
-        if not manifest.archive:
+        kept = kept_data(manifest, retention_days(manifest), self._place.now())
+        if not manifest.archive and not manifest.restored_from:
             return BackupHistory(kept=kept)
         repository = self._archives.repository(manifest)
-        stanza = repository.stanza_of(await self._archives.stanzas(repository), manifest.archive)
+        stanzas = await self._archives.stanzas(repository)
+        earlier = windows(incarnations(stanzas, manifest.service), manifest.archive)
+        if not manifest.archive:
+            return BackupHistory(windows=earlier, kept=kept)
+        stanza = repository.stanza_of(stanzas, manifest.archive)
         found = history(Known(stanza, Points(repository, manifest).known()))
         copied = Copies(repository, self._place.now()).of(manifest)
-        return replace(found, kept=kept, copies=copied)
+        return replace(found, windows=(*earlier, *found.windows), kept=kept, copies=copied)
 
     async def stored(self, id: DatabaseId) -> tuple[Repository, DatabaseManifest]:
         """Where its backups are; InputError where it has none."""
@@ -98,23 +101,25 @@ class LocalBackups:
         if not manifest.archive:
             manifest = await self._archives.ensure_archived(repository, manifest, where)
         before = (await self._archives.stanza(repository, manifest)).backups
-        days = _days(manifest)
+        days = retention_days(manifest)
         is_full = is_full_due(before, days, self._place.now())
         is_full = is_full or doubts.are_there(repository, manifest.archive, before)
         kind = "full" if is_full else "incr"
         options = [*where, f"--type={kind}", "--no-expire-auto"]
         await repository.run("backup", manifest.archive, options)
-        await repository.expire(manifest.archive, days)
+        await expire(repository, manifest.archive, days)
+        stanzas = await repository.stanzas()
+        await expire_earlier(self._place, repository, stanzas)
         with suppress(Busy), self._alone(id):
             await self._forget_what_is_old(id)
         self._copy(repository, at_once=True)
-        return (await self._archives.stanza(repository, manifest)).backups[0]
+        return repository.stanza_of(stanzas, manifest.archive).backups[0]
 
     async def _forget_what_is_old(self, id: DatabaseId) -> None:
         """What it had before is kept as long as its backups. The manifest is a command's."""
         manifest = self._place.database(id)
         former = manifest.former
-        if former and not kept_data(manifest, _days(manifest), self._place.now()):
+        if former and not kept_data(manifest, retention_days(manifest), self._place.now()):
             await remove_former(self._place, manifest, former)
 
     async def make_point(self, id: DatabaseId, name: str) -> NamedPoint:
@@ -143,11 +148,11 @@ class LocalBackups:
         masking: str = "",
     ) -> Prediction:
         """From what pgBackRest says, and where the primary is now."""
-        asked = self._asked(source, target, goal, masking)
+        asked = await self._asked(source, target, goal, region, masking)
         if asked.done or asked.is_begun:
             return Prediction(was_there=not asked.is_begun, overwrites=asked.is_begun)
         repository = self._archives.repository(asked.source, region)
-        known = await self._archives.known(repository, asked.source)
+        asked, known = await self._reached(repository, asked)
         require_reachable(source, known, goal)
         first = await self._first(asked)
         if asked.source.running and region is None:
@@ -156,7 +161,8 @@ class LocalBackups:
         restoring = Restoring(self._place, self._databases, repository, asked, known)
         restoring.require_possible()
         found = await restoring.predict(first.number if first else 1)
-        return replace(found, overwrites=asked.there is not None)
+        is_there = asked.there is not None
+        return replace(found, overwrites=is_there, is_lost=asked.is_in_place and not is_there)
 
     async def restore(
         self,
@@ -169,13 +175,14 @@ class LocalBackups:
         overwrites: bool = False,
     ) -> Restored:
         """All that was committed by then, from the last good backup before on."""
-        asked, began = self._asked(source, target, goal, masking), time.monotonic()
+        began = time.monotonic()
+        asked = await self._asked(source, target, goal, region, masking)
         if asked.done:
             await self._databases.make_so(asked.done)
             return Restored(until(asked.done.restored_from), was_there=True)
         asked.require_confirmed(overwrites=overwrites)
         repository = self._archives.repository(asked.source, region)
-        known = await self._archives.known(repository, asked.source)
+        asked, known = await self._reached(repository, asked)
         first = await self._first(asked)
         if not asked.is_begun:
             require_reachable(source, known, goal)
@@ -207,7 +214,7 @@ class LocalBackups:
         self._require_running(id)
         if manifest.restoring and not manifest.restoring.endswith(f" {UNDO}"):
             raise InputError(*half_restored(manifest))
-        former = require_kept(manifest, _days(manifest), self._place.now())
+        former = require_kept(manifest, retention_days(manifest), self._place.now())
         if former.is_undone:
             await self._databases.make_so(manifest)
             return
@@ -221,15 +228,25 @@ class LocalBackups:
         with self._alone(id):
             await discard(self._place, manifest)
 
-    def _asked(self, source: DatabaseId, target: Database, goal: Goal, masking: str) -> Asked:
+    async def _asked(
+        self, source: DatabaseId, target: Database, goal: Goal, region: str | None, masking: str
+    ) -> Asked:
         """InputError where it cannot be begun, nor gone on with."""
-        manifest = self._place.database(source)
+        place = self._place
         self._require_running(target.id)
-        is_itself = target.id == source
-        there = manifest if is_itself else self._place.known_database(target.id, target)
+        there = place.known_database(target.id, target)
+        if target.id == source:
+            manifest = there or await self._archives.lost(source, region)
+        else:
+            manifest = place.database(source)
         asked = Asked(manifest, target, there, goal, masking)
         asked.require_free()
         return asked
+
+    async def _reached(self, repository: Repository, asked: Asked) -> tuple[Asked, Known]:
+        """The same of the incarnation that the goal lies in."""
+        source, known = await self._archives.reached(repository, asked.source, asked.goal)
+        return replace(asked, source=source), known
 
     async def _first(self, asked: Asked) -> InstanceManifest | None:
         """Where it is restored to: the target's primary; None of one that is not there."""
@@ -248,7 +265,3 @@ class LocalBackups:
         """Of a database, its restores are one at a time."""
         folder = ensure_directory(self._place.layout.repository(id.environment) / "restores")
         return alone(folder / f"{id.service}.lock", f"a restore of {id}")
-
-
-def _days(manifest: DatabaseManifest) -> int:
-    return manifest.retention_days or RETENTION_DAYS

@@ -27,6 +27,8 @@ from pgherd.engines.local.timelines import SEGMENT, segment_end
 from pgherd.errors import InputError, NeedsHuman, PgherdError
 from pgherd.fleet.desired import DatabaseId
 
+ALL = "default"
+"""Where a recovery ends that has no other end than that of the WAL."""
 EPOCH = 2**32
 """So many transactions have a number of their own in WAL."""
 
@@ -112,10 +114,13 @@ def ways(id: DatabaseId, known: Known, goal: Goal) -> tuple[list[str], ...]:
             # Where nothing was committed after it, all that is there is what was there then; but
             # only from such a backup on. From a later one it is more, where the WAL between that
             # time and the next commit is missing.
-            last = _backup(before, known.stanza, now.lsn) if now else None
-            return (exact, *([reaching("name", now.wal_name, last)] if now and last else []))
+            if now:
+                last = _backup(before, known.stanza, now.lsn)
+                return (exact, reaching("name", now.wal_name, last)) if last else (exact,)
+            rest = reaching(ALL, backup=before[0].name)
+            return (exact, rest) if _is_handed_over(known, at) else (exact,)
         case Latest():
-            return (_marked(id, known, now) if now else reaching("default"),)
+            return (_marked(id, known, now) if now else reaching(ALL),)
         case Point(name):
             found = next((p for p in known.points if p.name == name), None)
             if found is None or _backup(known.stanza.backups, known.stanza, found.lsn) is None:
@@ -168,9 +173,12 @@ def beginning(known: Known, goal: Goal) -> ObservedBackup | None:
     return next((b for b in whole if b.name == name), None)
 
 
-def least(stanza: Stanza) -> int:
-    """All that was handed over comes at least so far in the WAL; 0 where that is not known."""
-    end = segment_end(stanza.last_segment)
+def least(stanza: Stanza, way: Sequence[str]) -> int:
+    """How far in the WAL that way has to come, for all of it to have been there.
+
+    0 where it has an end of its own, and where that is not known.
+    """
+    end = segment_end(stanza.last_segment) if f"--type={ALL}" in way else None
     return end - SEGMENT if end else 0
 
 
@@ -182,7 +190,8 @@ def missed(
         f"; it ends with the commit of {last_commit:%Y-%m-%d %H:%M:%S} UTC" if last_commit else ""
     )
     see = f"`pgherd backup verify {id}` says which, and what can be had in spite of that"
-    if isinstance(goal, Latest) or (isinstance(goal, Moment) and known.now):
+    was_all = isinstance(goal, Moment) and (known.now or _is_handed_over(known, goal.at))
+    if isinstance(goal, Latest) or was_all:
         return NeedsHuman(
             f"a part of the WAL of {id} that this needs is not in its archive, or damaged{ends}",
             f"{see}; a new backup has no such gap: `pgherd backup now {id}`",
@@ -200,6 +209,11 @@ def missed(
         f"{what}{ends}",
         f"see `pgherd backup list {id}`; where WAL is missing, {see}",
     )
+
+
+def _is_handed_over(known: Known, at: datetime) -> bool:
+    """Whether all that was committed by then was: a backup has it in its WAL."""
+    return any(at <= backup.taken_at for backup in available(known.stanza.backups))
 
 
 def no_backup(id: DatabaseId) -> tuple[str, str]:

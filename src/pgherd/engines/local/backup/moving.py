@@ -42,18 +42,18 @@ async def placed(
 ) -> EnvironmentManifest:
     """With its repository, and its regions, where the fleet file says.
 
-    InputError where backups are not there.
-
-    So it is where the keys of its store cannot be read.
+    InputError where backups are not there, where the keys of its store cannot be read, and where
+    there are copies that a new key would not open.
     """
     copies.require_apart(layout, values.regions, manifest.name)
     store = store_of(values, layout, manifest.name)
     anew = replace(manifest, store=store, regions=values.regions)
     Repository(layout, anew).require_opens()
+    _require_key(layout, anew)
     if _place(manifest.store) == _place(anew.store) or not manifest.repository_address:
         return anew
     mine = [d for d in read_databases(layout) if d.environment == manifest.name]
-    archives = sorted(_archives(mine))
+    archives = sorted(archives_of(mine))
     if not archives:
         return anew
     if running := next((d.id for d in mine if d.running), None):
@@ -62,6 +62,21 @@ async def placed(
     if missing := next((a for a in archives if is_behind(after.get(a), before.get(a))), None):
         raise InputError(*_why_not(manifest, anew, f"{missing} is not whole there"))
     return anew
+
+
+def _require_key(layout: Layout, manifest: EnvironmentManifest) -> None:
+    """InputError where its backups were here once, on a machine that is lost."""
+    name, repository = manifest.name, Repository(layout, manifest)
+    if not manifest.repository_address or manifest.store or repository.has_key:
+        return
+    for region, directory in manifest.regions.items():
+        place = copies.place_of(layout, directory, name)
+        if (place / "backup").is_dir():
+            raise InputError(
+                f"{region} has copies of backups of {name}, and the key to them is not here",
+                f"bring {repository.key_file} back from a copy, then run `pgherd restore {name} "
+                f"--to latest --from-region {region}`; to begin anew, move {place} away",
+            )
 
 
 def is_behind(new: Stanza | None, old: Stanza | None) -> bool:
@@ -82,7 +97,7 @@ def _place(store: Store | None) -> tuple[str, ...]:
     return store.place if store else ()
 
 
-def _archives(databases: Iterable[DatabaseManifest]) -> set[str]:
+def archives_of(databases: Iterable[DatabaseManifest]) -> set[str]:
     """What they can be restored from, or taken back to."""
     found = (name for d in databases for name in (d.archive, d.former.archive if d.former else ""))
     return {name for name in found if name}

@@ -214,6 +214,8 @@ class Stanza(msgspec.Struct, frozen=True):
     """Of the backups that say it, by their names."""
     last_segment: str = ""
     """Of the WAL that was handed over; nothing where there is none."""
+    postgresql: int | None = None
+    """The major version of its server."""
 
 
 def stanzas(output: bytes) -> dict[str, Stanza]:
@@ -243,6 +245,7 @@ def _stanza(told: Mapping[str, object]) -> Stanza:
     return Stanza(
         backups=tuple(backups),
         system_identifier=newest.system_id if newest else None,
+        postgresql=int(newest.version) if newest and newest.version.isdecimal() else None,
         extents=extents,
         last_segment=max(segments, default=""),
     )
@@ -281,6 +284,7 @@ class _Backup(msgspec.Struct):
 
 class _Cluster(msgspec.Struct, rename={"system_id": "system-id"}):
     system_id: int | None = None
+    version: str = ""
 
 
 class _Status(msgspec.Struct):

@@ -93,7 +93,7 @@ class LocalProofs:
                 ),
                 fetch=streamed.script(repository, configuration, manifest, kept, received),
                 settings=patroni.remembered(manifest),
-                least=least(stanza),
+                least=least(stanza, options),
             )
             arguments = [msgspec.json.encode(job).decode(), manifest.service]
             command = lowered.python("pgherd.engines.local.backup.prove", *arguments)

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pgherd.engines.local import identity, lowered, processes
-from pgherd.engines.local.backup import confining, host, leases, pgbackrest, stores
+from pgherd.engines.local.backup import confining, host, pgbackrest, stores
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.engines.local.manifest import DatabaseManifest, EnvironmentManifest
@@ -77,9 +77,11 @@ class Repository:
     def ensure_written(self, databases: Iterable[DatabaseManifest]) -> bool:
         """Its folders, and its configuration with those databases; whether that is new."""
         parent = self.folder.parent
-        ensure_directory(parent, self.owner)
+        for folder, ours in ((parent, "*/repository"), (self.folder, "repository")):
+            if folder.exists() and not any(folder.glob(ours)):
+                folder.chmod(0o700)  # somebody has made it, to bring a key back
+            ensure_directory(folder, self.owner)
         _let_pass(parent.parent)
-        ensure_directory(self.folder, self.owner)
         if self.owner.is_another and not lowered.may_enter(self.owner, self.folder):
             raise NeedsHuman(
                 f"user {self.owner.name} may not enter {self.folder}",
@@ -161,10 +163,21 @@ class Repository:
             for is_read in (False, True):
                 _opening(store, self.folder, is_read=is_read)
 
+    @property
+    def key_file(self) -> Path:
+        """What it is encrypted with, which opens its copies, too."""
+        return self.folder / "encryption.key"
+
+    @property
+    def has_key(self) -> bool:
+        """Whether that is there, or can be found."""
+        return self.key_file.exists() or self.served.exists()
+
     def _key(self) -> str:
         """What the repository is encrypted with: it stays as long as that does."""
-        path = self.folder / "encryption.key"
+        path = self.key_file
         with contextlib.suppress(FileNotFoundError):
+            path.chmod(0o600)
             return path.read_text().strip()
         if self.served.exists():  # what has it still
             key = pgbackrest.key_of(self.served.read_text())
@@ -256,15 +269,6 @@ class Repository:
             lines = said.decode(errors="replace").splitlines()
             raise TryLater(f"pgbackrest {name}: {pgbackrest.complaint(lines)}")
         return output
-
-    async def expire(self, archive: str, days: int) -> None:
-        """What no moment of the last days needs goes, unless somebody restores from the archive."""
-        lease = leases.opened(self.folder, archive)
-        try:
-            if leases.is_alone(lease):
-                await self.run("expire", archive, [f"--repo1-retention-full={days}"])
-        finally:
-            os.close(lease)
 
     async def outcome(
         self, name: str, stanza: str | None = None, options: Iterable[str] = (), of: str = ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pgherd.contract.backups import Latest, Prediction
-from pgherd.engines.local import door, lowered, patroni, postgres
+from pgherd.contract.backups import Prediction
+from pgherd.engines.local import door, identity, lowered, patroni, postgres
 from pgherd.engines.local.backup import exchange, pgbackrest, recover, streamed, throwaway
 from pgherd.engines.local.backup.former import remove_former
 from pgherd.engines.local.backup.goals import Known, beginning, least, missed, ways, window
@@ -97,6 +97,9 @@ class Restoring:
         manifest = place.placement.limited(place.placement.database(target), target)
         number = manifest.instances[0].number
         await self.predict(number, is_cleared=True)
+        if self._asked.is_in_place:  # nothing is left of it that it could be read by
+            mine = identity.of_database(place.layout, manifest)
+            place.writer.ensure_certificates(target.id.environment, mine)
         await self._recover(manifest, manifest.instances[0])
         await place.agent.ask(door.Forget(str(target.id)))
         await self._run("put", str(place.layout.kept_by(target.id, number)))
@@ -107,27 +110,20 @@ class Restoring:
 
         From the moment that it is noted as being restored, only the same call takes it on.
         """
-        origin = target.restoring
+        place, origin = self._place, target.restoring
         if not origin:
             self.require_possible()
             await self.predict(first.number, is_cleared=True)
             await self._recover(target, first)
             origin = self._origin
-        await self.finish(replace(target, restoring=origin, restoring_at=first.number), first)
-
-    async def finish(self, restoring: DatabaseManifest, first: InstanceManifest) -> None:
-        """What is whole takes its place: another incarnation, with an archive of its own."""
-        place = self._place
-        if restoring.former:  # so that what is found there later is what was there now
-            write_database(place.layout, replace(self._source, former=None), place.owner)
-            await remove_former(place, restoring, restoring.former)
-            restoring = replace(restoring, former=None)
-        anew = replace(
-            restoring, made=True, archive="", restoring="", restored_from=restoring.restoring
-        )
+        if target.former:  # so that what is found there later is what was there now
+            write_database(place.layout, replace(target, former=None), place.owner)
+            await remove_former(place, target, target.former)
+        noted = replace(target, restoring=origin, restoring_at=first.number, former=None)
+        anew = replace(noted, made=True, archive="", restoring="", restored_from=origin)
         since = place.now().isoformat()
-        former = FormerData(first.number, since, restoring.archive, restoring.restored_from)
-        await self._databases.exchange(restoring, anew, former)
+        former = FormerData(first.number, since, target.archive, target.restored_from)
+        await self._databases.exchange(noted, anew, former)
 
     async def _recover(self, target: DatabaseManifest, instance: InstanceManifest) -> None:
         """By the first way that leads to the goal."""
@@ -160,7 +156,7 @@ class Restoring:
                     patroni.remembered(target),
                     target.service if masking else "",
                     digest_of(masking),
-                    self._least(),
+                    least(self._known.stanza, way),
                 )
                 try:
                     await self._run(*recover.arguments(job), said=masking)
@@ -172,11 +168,6 @@ class Restoring:
                         raise
                     last_commit = last_commit or throwaway.last_commit(error.message)
         raise missed(source.id, self._known, self._goal, last_commit)
-
-    def _least(self) -> int:
-        """Where the goal itself does not say whether all WAL was there; else 0."""
-        is_open = isinstance(self._goal, Latest) and not self._known.now
-        return least(self._known.stanza) if is_open else 0
 
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
         program = self._repository.manifest.backup_program
