@@ -83,11 +83,15 @@ class Asking:
 
     def begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do it beside the rounds; not where something of that name is under way, or too soon."""
-        if name in self._busy or time.monotonic() < self._not_before.get(name, 0.0):
+        if not self.may_begin(name):
             work.close()
             return
         self._begun[name] = time.monotonic()
         self._start(name, work)
+
+    def may_begin(self, name: str) -> bool:
+        """Whether nothing of that name is under way, and it is not too soon."""
+        return name not in self._busy and time.monotonic() >= self._not_before.get(name, 0.0)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it beside the rounds, and beside what else is under way."""

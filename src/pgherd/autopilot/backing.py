@@ -101,7 +101,9 @@ class Backing:
             and (request := _needed(database, known, at))
         ]
         # One that has no backup is worse off than one that has none proven.
-        for database, request in sorted(due, key=lambda pair: isinstance(pair[1], Prove)):
+        backups = [one for one in due if isinstance(one[1], BackUp)]
+        waits = any(self._asking.may_begin(str(database.id)) for database, _ in backups)
+        for database, request in backups if waits else due:
             id, environment = str(database.id), database.environment
             is_free = (
                 self._asking.busy_in(environment.name) < AT_ONCE

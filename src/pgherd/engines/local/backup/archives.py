@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -28,8 +29,12 @@ from pgherd.engines.local.manifest import (
     read_databases,
 )
 from pgherd.engines.local.place import Place
+from pgherd.engines.local.timelines import segment_end
 from pgherd.errors import InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId
+
+HAND_OVER_SECONDS = 60.0
+LOOK_SECONDS = 0.05
 
 
 class Archives:
@@ -94,9 +99,16 @@ class Archives:
     ) -> Mark:
         """A mark in its WAL, which is in the repository with all that was committed before it."""
         mark = await points.mark(self._place, manifest, name)
-        where = self.at(repository, manifest, await self.leader(manifest))
-        await repository.run("check", manifest.archive, where)
-        return mark
+        deadline = time.monotonic() + HAND_OVER_SECONDS
+        while True:
+            stanza = await self.stanza(repository, manifest)
+            if (segment_end(stanza.last_segment) or 0) >= mark.lsn:
+                return mark
+            if time.monotonic() > deadline:
+                raise TryLater(
+                    f"{manifest.id} does not hand its WAL over", f"see `pgherd logs {manifest.id}`"
+                )
+            await asyncio.sleep(LOOK_SECONDS)
 
     def at(
         self, repository: Repository, manifest: DatabaseManifest, instance: InstanceManifest
@@ -149,7 +161,8 @@ class Archives:
             await repository.ensure_running()
         known = await self.stanza(repository, manifest, is_new=True)
         if not known.backups and known.system_identifier is None:  # or half made
-            await repository.run("stanza-create", manifest.archive, where)
+            # Offline it asks PostgreSQL nothing, and reads what is on the disk all the same.
+            await repository.run("stanza-create", manifest.archive, [*where, "--no-online"])
         if is_new:
             await self._databases.reconfigure(manifest)
         return manifest

@@ -61,7 +61,10 @@ class Points:
 
 
 async def mark(place: Place, manifest: DatabaseManifest, name: str = NOW) -> Mark:
-    """One more in the primary. TryLater where there is none, or where it does not answer."""
+    """One more in the primary, at the end of a segment, which is handed over now.
+
+    TryLater where there is none, or where it does not answer.
+    """
     wal_name = f"{name}.{secrets.token_hex(8)}"
     at = place.now()
     async with _session(place, manifest) as session:
@@ -70,7 +73,9 @@ async def mark(place: Place, manifest: DatabaseManifest, name: str = NOW) -> Mar
             " pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text",
             (wal_name,),
         )
-        return _read(manifest, await cursor.fetchone(), Mark(name, wal_name, 0, 0, at))
+        made = _read(manifest, await cursor.fetchone(), Mark(name, wal_name, 0, 0, at))
+        await session.execute("SELECT pg_catalog.pg_switch_wal()")
+        return made
 
 
 async def here(place: Place, manifest: DatabaseManifest) -> Mark:
