@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -51,6 +52,8 @@ DATABASES = 30
 """In the example."""
 ORDER = "production/order"
 ROUNDS = 4
+PAIRS = 3
+RATE = 500
 REST_SECONDS = 30
 SECONDS = 15
 EXCHANGES = 3
@@ -103,6 +106,35 @@ def tps(fleet: Sandbox, service: str) -> float:
     found = TPS.search(text)
     assert found
     return float(found[1])
+
+
+def p99(fleet: Sandbox, service: str) -> float:
+    """Of such a load at a rate, in milliseconds."""
+    with folder() as place:
+        logs = ["--log", f"--log-prefix={place / 'log'}", f"--rate={RATE}"]
+        pgbench(variables(fleet, service), "-n", "-c", "8", "-j", "2", "-T", str(SECONDS), *logs)
+        lines = (line for path in place.iterdir() for line in path.read_text().splitlines())
+        # The third word: microseconds, from when it was to begin.
+        found = sorted(int(line.split()[2]) for line in lines)
+    return found[int(0.99 * len(found))] / 1000
+
+
+@contextmanager
+def backing_up(fleet: Sandbox) -> Iterator[None]:
+    """Incremental backups of a database, one after the other."""
+    ends = threading.Event()
+
+    def work() -> None:
+        while not ends.is_set():
+            fleet.run("backup", "now", ORDER)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
 
 
 @contextmanager
@@ -204,12 +236,22 @@ def one_database(report: Report, scale: int) -> None:
             service = ("order", "cart")[(number + number // 2) % 2]
             found[service].append(tps(fleet, service))
             say(f"{service}: {found[service][-1]:.0f} transactions a second")
+        calm = [p99(fleet, "order") for _ in range(PAIRS)]
+        with backing_up(fleet):
+            busy = [p99(fleet, "order") for _ in range(PAIRS)]
         exchanges = [asyncio.run(exchanged(fleet)) for _ in range(EXCHANGES)]
     report.samples["exchanges"] = exchanges
     waits = [seconds for seconds, _ in exchanges]
     report.add("restored in its place: clients wait, longest", max(waits), "s", target=1.0)
     report.add("writes that failed then", sum(failed for _, failed in exchanges), target=0)
     report.samples["tps"] = found
+    report.samples["p99"] = [calm, busy]
+    report.add(
+        f"p99 of {RATE} tpcb-like a second while backups are taken",
+        median(busy),
+        "ms",
+        floor=median(calm),
+    )
     for name, ours, theirs in (
         ("full backup", backup, backup_floor),
         ("restore beside it, until it serves", restore, restore_floor),

@@ -36,9 +36,9 @@ LOOK_SECONDS = 120.0
 """So often the helper looks at what there is; where a backup has ended, at once."""
 SOON_SECONDS = 20.0
 """The same where there is a database of which nothing is known."""
-AT_ONCE = 2
-"""Of an environment: they read all of a disk."""
-ALL_AT_ONCE = 4
+AT_ONCE = 3
+"""Of an environment: they read all of a disk, and wait a lot."""
+ALL_AT_ONCE = 6
 """Of all environments together."""
 PATIENCE_SECONDS = 1800.0
 """A database that is seen unprotected for so long is told of."""

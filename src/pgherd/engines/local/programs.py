@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from pgherd.engines.local import etcd
+from pgherd.engines.local import etcd, lowered
 from pgherd.engines.local.agent.supervisor import Program
 from pgherd.engines.local.backup import host, pgbackrest
 from pgherd.engines.local.forkserver import Start
@@ -66,15 +66,14 @@ def of_archive(layout: Layout, manifest: EnvironmentManifest) -> Program | None:
     if not manifest.archive_address:
         return None
     program = manifest.backup_program
+    command = pgbackrest.command(program, host.configuration(layout, manifest.name), "server")
     return Program(
         archive_name(manifest.name),
         program,
         Start(
             folder=str(layout.archive(manifest.name)),
             log=str(layout.log / manifest.name / "archive.log"),
-            arguments=tuple(
-                pgbackrest.command(program, host.configuration(layout, manifest.name), "server")
-            ),
+            arguments=(*lowered.GENTLE, *command),
         ),
     )
 

@@ -32,7 +32,6 @@ from pgherd.fleet.desired import DatabaseId
 
 MOST = 50
 """So many are remembered of an incarnation."""
-GENTLE = ("/usr/bin/nice", "-n", "19")
 CHECKS = ("restored", "catalogs", "indexes", "tables", "checksums")
 """All of them, or nothing is proven."""
 
@@ -98,7 +97,7 @@ class LocalProofs:
             arguments = [msgspec.json.encode(job).decode(), manifest.service]
             command = lowered.python("pgherd.engines.local.backup.prove", *arguments)
             code, *said = await lowered.call(
-                place.owner, place.layout.root, [*lowered.PARENTAL, *GENTLE, *command]
+                place.owner, place.layout.root, [*lowered.PARENTAL, *lowered.GENTLE, *command]
             )
         text = b"".join(said).decode(errors="replace").strip().splitlines()
         try:

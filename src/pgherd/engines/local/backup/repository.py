@@ -36,6 +36,8 @@ USER = "pgherd-backup"
 LONGEST_SECRET = 32_768
 LOCKED = 50
 """pgBackRest's exit code where another one of it is at work."""
+LONG = ("backup", "verify")
+"""What reads, compresses or compares all that there is: databases come first."""
 START_SECONDS = 10.0
 SERVED = "pgbackrest.conf"
 """What its server reads, and who hands WAL over names."""
@@ -276,7 +278,8 @@ class Repository:
         """How it ends, what it prints, and what it says beside that."""
         program = self.manifest.backup_program
         command = pgbackrest.command(program, self.configuration, name, stanza, options, of)
-        return await lowered.call(self.owner, self.folder, [*lowered.PARENTAL, *command])
+        gentle = lowered.GENTLE if name in LONG else ()
+        return await lowered.call(self.owner, self.folder, [*lowered.PARENTAL, *gentle, *command])
 
     async def stanzas(self) -> dict[str, Stanza]:
         """What it has of each incarnation of a database, by its name."""
