@@ -110,6 +110,21 @@ def test_a_database_that_was_destroyed_comes_back_from_its_own_backups(place: Pl
     assert rows(place, "auth") == ["auth"]
 
 
+def test_of_a_stopped_database_what_is_kept_is_what_was_ahead(place: Place) -> None:
+    """Not that of its first instance, whose disk was lost."""
+    then = datetime.now(UTC)
+    place.want(more=SETTINGS.format(vault=place.folder / "vault"))
+    place.up()
+    write(place, "auth", "later")
+    place.run("down", "lab/auth")
+    shutil.rmtree(place.kept("auth", "1", "data"))
+    itself = ("--yes-overwrite", "lab/auth")
+    place.run("restore", "lab/auth", "--to", then.isoformat(), *itself)
+    assert rows(place, "auth") == ["auth"]
+    place.run("restore", "--undo", "lab/auth", *itself)
+    assert rows(place, "auth") == ["auth", "later"]
+
+
 def test_a_time_in_an_earlier_incarnation_is_restored_and_the_incarnation_ends(
     place: Place,
 ) -> None:

@@ -42,6 +42,7 @@ from pgherd.engines.local.backup.points import Points
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.backup.restoring import Restoring
 from pgherd.engines.local.backup.taking import Taken, Took
+from pgherd.engines.local.control_file import furthest
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import DatabaseManifest, InstanceManifest, read_databases
 from pgherd.engines.local.place import Place
@@ -249,13 +250,17 @@ class LocalBackups:
         return replace(asked, source=source), known
 
     async def _first(self, asked: Asked) -> InstanceManifest | None:
-        """Where it is restored to: the target's primary; None of one that is not there."""
+        """Where it is restored to: the target's primary, or whose data is ahead of all others'.
+
+        None of one that is not there.
+        """
         if (there := asked.there) is None:
             return None
         if there.running and not asked.is_begun:
             return await self._archives.leader(there)
-        begun = (i for i in there.instances if i.number == there.restoring_at)
-        return next(begun, there.instances[0])
+        begun = there.numbered(there.instance_name(there.restoring_at))
+        place = self._place
+        return begun or await furthest(place.layout, place.owner, there)
 
     def _require_running(self, id: DatabaseId) -> None:
         if not self._place.environment(id.environment).running:
