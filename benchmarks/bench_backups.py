@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -54,6 +55,7 @@ PREDICTED = re.compile(r"^it takes about ([0-9.]+) s", re.MULTILINE)
 ORDER = "production/order"
 ROUNDS = 4
 PAIRS = 3
+WRITES, GAP_SECONDS = 1000, 0.01
 RATE = 500
 REST_SECONDS = 30
 SECONDS = 15
@@ -315,6 +317,53 @@ def streamed(report: Report, scale: int) -> None:
     report.add("their memory", memory / 2**20, "MiB")
 
 
+def moments(report: Report, count: int) -> None:
+    """Restored to moments at random: each has the rows that were committed by then, and no more."""
+    chosen, reached, times = random.Random(12), 0, []
+    with sandbox(FLEET) as fleet:
+        fleet.run("up")
+        fleet.run("backup", "now", ORDER)
+        time.sleep(1.1)
+        gaps = written_gaps(fleet, WRITES)
+        fleet.run("backup", "now", ORDER)
+        for number, (rows, begin, end) in enumerate(chosen.sample(gaps, count)):
+            moment = begin + (end - begin) * chosen.random()
+            name = f"moment-{number}"
+            call = ("restore", ORDER, "--to", moment.isoformat(), "--as", name)
+            times.append(fleet.run(*call).seconds)
+            with psycopg.connect(url(fleet, name)) as connection:
+                (found,) = connection.execute("SELECT max(id) FROM gaps").fetchone() or (None,)
+            reached += found == rows
+            if found != rows:
+                say(f"{moment}: {found}, not {rows}")
+            fleet.run("destroy", "--yes-destroy", f"production/{name}", f"production/{name}")
+    report.samples["restores to moments"] = times
+    report.add(
+        f"of {count} moments at random, reached exactly", reached, target=count, at_least=True
+    )
+    report.add("a restore to one of them", median(times), "s")
+
+
+def written_gaps(fleet: Sandbox, count: int) -> list[tuple[int, datetime, datetime]]:
+    """So many rows are committed; how many there were, from when until when."""
+    found, after = [], None
+    with psycopg.connect(url(fleet, "order"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE gaps (id int)")
+        for number in range(count):
+            before = datetime.now(UTC)
+            if after is not None:
+                found.append((number - 1, after, before))
+            connection.execute("INSERT INTO gaps VALUES (%s)", (number,))
+            after = datetime.now(UTC)
+            time.sleep(GAP_SECONDS)
+    return found
+
+
+def url(fleet: Sandbox, service: str) -> str:
+    """How to connect as the service, for psycopg."""
+    return fleet.run("url", f"production/{service}").output.strip()
+
+
 def working_below(folder: Path, part: str) -> list[int]:
     """The processes that work in a folder of that name below another one, or below that."""
     found = []
@@ -367,13 +416,18 @@ def main() -> int:
     """Run it."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--scale", type=int, default=60, help="of pgbench: 15 MB each")
-    parser.add_argument("--only", choices=("one", "stream", "example"), help="a part of it")
+    parser.add_argument(
+        "--only", choices=("one", "stream", "moments", "example"), help="a part of it"
+    )
+    parser.add_argument("--moments", type=int, default=100, help="to restore to")
     options = parser.parse_args()
     report = Report("backups")
     if options.only in (None, "one"):
         one_database(report, options.scale)
     if options.only in (None, "stream"):
         streamed(report, options.scale)
+    if options.only in (None, "moments"):
+        moments(report, options.moments)
     if options.only in (None, "example"):
         whole_example(report)
     return report.finish(options.json)

@@ -13,15 +13,18 @@ from pathlib import Path
 import msgspec
 
 from pgherd.contract.proofs import Check, Proof
+from pgherd.decide.backups import available
 from pgherd.engines.local import door, lowered, patroni, rpc
 from pgherd.engines.local.backup import pgbackrest, streamed
 from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.exchange import RESTORED
-from pgherd.engines.local.backup.goals import least
+from pgherd.engines.local.backup.goals import Known, least
+from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.backup.prove import LONGEST, Evidence, Found
 from pgherd.engines.local.backup.reading import Reading
 from pgherd.engines.local.backup.repository import Repository
+from pgherd.engines.local.backup.taking import free_bytes, needed, require_fits
 from pgherd.engines.local.backup.throwaway import Job
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.measured import now
@@ -80,6 +83,7 @@ class LocalProofs:
         place = self._place
         kept = place.layout.kept(manifest.id) / "drill"
         stanza = repository.stanza_of(await repository.stanzas(), manifest.archive)
+        await self._require_room(manifest, stanza, kept)
         program = repository.manifest.backup_program
         received = await streamed.hand_over(place, repository, manifest.archive, kept)
         async with Reading(repository, manifest) as configuration:
@@ -105,6 +109,13 @@ class LocalProofs:
         except msgspec.MsgspecError:
             last = text[-1][:LONGEST] if text else "no reason given"
             raise TryLater(f"{manifest.id} is not looked at ({code}): {last}") from None
+
+    async def _require_room(self, manifest: DatabaseManifest, stanza: Stanza, kept: Path) -> None:
+        """NeedsHuman where the copy would take the room that the database has to grow in."""
+        known, newest = Known(stanza), available(stanza.backups)
+        if newest and (wanted := needed(known, newest[0].name)):
+            free = await free_bytes(self._place, kept, is_cleared=True)
+            require_fits(manifest.id, kept, wanted, free)
 
     async def _look(self, id: DatabaseId) -> None:
         """So that what is committed now is known to be, to the second. Nobody may answer."""

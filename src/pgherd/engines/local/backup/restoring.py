@@ -14,7 +14,7 @@ from pgherd.engines.local.backup.masking import digest_of
 from pgherd.engines.local.backup.origins import Asked, origin_of
 from pgherd.engines.local.backup.reading import Reading
 from pgherd.engines.local.backup.repository import Repository
-from pgherd.engines.local.backup.taking import Taken, needed, predicted, require_fits
+from pgherd.engines.local.backup.taking import Taken, free_bytes, needed, predicted, require_fits
 from pgherd.engines.local.backup.throwaway import Job
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import (
@@ -26,7 +26,6 @@ from pgherd.engines.local.manifest import (
 from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman
-from pgherd.units import parse_whole
 
 ELSEWHERE = (throwaway.NOT_REACHED, throwaway.TOO_EARLY)
 """What a server says where its goal is not in the WAL from that backup on."""
@@ -83,8 +82,7 @@ class Restoring:
         if first is None or wanted is None:
             return Prediction(windows, first.name if first else None)
         kept = self._place.layout.kept_by(target, number)
-        action = recover.CLEARED_ROOM if is_cleared else recover.ROOM
-        free = parse_whole((await self._run(action, str(kept))).strip())
+        free = await free_bytes(self._place, kept, is_cleared=is_cleared)
         require_fits(target, kept, wanted, free)
         size = self._known.stanza.extents[first.name].bytes
         seconds, is_guess = predicted(size, Taken(self._repository).known())

@@ -12,12 +12,16 @@ from statistics import median
 import msgspec
 from msgspec import Struct
 
+from pgherd.engines.local import lowered
+from pgherd.engines.local.backup import recover
 from pgherd.engines.local.backup.goals import Known
 from pgherd.engines.local.backup.repository import Repository
+from pgherd.engines.local.place import Place
+from pgherd.engines.local.timelines import segment_end
 from pgherd.errors import NeedsHuman
 from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import DatabaseId
-from pgherd.units import rounded_bytes
+from pgherd.units import parse_whole, rounded_bytes
 
 START_SECONDS = 5.0
 """What the smallest restore takes: servers are started, and stopped."""
@@ -83,9 +87,21 @@ def needed(known: Known, backup: str, *, is_masked: bool = False) -> int | None:
     extent = known.stanza.extents.get(backup)
     if extent is None or not extent.bytes:
         return None
-    wal = known.now.lsn - extent.whole_at if known.now and not is_masked else MOST_WAL
+    end = known.now.lsn if known.now else segment_end(known.stanza.last_segment)
+    wal = MOST_WAL if end is None or is_masked else end - extent.whole_at
     times = MASKED_TIMES if is_masked else 1
     return times * extent.bytes + min(max(0, wal), MOST_WAL) + SPARE
+
+
+async def free_bytes(place: Place, kept: Path, *, is_cleared: bool = False) -> int:
+    """Of the disk below `kept`, as the data plane sees it; what is left of a restore goes first."""
+    action = recover.CLEARED_ROOM if is_cleared else recover.ROOM
+    command = lowered.python(recover.__name__, action, str(kept))
+    code, *said = await lowered.call(place.owner, place.layout.root, [*lowered.PARENTAL, *command])
+    text = b"".join(said).decode(errors="replace").strip()
+    if code != 0:
+        raise NeedsHuman(f"nobody knows how much room is left in {kept}: {text[-200:]}")
+    return parse_whole(text)
 
 
 def require_fits(id: DatabaseId, place: Path, needed: int, free: int) -> None:
