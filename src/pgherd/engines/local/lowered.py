@@ -25,8 +25,10 @@ DETACHED = ("/usr/bin/setsid", "--fork")
 """Starts a program in a session of its own, and does not wait for it (util-linux)."""
 PARENTAL = ("/usr/bin/setpriv", "--pdeathsig=TERM")
 """Starts a program that ends with whoever started it (util-linux)."""
-GENTLE = ("/usr/bin/nice", "-n", "19")
+LAST = ("/usr/bin/nice", "-n", "19")
 """Starts a program that has the CPU when nobody else wants it (coreutils)."""
+SECOND = ("/usr/bin/nice", "-n", "5")
+"""The same with a third of what others have, so that it comes to its end on a busy machine, too."""
 LOCALE = "C.UTF-8"
 """Of the data plane's programs, and of new clusters."""
 

@@ -101,10 +101,9 @@ class Placement:
         # It counts as made: where no data is left of it, that is not for `up` to begin anew.
         return replace(self._database(id, version, database), instances=instances, made=True)
 
-    def bare(self, id: DatabaseId, version: int | None = None) -> DatabaseManifest:
+    def bare(self, id: DatabaseId) -> DatabaseManifest:
         """A database of which nothing else is known. It does not run."""
-        version, _ = postgres.choose(version)
-        return replace(self._database(id, version, None), running=False)
+        return replace(self._database(id, postgres.choose(None)[0], None), running=False)
 
     def with_instance(self, manifest: DatabaseManifest, domains: int) -> DatabaseManifest:
         """One instance more, in the availability domain that has the fewest."""

@@ -73,7 +73,7 @@ def of_archive(layout: Layout, manifest: EnvironmentManifest) -> Program | None:
         Start(
             folder=str(layout.archive(manifest.name)),
             log=str(layout.log / manifest.name / "archive.log"),
-            arguments=(*lowered.GENTLE, *command),
+            arguments=(*lowered.SECOND, *command),
         ),
     )
 

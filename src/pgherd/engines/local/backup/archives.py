@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from pgherd.contract.backups import Goal
 from pgherd.decide.backups import available
+from pgherd.engines.local import postgres
 from pgherd.engines.local.backup import host, pgbackrest, points
 from pgherd.engines.local.backup.copies import in_region
 from pgherd.engines.local.backup.goals import Known, Mark, no_backup
 from pgherd.engines.local.backup.incarnations import (
+    Incarnation,
     incarnations,
     new_archive,
     reaching,
@@ -73,7 +75,7 @@ class Archives:
         stanzas = await repository.stanzas()
         found = incarnations(stanzas, manifest.service)
         if earlier := reaching(found, manifest.archive, goal):
-            manifest = replace(manifest, archive=earlier.archive, running=False)
+            manifest = _as(manifest, earlier)
         if not manifest.archive:
             return manifest, Known(Stanza())
         stanza = repository.stanza_of(stanzas, manifest.archive)
@@ -90,9 +92,7 @@ class Archives:
         if not found:
             where = f"in {region}" if region else "here"
             raise InputError(f"{id} does not exist, and has no backups {where}", "run `pgherd up`")
-        last = found[-1]
-        manifest = self._place.placement.bare(id, last.stanza.postgresql)
-        return replace(manifest, archive=last.archive, made=True)
+        return _as(replace(self._place.placement.bare(id), made=True), found[-1])
 
     async def hand_over(
         self, repository: Repository, manifest: DatabaseManifest, name: str = NOW
@@ -181,3 +181,15 @@ class Archives:
             self._asked[name] = asyncio.create_task(repository.stanzas())
             self._asked[name].add_done_callback(lambda _: self._asked.pop(name, None))
         return await asyncio.shield(self._asked[name])
+
+
+def _as(manifest: DatabaseManifest, incarnation: Incarnation) -> DatabaseManifest:
+    """A database as it was then. InputError where this machine has no such PostgreSQL."""
+    version, programs = postgres.choose(incarnation.stanza.postgresql or manifest.postgresql)
+    return replace(
+        manifest,
+        archive=incarnation.archive,
+        postgresql=version,
+        bin_directory=str(programs),
+        running=False,
+    )

@@ -101,7 +101,7 @@ class LocalProofs:
             arguments = [msgspec.json.encode(job).decode(), manifest.service]
             command = lowered.python("pgherd.engines.local.backup.prove", *arguments)
             code, *said = await lowered.call(
-                place.owner, place.layout.root, [*lowered.PARENTAL, *lowered.GENTLE, *command]
+                place.owner, place.layout.root, [*lowered.PARENTAL, *lowered.LAST, *command]
             )
         text = b"".join(said).decode(errors="replace").strip().splitlines()
         try:

@@ -278,7 +278,7 @@ class Repository:
         """How it ends, what it prints, and what it says beside that."""
         program = self.manifest.backup_program
         command = pgbackrest.command(program, self.configuration, name, stanza, options, of)
-        gentle = lowered.GENTLE if name in LONG else ()
+        gentle = lowered.SECOND if name in LONG else ()
         return await lowered.call(self.owner, self.folder, [*lowered.PARENTAL, *gentle, *command])
 
     async def stanzas(self) -> dict[str, Stanza]:
