@@ -63,7 +63,13 @@ def run(job: Job, masking: str = "") -> None:
     (data / "postgresql.auto.conf").write_text("")
     for left in (FETCH, "recovery.signal", "standby.signal", "backup_label.old"):
         (data / left).unlink(missing_ok=True)
-    called(["/bin/sync", "--file-system", str(data)], "sync")
+    # All else pgBackRest and PostgreSQL have written through.
+    for path in (data / "postgresql.auto.conf", data):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def fetched(job: Job) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from pgherd.engines.local.offering import require_possible, require_room
 from pgherd.engines.local.place import Place
 from pgherd.errors import InputError, NeedsHuman
 
+MOST_PROCESSES = 4
+"""Somebody waits for a restore, so it has what CPUs there are."""
 ELSEWHERE = (throwaway.NOT_REACHED, throwaway.TOO_EARLY)
 """What a server says where its goal is not in the WAL from that backup on."""
 
@@ -169,6 +172,7 @@ class Restoring:
 
     def _restore(self, configuration: Path, options: list[str]) -> list[str]:
         program = self._repository.manifest.backup_program
+        options = [*options, f"--process-max={min(MOST_PROCESSES, os.cpu_count() or 1)}"]
         return pgbackrest.command(program, configuration, "restore", self._source.archive, options)
 
     async def _run(self, *arguments: str, said: str = "") -> str:
