@@ -141,16 +141,39 @@ async def test_a_drill_that_fails_is_told_of_and_waits_for_the_next_backup() -> 
     assert played.backing.unprotected(usages, AT) == {"production/auth": "its drill failed"}
 
 
-async def test_two_of_an_environment_at_a_time_and_four_of_all() -> None:
-    services = ("auth", "cart", "order")
+async def test_three_of_an_environment_at_a_time_and_six_of_all() -> None:
+    services = ("auth", "cart", "order", "stock")
     every = [database(s, e) for e in (PRODUCTION, STAGING, DEVELOPMENT) for s in services]
     played = Played(*every)
     await played.rounds(5)
     begun = Counter(name.partition("/")[0] for name in played.helper.asked)
-    assert (begun.total(), max(begun.values())) == (4, 2)
+    assert (begun.total(), max(begun.values())) == (6, 3)
     played.helper.is_open.set()
     await played.rounds(20)
     assert sorted(played.helper.asked) == sorted(str(d.id) for d in every)
+
+
+async def test_a_drill_waits_while_a_first_backup_can_begin() -> None:
+    bare = [database(service, PRODUCTION) for service in ("auth", "cart", "stock", "till")]
+    played = Played(*bare, ORDER, database("order", STAGING))
+    for id in ("production/order", "staging/order"):
+        played.helper.known[id] = [FRESH]
+    await played.rounds(5)
+    assert len(played.helper.asked) == 3
+    assert played.helper.asked_to_prove == []
+    played.helper.is_open.set()
+    await played.rounds(20)
+    assert len(played.helper.asked) == 4
+    assert {"production/order", "staging/order"} <= {*played.helper.asked_to_prove}
+
+
+async def test_a_backup_that_fails_holds_no_drill_up() -> None:
+    played = Played(AUTH, ORDER)
+    played.helper.known["production/order"] = [FRESH]
+    played.helper.is_open.set()
+    played.helper.error = NeedsHuman("the disk is full")
+    await played.rounds(5)
+    assert played.helper.asked_to_prove == ["production/order"]
 
 
 @pytest.mark.parametrize(
