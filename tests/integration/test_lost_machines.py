@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -58,7 +59,8 @@ def backups(place: Place) -> Path:
 
 def test_a_machine_that_is_lost_comes_back_from_copies_and_the_key(place: Place) -> None:
     eventually(lambda: is_copied(place), 60)
-    key = (backups(place) / "lab/encryption.key").read_text()
+    lab = backups(place) / "lab"
+    key = (lab / "encryption.key").read_text()
     place.kill_all()
     shutil.rmtree(place.root.parent)
     place.root.parent.mkdir(mode=0o755)
@@ -67,16 +69,19 @@ def test_a_machine_that_is_lost_comes_back_from_copies_and_the_key(place: Place)
     for call in (("up",), restore):
         said = place.run(*call, exit_code=2)
         assert "vault has copies of backups of lab, and the key to them is not here" in said
-        assert str(backups(place) / "lab/encryption.key") in said
-    assert not (backups(place) / "lab/encryption.key").exists()
+        assert str(lab / "encryption.key") in said
+    assert not (lab / "encryption.key").exists()
 
-    (backups(place) / "lab").mkdir(parents=True)
-    (backups(place) / "lab/encryption.key").write_text(key)
+    lab.mkdir(parents=True)
+    (lab / "encryption.key").write_text(key)
     said = place.run(*restore)
     assert "lab: as it was at its last" in said
     assert said.count("serves after") == 2
     assert (rows(place, "auth"), rows(place, "order")) == (["auth"], ["order"])
     assert "all databases of lab are there" in place.run(*restore, exit_code=2)
+    modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in (lab, lab / "encryption.key")}
+    assert modes == {"lab": 0o750, "encryption.key": 0o600}
+    assert lab.stat().st_gid == repository_owner().gid
     place.up()
     write(place, "auth", "later")
     place.run("backup", "now", "lab/auth")

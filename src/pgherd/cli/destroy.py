@@ -182,7 +182,7 @@ def _not_named(fleet: Fleet, planned: Plan, yes_destroy: Sequence[str]) -> list[
 
 
 def _what_goes(planned: Plan) -> Iterator[str]:
-    yield "this deletes, and backups that are kept alone bring back:"
+    yield "this deletes, and only backups can bring back:"
     for part in planned.environments:
         yield f"  {part.name}: {number(len(part.databases), 'database')} with all data"
 

@@ -25,7 +25,7 @@ from pgherd.units import number
 
 
 @click.command()
-@click.argument("target", metavar="DATABASE")
+@click.argument("target", metavar="DATABASE|ENVIRONMENT")
 @click.option(
     "--to",
     metavar="TIME",

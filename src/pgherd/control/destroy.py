@@ -1,6 +1,6 @@
 """`destroy`: databases and environments are deleted, data and all.
 
-Backups that their engine keeps alone bring them back.
+Only backups that their engine keeps can bring them back.
 
 What has deletion protection is refused unless it is named in `allow_destroy`, and where
 anything is refused nothing is deleted.

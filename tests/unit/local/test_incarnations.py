@@ -9,9 +9,9 @@ import pytest
 from pgherd.contract.backups import BackupState, Latest, Moment, ObservedBackup, Window
 from pgherd.engines.local.backup.incarnations import (
     incarnations,
+    lies_in,
     new_archive,
     outlived,
-    reaching,
     windows,
 )
 from pgherd.engines.local.backup.pgbackrest import Stanza
@@ -68,12 +68,12 @@ def test_a_new_one_is_found_by_its_name() -> None:
 def test_a_time_is_that_of_the_last_one_that_had_begun(
     archive: str, hour: int, where: str | None
 ) -> None:
-    found = reaching(FOUND, archive, Moment(NOON + hour * HOUR))
+    found = lies_in(FOUND, archive, Moment(NOON + hour * HOUR))
     assert (found and found.archive) == where
 
 
 def test_what_is_no_time_is_that_of_now() -> None:
-    assert reaching(FOUND, NOW, Latest()) is None
+    assert lies_in(FOUND, NOW, Latest()) is None
 
 
 def test_no_window_reaches_into_the_next() -> None:

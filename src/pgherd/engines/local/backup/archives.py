@@ -16,8 +16,8 @@ from pgherd.engines.local.backup.goals import Known, Mark, no_backup
 from pgherd.engines.local.backup.incarnations import (
     Incarnation,
     incarnations,
+    lies_in,
     new_archive,
-    reaching,
     unreadable,
 )
 from pgherd.engines.local.backup.pgbackrest import Stanza
@@ -74,7 +74,7 @@ class Archives:
         """
         stanzas = await repository.stanzas()
         found = incarnations(stanzas, manifest.service)
-        if earlier := reaching(found, manifest.archive, goal):
+        if earlier := lies_in(found, manifest.archive, goal):
             manifest = _as(manifest, earlier)
         if not manifest.archive:
             return manifest, Known(Stanza())

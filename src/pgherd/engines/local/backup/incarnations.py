@@ -74,7 +74,7 @@ def before(found: list[Incarnation], archive: str) -> list[Incarnation]:
     return [one for one in found if now is None or one.begin < now.begin]
 
 
-def reaching(found: list[Incarnation], archive: str, goal: Goal) -> Incarnation | None:
+def lies_in(found: list[Incarnation], archive: str, goal: Goal) -> Incarnation | None:
     """The one before that of now that a time lies in; None where that is the one of now.
 
     Of what is before all of them the first one says what is wrong.
