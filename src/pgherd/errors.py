@@ -5,6 +5,7 @@ PgherdError
 |-- TryLater        retried with backoff; late is an alert              exit 3
 |   `-- Busy        the same, and nothing is wrong: somebody is at work
 `-- NeedsHuman      parked, and an alert raised                         exit 4
+    `-- Impaired    the same, and what is in the environment goes on
 
 A message is one line, lower case, subject first; the hint is an instruction.
 Errors of libraries and programs are translated in the file that talks to them.
@@ -49,3 +50,7 @@ class NeedsHuman(PgherdError):
     """pgherd will not go on by itself: a person has to look."""
 
     exit_code = 4
+
+
+class Impaired(NeedsHuman):
+    """Something of an environment is wrong that its databases can do without."""

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tiny_place import Place, eventually, new_place
+from tiny_place import Place, answers, eventually, listening, new_place
 
 from pgherd.engines.local import processes
 from pgherd.engines.local.backup.repository import repository_owner
+from pgherd.engines.local.layout import Layout
+from pgherd.engines.local.manifest import read_environment
 
 pytestmark = [
     pytest.mark.integration,
@@ -236,3 +238,22 @@ def test_a_restore_is_killed_again_and_again_and_the_same_command_ends_it(tiny: 
         assert "before it is killed" in rows
         tiny.run("backup", "now", "lab/then")
         tiny.run("backup", "verify", "lab/then")
+
+
+def test_a_repository_that_does_not_start_holds_no_database_up() -> None:
+    with new_place() as place:
+        place.want("auth", overrides="")
+        place.up()
+        manifest = read_environment(Layout(place.root), "lab")
+        assert manifest
+        pid = server(place)
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{pid}").exists(), 10)
+        with listening(manifest.repository_address, manifest.backup_port):
+            place.want(overrides="")
+            said = place.run("up", exit_code=4)
+            assert "the backup repository of lab does not start" in said
+            assert f"{manifest.backup_port} is taken by " in said
+            assert all(answers(place, service) for service in ("auth", "order"))
+        place.up()
+        place.run("backup", "now", "lab/order")

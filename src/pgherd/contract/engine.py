@@ -92,7 +92,10 @@ class Engine(Protocol):
         ...
 
     async def ensure_environment(self, environment: Environment) -> None:
-        """Its network, authorities and shared services exist and run."""
+        """Its network, authorities and shared services exist and run.
+
+        Impaired where all is there that its databases need, and something else is wrong.
+        """
         ...
 
     async def ensure_database(self, database: Database) -> None:

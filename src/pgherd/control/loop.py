@@ -48,7 +48,7 @@ async def loop(
                 await blind.recover(TryLater(_unseen(left.unknown)))
             else:
                 break
-    troubles = tuple(Trouble(subject, error) for subject, error in work.parked.items())
+    troubles = tuple(Trouble(subject, error) for subject, error in work.troubles.items())
     return Outcome(tuple(work.done), troubles, left.refused, left.unknown, lookout.latest)
 
 

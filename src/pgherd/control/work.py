@@ -18,13 +18,13 @@ from pgherd.contract.observed import Observations, Unknown
 from pgherd.control.act import Actor
 from pgherd.control.clock import Clock, Patience
 from pgherd.control.effort import Effort
-from pgherd.control.events import Finished, OnEvent, Started
+from pgherd.control.events import Finished, OnEvent, Parked, Started
 from pgherd.control.lookout import Lookout
 from pgherd.control.slots import Slots
 from pgherd.control.waits import Waits
 from pgherd.decide.actions import Action, EnsureEnvironment, is_disruptive, summary
 from pgherd.decide.plan import DatabasePlan, EnvironmentPlan, Plan
-from pgherd.errors import PgherdError, TryLater
+from pgherd.errors import Impaired, PgherdError, TryLater
 from pgherd.fleet.desired import DatabaseId
 
 Decide = Callable[[Observations], Plan]
@@ -55,12 +55,18 @@ class Work:
         self._slots = {n: Slots(e.concurrency) for n, e in engines.items()}
         self._gates: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._efforts: dict[str, Effort] = {}
+        self._impaired: dict[str, Impaired] = {}
         self.done: list[Action] = []
 
     @property
     def parked(self) -> dict[str, PgherdError]:
         """What was given up in this run, and why."""
         return {e.subject: e.error for e in self._efforts.values() if e.error is not None}
+
+    @property
+    def troubles(self) -> dict[str, PgherdError]:
+        """The same, and what is wrong with environments whose databases went on."""
+        return {**self._impaired, **self.parked}
 
     def has_done(self, steps: tuple[Action, ...]) -> bool:
         """All of these were carried out in this run."""
@@ -136,16 +142,31 @@ class Work:
         effort.begin(summary(step))
         started = self._clock.now()
         self._emit(Started(step, started))
+        is_whole = True
         with self._waits.on(step, engine):
             if isinstance(step, EnsureEnvironment):
-                async with self._gates[step.environment]:
-                    await self._actor.act(step, self._engines[engine])
+                is_whole = await self._is_whole_after(step, engine)
             else:
                 await self._actor.act(step, self._engines[engine])
         effort.succeeded()
         self.done.append(step)
         now = self._clock.now()
-        self._emit(Finished(step, now, now - started))
+        if is_whole:
+            self._emit(Finished(step, now, now - started))
+
+    async def _is_whole_after(self, step: EnsureEnvironment, engine: str) -> bool:
+        """What is wrong with an environment is told once where its databases can do without."""
+        name = step.environment
+        async with self._gates[name]:
+            try:
+                await self._actor.act(step, self._engines[engine])
+            except Impaired as error:
+                if name not in self._impaired:
+                    self._emit(Parked(name, error, self._clock.now()))
+                self._impaired[name] = error
+                return False
+        self._impaired.pop(name, None)
+        return True
 
     def _effort(self, subject: str, engine: str) -> Effort:
         if subject not in self._efforts:

@@ -20,7 +20,7 @@ from pgherd.decide.actions import (
     subject,
     summary,
 )
-from pgherd.errors import InputError, NeedsHuman, TryLater
+from pgherd.errors import Impaired, InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import Backup, Database, DatabaseId, Environment, Fleet
 from pgherd.testing.clock import FakeClock
 from pgherd.testing.fleets import database, ecommerce, environment, fleet, wishes
@@ -189,6 +189,23 @@ async def test_a_parked_environment_holds_back_only_its_own_databases(run: Run) 
     outcome = await run.up(fleet(AUTH, staging))
     assert [t.subject for t in outcome.troubles] == ["production"]
     assert set(run.world.databases) == {staging.id}
+
+
+async def test_what_databases_can_do_without_holds_none_of_them_back(run: Run) -> None:
+    impaired = Impaired("its backup repository does not start", "see its log")
+    run.world.fail_next("ensure_environment", impaired, times=2, after=True)
+    run.world.fail_next("ensure_database", BUSY)  # so that its environment is ensured again
+    outcome = await run.up(FLEET)
+    assert set(run.world.databases) == {AUTH.id, ORDER.id}
+    assert [(t.subject, t.error) for t in outcome.troubles] == [("production", impaired)]
+    assert [(e.subject, e.error) for e in run.told(Parked)] == [("production", impaired)]
+    assert outcome.exit_code == 4
+
+
+async def test_what_is_mended_meanwhile_is_no_trouble(run: Run) -> None:
+    run.world.fail_next("ensure_environment", Impaired("it does not start"), after=True)
+    run.world.fail_next("ensure_database", BUSY)
+    assert (await run.up(fleet(AUTH))).is_complete
 
 
 async def test_an_environment_is_waited_for(run: Run) -> None:
@@ -446,7 +463,7 @@ async def test_a_removed_environment_goes_with_everything_once_it_is_named(run: 
     assert set(run.world.environments) == {"staging"}
 
 
-class Impaired(MemoryEngine):
+class Ailing(MemoryEngine):
     """An environment whose services never count as running."""
 
     async def ensure_environment(self, environment: Environment) -> None:
@@ -458,7 +475,7 @@ class Impaired(MemoryEngine):
 
 
 async def test_an_environment_is_not_ensured_for_ever(run: Run) -> None:
-    outcome = await run.up(engines={"memory": Impaired(run.world)})
+    outcome = await run.up(engines={"memory": Ailing(run.world)})
     assert outcome.is_complete
     assert run.did("production").count("set up what its databases share") <= 2
 

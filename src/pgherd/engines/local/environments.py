@@ -26,7 +26,7 @@ from pgherd.engines.local.manifest import (
 from pgherd.engines.local.offering import require_store
 from pgherd.engines.local.place import Place
 from pgherd.engines.local.values import LocalValues
-from pgherd.errors import InputError
+from pgherd.errors import Impaired, InputError, NeedsHuman
 from pgherd.files import ensure_directory, write
 from pgherd.fleet.desired import Environment
 
@@ -96,8 +96,10 @@ class Environments:
         await renewal.converge(name)
         if kept_all_out or renewal.is_due(manifest):
             await self._certificates.ensure_valid(name)
-        # The last: etcd and databases can do without it.
-        await ensure_repository(place.layout, manifest)
+        try:
+            await ensure_repository(place.layout, manifest)
+        except NeedsHuman as error:
+            raise Impaired(error.message, error.hint) from error
 
     async def ensure_stopped(self, name: str) -> None:
         """Its etcd does not run; nor does the agent when nothing else is wanted.

@@ -6,6 +6,7 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -17,18 +18,31 @@ EVERYWHERE = ("0" * 8, "0" * 32)
 
 def taken_by(address: str, port: int) -> str:
     """As in `127.3.0.1:5432 is taken by nginx (process 12)`; empty where nobody listens."""
-    inode = _listener(address, port)
-    if inode is None:
+    if (found := _listener(address, port)) is None:
         return ""
     place = f"{address}:{port}"
-    pid = _holder(inode)
+    pid = _holder(found.inode)
     if pid is None:
         return f"{place} is taken by another program"
     return f"{place} is taken by {_name(pid)} (process {pid})"
 
 
-def _listener(address: str, port: int) -> str | None:
-    """The socket that gets connections to that address, by its inode."""
+def user_of(address: str, port: int) -> int | None:
+    """Whose program listens there; None where nobody's does."""
+    found = _listener(address, port)
+    return found.uid if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    """By its inode; `uid` is whose it is."""
+
+    inode: str
+    uid: int
+
+
+def _listener(address: str, port: int) -> _Socket | None:
+    """The socket that gets connections to that address."""
     wanted = {_encoded(address), *EVERYWHERE}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
@@ -36,7 +50,7 @@ def _listener(address: str, port: int) -> str | None:
                 fields = line.split()
                 host, _, number = fields[1].partition(":")
                 if fields[3] == LISTEN and host in wanted and int(number, 16) == port:
-                    return fields[9]
+                    return _Socket(fields[9], int(fields[7]))
     return None
 
 

@@ -68,7 +68,7 @@ class Reading:
         write(path, text, data_plane_owner())
         self._start(theirs, keys)
         deadline = asyncio.get_running_loop().time() + START_SECONDS
-        while not await answers(repository.manifest, port):
+        while not await answers(repository.manifest, _reader(repository.owner), port):
             if asyncio.get_running_loop().time() > deadline:
                 raise TryLater(f"the repository of {manifest.environment} cannot be read")
             await asyncio.sleep(0.02)

@@ -20,7 +20,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pgherd.engines.local import identity, lowered, processes
+from pgherd.engines.local import identity, listeners, lowered, processes
 from pgherd.engines.local.backup import confining, host, pgbackrest, stores
 from pgherd.engines.local.backup.pgbackrest import Stanza
 from pgherd.engines.local.layout import Layout, data_plane_owner
@@ -220,10 +220,7 @@ class Repository:
                 started = loop.time()
                 self._start()
             if loop.time() > deadline:
-                raise NeedsHuman(
-                    f"the backup repository of {self.manifest.name} does not start",
-                    f"see {self.folder / 'server.log'}",
-                )
+                raise self._does_not_start()
             await asyncio.sleep(0.02)
 
     def _start(self) -> None:
@@ -249,14 +246,21 @@ class Repository:
                 **{**options, "cwd": self.folder, "stdout": log, "stderr": log},
             )
 
+    def _does_not_start(self) -> NeedsHuman:
+        manifest, why = self.manifest, f"see {self.folder / 'server.log'}"
+        at = (manifest.repository_address, manifest.backup_port)
+        if listeners.user_of(*at) not in (None, self.owner.uid):
+            why = f"{listeners.taken_by(*at)}: end that"
+        return NeedsHuman(f"the backup repository of {manifest.name} does not start", why)
+
     def ensure_stopped(self) -> None:
         """No server of it runs."""
         if (pid := self.process()) and (process := Process.of(pid)):
             process.signal(signal.SIGTERM)
 
     async def answers(self) -> bool:
-        """Whether somebody listens there."""
-        return await answers(self.manifest)
+        """Whether its server listens there."""
+        return await answers(self.manifest, self.owner)
 
     # What its owner does
 
@@ -295,13 +299,14 @@ class Repository:
         return found
 
 
-async def answers(manifest: EnvironmentManifest, port: int | None = None) -> bool:
-    """Whether the server of an environment's repository takes connections: anybody may ask."""
+async def answers(manifest: EnvironmentManifest, owner: Owner, port: int | None = None) -> bool:
+    """Whether a server of that user takes connections for an environment: anybody may ask."""
+    address, port = manifest.repository_address, port or manifest.backup_port
+    if listeners.user_of(address, port) != owner.uid:
+        return False
     try:
         async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_connection(
-                manifest.repository_address, port or manifest.backup_port
-            )
+            _, writer = await asyncio.open_connection(address, port)
     except (OSError, TimeoutError):
         return False
     writer.close()
@@ -311,7 +316,7 @@ async def answers(manifest: EnvironmentManifest, port: int | None = None) -> boo
 async def silent_repositories(environments: Iterable[EnvironmentManifest]) -> dict[str, str]:
     """Those of environments that run, and whose repository takes no connections."""
     wanted = [e for e in environments if e.running and e.repository_address]
-    found = await asyncio.gather(*(answers(e) for e in wanted))
+    found = await asyncio.gather(*(answers(e, repository_owner()) for e in wanted))
     return {
         e.name: f"the backup repository of {e.name} does not answer"
         for e, does_answer in zip(wanted, found, strict=True)
