@@ -43,6 +43,19 @@ def test_a_database_is_recovered_from_the_configuration_of_its_instances(layout:
     assert again == found, "an address is kept"
 
 
+def test_its_archive_is_known_by_what_its_wal_is_handed_over_with(layout: Layout) -> None:
+    for archive in ("auth-4f1c2a7b", ""):
+        archived = replace(AUTH, can_archive=True, archive=archive)
+        for file in rendering.files(layout, PRODUCTION, archived, "postgres"):
+            file.path.parent.mkdir(parents=True, exist_ok=True)
+            file.path.write_text(file.content)
+        found = Placement(layout, ME).recovered(AUTH.id, None)
+        assert (found.can_archive, found.archive) == (True, archive)
+    for file in rendering.files(layout, PRODUCTION, replace(AUTH, can_archive=False), "postgres"):
+        file.path.write_text(file.content)
+    assert not Placement(layout, ME).recovered(AUTH.id, None).can_archive
+
+
 def test_nothing_is_made_up_where_no_configuration_is_left(layout: Layout) -> None:
     for instance in AUTH.instances:
         (layout.instance(AUTH.id, instance.number) / "patroni.yml").write_text("{")

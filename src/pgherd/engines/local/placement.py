@@ -97,9 +97,15 @@ class Placement:
             InstanceManifest(number, left[number].domain, self._address(f"{id}/{number}"))
             for number in sorted(left)
         )
-        version = next(iter(left.values())).postgresql
+        first = next(iter(left.values()))
         # It counts as made: where no data is left of it, that is not for `up` to begin anew.
-        return replace(self._database(id, version, database), instances=instances, made=True)
+        return replace(
+            self._database(id, first.postgresql, database),
+            instances=instances,
+            made=True,
+            can_archive=first.can_archive,
+            archive=first.archive,
+        )
 
     def bare(self, id: DatabaseId) -> DatabaseManifest:
         """A database of which nothing else is known. It does not run."""
@@ -197,6 +203,8 @@ class _Left:
 
     domain: int
     postgresql: int
+    can_archive: bool
+    archive: str
 
 
 def _read(folder: Path) -> _Left | None:
@@ -205,6 +213,12 @@ def _read(folder: Path) -> _Left | None:
         content = json.loads((folder / "patroni.yml").read_text())
         programs = Path(content["postgresql"]["bin_dir"])
         version = next(v for v, path in postgres.installed().items() if path == programs)
-        return _Left(int(content["tags"]["availability_domain"]), version)
+        parameters = content["postgresql"]["parameters"]
+        return _Left(
+            domain=int(content["tags"]["availability_domain"]),
+            postgresql=version,
+            can_archive="archive_mode" in parameters,
+            archive=pgbackrest.archive_of(parameters.get("archive_command", "")),
+        )
     except (OSError, ValueError, KeyError, TypeError, StopIteration):
         return None

@@ -191,6 +191,12 @@ def archiving(path: str, configuration: Path, stanza: str, data: Path) -> str:
     return f'{" ".join(_quoted(word) for word in words)} "%p"'
 
 
+def archive_of(command: str) -> str:
+    """The stanza that an archive_command names; nothing where it names none."""
+    found = re.search(r"'--stanza=([a-z0-9-]+)'", command)
+    return found[1] if found else ""
+
+
 def _quoted(word: str) -> str:
     """As a shell reads it, where PostgreSQL has replaced %% by %."""
     return "'" + word.replace("'", "'\\''").replace("%", "%%") + "'"
