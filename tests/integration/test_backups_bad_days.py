@@ -257,3 +257,35 @@ def test_a_repository_that_does_not_start_holds_no_database_up() -> None:
             assert all(answers(place, service) for service in ("auth", "order"))
         place.up()
         place.run("backup", "now", "lab/order")
+
+
+def archive_mode(place: Place) -> str:
+    with place.superuser("order") as operator:
+        row = operator.execute("SHOW archive_mode").fetchone()
+    assert row
+    return str(row[0])
+
+
+def test_a_database_that_was_made_without_backups_is_restarted_once_for_them() -> None:
+    with new_place() as place:
+        place.want("order", overrides="")
+        place.up()
+        path = place.path("order", "database.json")
+        path.write_text(path.read_text().replace('"can_archive": true', '"can_archive": false'))
+        path = place.path("order", "1", "patroni.yml")
+        content = json.loads(path.read_text())
+        parameters = content["postgresql"]["parameters"]
+        for name in [name for name in parameters if name.startswith("archive_")]:
+            del parameters[name]
+        path.write_text(json.dumps(content))
+        for pid, cwd in place.processes().items():
+            if cwd.is_relative_to(place.kept("order")) or cwd == path.parent:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        eventually(lambda: answers(place, "order"), 30)
+        assert archive_mode(place) == "off"
+        said = place.up()
+        assert "backups not possible → possible" in said
+        assert archive_mode(place) == "on", said
+        place.run("backup", "now", "lab/order")
+        assert "nothing to do" in place.up()

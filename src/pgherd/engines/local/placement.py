@@ -136,7 +136,10 @@ class Placement:
         )
 
     def limited(self, manifest: DatabaseManifest, database: Database) -> DatabaseManifest:
-        """What it may grow to is what the fleet file says, and a disk that is there."""
+        """What it may grow to is what the fleet file says, and a disk that is there.
+
+        It can be backed up once this machine has what that takes.
+        """
         return replace(
             manifest,
             least_ocpus=min(manifest.ocpus, database.ocpus.initial),
@@ -145,6 +148,7 @@ class Placement:
             retention_days=database.backup.retention_days,
             copy_to=copied_to(database),
             stream=database.backup.stream,
+            can_archive=manifest.can_archive or pgbackrest.lack(manifest.postgresql) is None,
         )
 
     def forget(self, name: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
+from pgherd.engines.local import postgres
+from pgherd.engines.local.backup import pgbackrest
 from pgherd.engines.local.databases import Databases
 from pgherd.engines.local.manifest import DatabaseManifest
 from pgherd.engines.local.values import LocalValues, copied_to
@@ -17,20 +19,25 @@ MEMORY = "memory_per_ocpu"
 RETENTION = "backup.retention"
 COPIES = "backup.copy_to"
 STREAM = "backup.stream"
+BACKUPS = "backups"
+POSSIBLE, IMPOSSIBLE = "possible", "not possible"
 
 
 class SizeSettings:
     """Settings by the fleet file's names."""
 
-    restarting: Set[str] = frozenset({SMALLEST, LARGEST, MEMORY})
+    restarting: Set[str] = frozenset({SMALLEST, LARGEST, MEMORY, BACKUPS})
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
 
     def wanted(self, database: Database) -> Mapping[str, str]:
-        """What the fleet file says."""
+        """What the fleet file says, and that it can be backed up where that is possible by now."""
         ocpu = database.environment.values_of(LocalValues)
+        version = database.postgresql or max(postgres.installed(), default=0)
+        can_archive = pgbackrest.lack(version) is None
         return {
+            **({BACKUPS: POSSIBLE} if can_archive else {}),
             SMALLEST: _ocpus(database.ocpus.initial),
             LARGEST: _ocpus(database.ocpus.max),
             CORES: f"{ocpu.core_per_ocpu:g}",
@@ -53,6 +60,7 @@ def applied(manifest: DatabaseManifest) -> Mapping[str, str]:
         MEMORY: format_bytes(manifest.memory_bytes // manifest.ocpus),
         COPIES: ", ".join(manifest.copy_to) or "none",
         STREAM: str(manifest.stream).lower(),
+        BACKUPS: POSSIBLE if manifest.can_archive else IMPOSSIBLE,
     }
     if manifest.cores:
         found[CORES] = f"{manifest.cores / manifest.ocpus:g}"

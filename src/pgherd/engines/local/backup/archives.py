@@ -134,7 +134,7 @@ class Archives:
         if not manifest.can_archive:
             raise InputError(
                 f"{manifest.id} was made before pgBackRest was installed",
-                "move it into a new database with `pgherd import`",
+                "run `pgherd up`, which restarts it once",
             )
         return self._of(environment, region)
 
