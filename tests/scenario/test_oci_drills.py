@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oci_story import Story, picture
+from oci_story import Story, made, picture
 
 from pgherd.contract.access import Access
 from pgherd.contract.backups import Moment
@@ -23,7 +24,7 @@ from pgherd.engines.oci.routes import METADATA_KEY, read
 from pgherd.errors import Busy, InputError, NeedsHuman, TryLater
 from pgherd.fleet.desired import DatabaseId
 from pgherd.testing.fleets import database, environment, fleet
-from pgherd.testing.oci.server import LocalOci
+from pgherd.testing.oci.server import Call, LocalOci
 
 pytestmark = pytest.mark.local_oci
 
@@ -190,6 +191,35 @@ async def test_what_breaks_off_leaves_nothing(story: Story, looks: Played) -> No
     assert picture(story.cloud) == before
 
 
+async def test_what_was_made_though_the_answer_was_lost_is_deleted(
+    story: Story, looks: Played
+) -> None:
+    before = picture(story.cloud)
+    story.cloud.fail("create_db_system", "lost", times=100)
+    with pytest.raises(TryLater):
+        await drilled(story, looks).proofs.prove(AUTH.id)
+    assert made(story.cloud, "db_system") == 2
+    assert picture(story.cloud) == before
+
+
+async def test_what_is_made_after_the_drill_was_called_off_is_deleted(
+    story: Story, looks: Played
+) -> None:
+    before, loop = picture(story.cloud), asyncio.get_running_loop()
+    drill = asyncio.ensure_future(drilled(story, looks).proofs.prove(AUTH.id))
+
+    def call_off(call: Call) -> None:
+        if call.operation == "create_db_system":
+            loop.call_soon_threadsafe(drill.cancel)
+            time.sleep(0.5)
+
+    story.cloud.on_call = call_off
+    with pytest.raises(asyncio.CancelledError):
+        await drill
+    assert made(story.cloud, "db_system") == 2
+    assert picture(story.cloud) == before
+
+
 async def test_a_deletion_that_is_refused_for_now_is_tried_again(
     story: Story, looks: Played
 ) -> None:
@@ -226,13 +256,13 @@ async def test_what_a_killed_drill_left_goes_with_the_next(story: Story, looks: 
 
 
 async def test_nothing_is_made_where_nobody_could_look_at_it(story: Story, looks: Played) -> None:
-    made = creations(story.cloud)
+    before = creations(story.cloud)
     looks.near = False
     proofs = drilled(story, looks).proofs
     for call in (proofs.hire, proofs.prove):
         with pytest.raises(InputError, match="do not answer from here"):
             await call(AUTH.id)
-    assert creations(story.cloud) == made
+    assert creations(story.cloud) == before
 
 
 async def test_a_database_that_is_stopped_is_not_started(story: Story, looks: Played) -> None:

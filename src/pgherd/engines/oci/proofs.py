@@ -27,6 +27,7 @@ from pgherd.engines.oci.seeing import Eye
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.systems import require_running
 from pgherd.engines.oci.tenancy import Tenancy
+from pgherd.engines.oci.waiting import PATIENCE_FOR_NEWS
 from pgherd.engines.oci.waiting import looks as turns
 from pgherd.errors import InputError, NeedsHuman, PgherdError, TryLater
 from pgherd.files import ensure_directory
@@ -112,11 +113,16 @@ class OciProofs:
             await ensure_absent(self._tenancy, copy.id)
             at, began = datetime.now(UTC), time.monotonic()
             moment = await _newest(site, id, system)
+            is_unsure = True
             try:
                 origin = Origin.in_time(id, system.id, moment)
                 rto, checks = await self._tried(site, origin, copy, began)
+                is_unsure = False
+            except (InputError, NeedsHuman):
+                is_unsure = False
+                raise
             finally:
-                await self._delete(site.cloud, copy.id)
+                await self._delete(site, copy.id, is_unsure=is_unsure)
                 self._eye.forget()
             proof = proof_notes.proof(at, rto, moment, checks)
             await self._note(site, id, system.id, proof)
@@ -177,12 +183,17 @@ class OciProofs:
                     raise
         raise TryLater("it does not answer")
 
-    async def _delete(self, cloud: Cloud, copy: DatabaseId) -> None:
-        """It is gone. NeedsHuman where it does not go, though that was tried for a while."""
-        async for waited in turns(cloud):
+    async def _delete(self, site: Site, copy: DatabaseId, *, is_unsure: bool) -> None:
+        """It is gone. NeedsHuman where it does not go, though that was tried for a while.
+
+        Where nobody knows whether it was made, OCI may show it late: it is looked for a while.
+        """
+        async for waited in turns(site.cloud):
             try:
+                is_found = copy in map(site.systems.owner.database, await site.systems.live())
                 await ensure_absent(self._tenancy, copy)
-                return
+                if is_found or not is_unsure or waited >= PATIENCE_FOR_NEWS:
+                    return
             except PgherdError as error:
                 if isinstance(error, TryLater) and waited < DELETE_SECONDS:
                     continue
