@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
@@ -204,6 +205,18 @@ async def test_nobody_is_near_where_nothing_listens(server: Server) -> None:
         with pytest.raises(TryLater, match="does not answer"):
             await looks.answer(Access(HOST, nobody, "auth", "auth", connect_timeout=2))
     assert await looks.is_near(["127.0.0.2", HOST], server.port)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+async def test_what_takes_any_connection_is_no_pooler(said: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        writer.write(said)
+        writer.close()
+
+    listening = await asyncio.start_server(serve, HOST, 0)
+    async with listening:
+        assert not await ServiceLooks().is_near([HOST], listening.sockets[0].getsockname()[1])
 
 
 async def test_a_database_that_is_not_there_does_not_answer(server: Server) -> None:

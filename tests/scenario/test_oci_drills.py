@@ -17,6 +17,7 @@ from pgherd.contract.access import Access
 from pgherd.contract.backups import Moment
 from pgherd.contract.observed import DatabaseState, ObservedDatabase
 from pgherd.contract.proofs import Check
+from pgherd.engines.oci import looking
 from pgherd.engines.oci import proofs as drills
 from pgherd.engines.oci.engine import OciEngine
 from pgherd.engines.oci.proofs import OciProofs
@@ -263,6 +264,14 @@ async def test_nothing_is_made_where_nobody_could_look_at_it(story: Story, looks
         with pytest.raises(InputError, match="do not answer from here"):
             await call(AUTH.id)
     assert creations(story.cloud) == before
+
+
+async def test_from_this_machine_poolers_of_a_network_elsewhere_are_not_seen(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "CONNECT_SECONDS", 0.2)
+    with pytest.raises(InputError, match="do not answer from here"):
+        await story.engine().proofs.hire(AUTH.id)
 
 
 async def test_a_database_that_is_stopped_is_not_started(story: Story, looks: Played) -> None:

@@ -8,6 +8,7 @@ data look is the service's to say: it can have a look find what it likes, in its
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -104,6 +105,8 @@ END $$
 """
 _CHECKED = "SELECT NULLIF(pg_catalog.current_setting('pgherd.indexes'), '')::pg_catalog.int8"
 
+_MAY_I_ENCRYPT = struct.pack("!ii", 8, 80877103)
+"""What a client of PostgreSQL sends first; the answer is one letter."""
 _SILENT = (psycopg.Error, OSError, TimeoutError)
 
 
@@ -111,13 +114,17 @@ class ServiceLooks:
     """Looks by sessions of the service."""
 
     async def is_near(self, addresses: Sequence[str], port: int) -> bool:
-        """The first that takes a connection is enough."""
+        """The first that answers as PostgreSQL does is enough: firewalls take connections, too."""
         for address in addresses:
             with suppress(OSError, TimeoutError):
-                opening = asyncio.open_connection(address, port)
-                _, writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
-                writer.close()
-                return True
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    reader, writer = await asyncio.open_connection(address, port)
+                    try:
+                        writer.write(_MAY_I_ENCRYPT)
+                        if await reader.read(1) in (b"S", b"N"):
+                            return True
+                    finally:
+                        writer.close()
         return False
 
     async def answer(self, access: Access) -> None:

@@ -58,7 +58,7 @@ class Looks(Protocol):
     """How copies are looked at."""
 
     async def is_near(self, addresses: Sequence[str], port: int) -> bool:
-        """Something listens at one of them, as seen from here."""
+        """PostgreSQL or a pooler listens at one of them, as seen from here."""
         ...
 
     async def answer(self, access: Access) -> None:
