@@ -215,6 +215,14 @@ class ProofPromises(EngineContract):
         assert [i.name for i in after.instances] == [i.name for i in before.instances]
         assert row in await client.rows(alone.id)
 
+    async def test_what_it_costs_can_be_said_before(
+        self, engine: Engine, proofs: Proofs, alone: Database
+    ) -> None:
+        assert engine.backups is not None
+        await engine.backups.back_up(alone.id)
+        hire = await proofs.hire(alone.id)
+        assert hire is None or (hire.ocpus > 0 and hire.seconds > 0)
+
     async def test_a_database_unknown_has_no_proof(self, proofs: Proofs) -> None:
         with pytest.raises(InputError):
             await proofs.prove(NOWHERE)

@@ -33,7 +33,7 @@ from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 from pgherd.contract.access import AccessRole
 from pgherd.contract.backups import Backups, Latest, Moment, Position, Transaction, lsn_of
 from pgherd.contract.engine import Engine
-from pgherd.engines.local.backup.alone import alone as alone_at
+from pgherd.engines.alone import alone as alone_at
 from pgherd.engines.local.engine import LocalEngine
 from pgherd.engines.local.layout import Layout, data_plane_owner
 from pgherd.errors import Busy, InputError, NeedsHuman

@@ -3,21 +3,24 @@
 That shows that pgherd and the SDK's own description of the service agree, not that it runs on OCI.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engine_contract import EngineContract
 from promises_of_abilities import CertificatePromises, LogPromises, MeterPromises, SettingPromises
-from promises_of_backups import BackupPromises, Past
+from promises_of_backups import BackupPromises, Past, ProofPromises
 from promises_of_changes import CrashPromises, PrimaryPromises, StopPromises
 from promises_of_databases import DatabasePromises, ReplicaPromises, SizePromises
 from promises_of_places import EmptyPlacePromises, EnvironmentPromises
 
+from pgherd.contract.access import Access
 from pgherd.contract.backups import Backups, Moment
 from pgherd.contract.engine import Engine
+from pgherd.contract.proofs import Check
 from pgherd.engines.oci.engine import OciEngine
+from pgherd.engines.oci.proofs import OciProofs
 from pgherd.engines.oci.values import Concession, OciValues, PoolerTier
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Environment
@@ -50,6 +53,19 @@ class OciClient:
 
     async def rows(self, id: DatabaseId) -> list[str]:
         return list(self.cloud.rows(self.system(id)))
+
+
+class NothingBehind:
+    """Finds all well, since the local OCI has no poolers and no PostgreSQL to be looked at."""
+
+    async def is_near(self, addresses: Sequence[str], port: int) -> bool:
+        return True
+
+    async def answer(self, access: Access) -> None:
+        pass
+
+    async def checks(self, access: Access) -> tuple[Check, ...]:
+        return (Check("tables", ok=True, detail="1 table, 1 row"),)
 
 
 @pytest.fixture(scope="class")
@@ -159,6 +175,14 @@ class TestBackups(OnOci, BackupPromises):
         for call in (backups.predict, backups.restore):
             with pytest.raises(InputError, match="within its environment only"):
                 await call(alone.id, twin, Moment(past.moment))
+
+
+class TestProofs(OnOci, ProofPromises):
+    @pytest.fixture
+    async def engine(self, contract: Environment, state: Path) -> AsyncIterator[Engine]:
+        engine = OciEngine("ecommerce", [contract], state)
+        engine.proofs = OciProofs(engine._tenancy, engine._eye, NothingBehind())
+        yield engine
 
 
 def test_pgherd_itself_reaches_no_database(tmp_path: Path) -> None:

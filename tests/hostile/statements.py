@@ -1,4 +1,4 @@
-"""Every statement that the local engine and migrations ever send, each with who may send it.
+"""Every statement that engines and migrations ever send, each with who may send it.
 
 `SUPERUSER` is in database `postgres` alone, where nothing is a tenant's. `NEW` is in a cluster that
 is being made: it has no tenant yet. `TENANT` is a login as the service; whatever a tenant has made
@@ -238,4 +238,43 @@ STATEMENTS: dict[str, str] = {
     " SELECT x.kind, x.name::text FROM x WHERE x.oid >= 16384 AND NOT EXISTS (SELECT"
     " FROM pg_catalog.pg_depend e WHERE e.classid = x.class AND e.objid = x.oid AND"
     " e.deptype = 'e') ORDER BY 1, 2 LIMIT 100": EITHER,
+    # engines/oci/looking.py, in a copy that was restored
+    "DO $$ DECLARE one pg_catalog.text; forced pg_catalog.bool; counted pg_catalog.int8;"
+    " tables pg_catalog.int8 := 0; unread pg_catalog.int8 := 0; counts pg_catalog.int8 := 0;"
+    " BEGIN FOR one, forced IN SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),"
+    " c.relforcerowsecurity FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON"
+    " n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') AND c.oid >= 16384 AND"
+    " c.relpersistence = 'p' AND c.relispopulated AND pg_catalog.pg_has_role(c.relowner,"
+    " 'MEMBER') LOOP tables := tables + 1; IF forced THEN -- its policies say who is asking,"
+    " and nobody is unread := unread + 1; CONTINUE; END IF; EXECUTE"
+    " pg_catalog.concat('SELECT pg_catalog.count(*) FROM ONLY ', one) INTO counted; counts"
+    " := counts + counted; COMMIT; -- so that the locks of no more than one are held END"
+    " LOOP; PERFORM pg_catalog.set_config('pgherd.tables', tables::pg_catalog.text, false),"
+    " pg_catalog.set_config('pgherd.unread', unread::pg_catalog.text, false),"
+    " pg_catalog.set_config('pgherd.rows', counts::pg_catalog.text, false); END $$": TENANT,
+    "DO $$ DECLARE checking pg_catalog.text; one pg_catalog.oid; checked pg_catalog.int8 :="
+    " 0; BEGIN SELECT pg_catalog.format('SELECT %I.%I($1)', n.nspname, p.proname) INTO"
+    " checking FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_depend d ON d.refclassid ="
+    " 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid AND d.classid ="
+    " 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e' JOIN pg_catalog.pg_proc"
+    " p ON p.oid = d.objid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE"
+    " e.extname = 'amcheck' AND p.proname = 'bt_index_check' AND p.pronargs = 1 AND"
+    " pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND"
+    " pg_catalog.has_function_privilege(p.oid, 'EXECUTE'); IF checking IS NULL THEN PERFORM"
+    " pg_catalog.set_config('pgherd.indexes', '', false); RETURN; END IF; FOR one IN SELECT"
+    " c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam JOIN"
+    " pg_catalog.pg_index i ON i.indexrelid = c.oid WHERE c.relkind = 'i' AND a.amname ="
+    " 'btree' AND c.oid >= 16384 AND c.relpersistence = 'p' AND i.indisvalid AND"
+    " i.indisready AND pg_catalog.pg_has_role(c.relowner, 'MEMBER') LOOP EXECUTE checking"
+    " USING one::pg_catalog.regclass; checked := checked + 1; COMMIT; END LOOP; PERFORM"
+    " pg_catalog.set_config('pgherd.indexes', checked::pg_catalog.text, false); END $$": TENANT,
+    "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false),"
+    " pg_catalog.set_config('default_transaction_read_only', 'on', false),"
+    " pg_catalog.set_config('lock_timeout', '10s', false),"
+    " pg_catalog.set_config('statement_timeout', '3600s', false)": TENANT,
+    "SELECT pg_catalog.current_setting('pgherd.tables')::pg_catalog.int8,"
+    " pg_catalog.current_setting('pgherd.unread')::pg_catalog.int8,"
+    " pg_catalog.current_setting('pgherd.rows')::pg_catalog.int8": TENANT,
+    "SELECT NULLIF(pg_catalog.current_setting('pgherd.indexes'), '')::pg_catalog.int8": TENANT,
+    "SELECT 1": TENANT,
 }

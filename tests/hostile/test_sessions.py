@@ -27,7 +27,7 @@ from pgherd.control.up import converge
 
 SOURCES = Path(pgherd.__file__).parent
 SENDERS = ("execute", "exec_driver_sql", "executemany", "fetch", "copy")
-ROOMS = ("engines/local", "control", "cli", "decide", "fleet")
+ROOMS = ("engines/local", "engines/oci", "control", "cli", "decide", "fleet")
 
 
 def sources() -> Iterator[Path]:
@@ -76,8 +76,8 @@ def test_each_statement_is_on_the_list_and_each_on_the_list_is_sent() -> None:
     assert STATEMENTS.keys() - found == set(), "nobody sends these any more"
 
 
-def test_sessions_are_opened_in_four_places_only() -> None:
-    """The agent's in `sessions.py`, migrations' and masking's as the service, an import's."""
+def test_sessions_are_opened_in_five_places_only() -> None:
+    """The agent's in `sessions.py`; as the service, migrations', masking's, looks'; an import's."""
     openers = set()
     for path in sources():
         text = path.read_text()
@@ -86,7 +86,7 @@ def test_sessions_are_opened_in_four_places_only() -> None:
             text,
         ):
             openers.add(path.name)
-    assert openers == {"sessions.py", "migrations.py", "looker.py", "masking.py"}
+    assert openers == {"sessions.py", "migrations.py", "looker.py", "masking.py", "looking.py"}
 
 
 @pytest.mark.parametrize("statement", [s for s, who in STATEMENTS.items() if who == SUPERUSER])

@@ -137,7 +137,10 @@ def _of_backups(work: OfBackups, fleet: Fleet, place: AutopilotPlace, *, is_dry:
     _require_wet(is_dry=is_dry)
     engine = open_engine(environment.engine, fleet.name, fleet.environments)
     if isinstance(work, Prove):
-        proof = asyncio.run(proofs_of(engine).prove(id))
+        proofs = proofs_of(engine)
+        if asyncio.run(proofs.hire(id)) is not None:
+            raise InputError(f"a proof of {id} costs: it is begun by `pgherd drill restore` alone")
+        proof = asyncio.run(proofs.prove(id))
         if not proof.ok:
             raise NeedsHuman(unproven(proof), f"see `pgherd backup list {id}`")
         return

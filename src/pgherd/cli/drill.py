@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from pgherd.cli.backup import chosen
-from pgherd.cli.fleet_option import fleet_option
-from pgherd.cli.output import say, say_json
+from pgherd.cli.fleet_option import command_line, fleet_option
+from pgherd.cli.output import ask, say, say_json
+from pgherd.cli.prices_option import prices_option
 from pgherd.cli.states import style_of
 from pgherd.cli.surroundings import Surroundings, pass_surroundings, wait_option
 from pgherd.cli.tables import print_table
+from pgherd.contract.proofs import Hire
 from pgherd.control.abilities import proofs_of
 from pgherd.control.region_drill import drill_region, region_of
 from pgherd.control.signals import run
-from pgherd.errors import NeedsHuman
-from pgherd.fleet.desired import Fleet
-from pgherd.report.proofs import checks_table, proof_json, proof_text
+from pgherd.decide.cost import hire_cost
+from pgherd.errors import InputError, NeedsHuman
+from pgherd.fleet.desired import DatabaseId, Fleet
+from pgherd.prices.table import PriceTable
+from pgherd.report.proofs import checks_table, hire_text, proof_json, proof_text
 from pgherd.report.region_drill import region_json, region_table, region_text
 
 
@@ -26,17 +32,32 @@ def drill() -> None:
 
 @drill.command()
 @click.argument("database")
+@click.option("--yes-pay", is_flag=True, help="Make the copy without asking, where it costs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@prices_option
 @fleet_option
 @pass_surroundings
-def restore(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json: bool) -> None:
+def restore(
+    surroundings: Surroundings,
+    fleet: Fleet,
+    *,
+    prices: PriceTable,
+    database: str,
+    yes_pay: bool,
+    as_json: bool,
+) -> None:
     """Restore a database beside itself, look at the copy, and remove it.
 
-    Nothing is asked of the database, and nobody reaches the copy. The exit code is 4 where it is
-    no good.
+    Nothing is asked of the database, and nobody else reaches the copy. Where the copy costs, as on
+    OCI, that is said before it is made, and asked unless --yes-pay is given. The exit code is 4
+    where the copy is no good.
     """
     id, engine = chosen(surroundings, fleet, database)
-    proof = run(proofs_of(engine).prove(id))
+    proofs = proofs_of(engine)
+    if hire := run(proofs.hire(id)):
+        text = _price(fleet, id, hire, prices)
+        _ensure_agreed(surroundings, id, text, is_agreed=yes_pay, may_ask=not as_json)
+    proof = run(proofs.prove(id))
     if as_json:
         say_json(proof_json(id, proof))
     else:
@@ -49,6 +70,27 @@ def restore(surroundings: Surroundings, fleet: Fleet, *, database: str, as_json:
             f"{id} is not proven{why}",
             f"take another backup with `pgherd backup now {id}`, and prove that",
         )
+
+
+def _price(fleet: Fleet, id: DatabaseId, hire: Hire, prices: PriceTable) -> str:
+    """What is made, and what it costs. What storage nobody knows is that of the fleet file."""
+    wanted = next((d.storage.initial_bytes for d in fleet.databases if d.id == id), None)
+    hire = replace(hire, storage_bytes=hire.storage_bytes or wanted)
+    engine = fleet.environment(id.environment).engine
+    cost = hire_cost(hire, prices.engines[prices.priced_as(engine)])
+    return hire_text(hire, cost, prices.currency)
+
+
+def _ensure_agreed(
+    surroundings: Surroundings, id: DatabaseId, price: str, *, is_agreed: bool, may_ask: bool
+) -> None:
+    """Somebody has agreed to pay: with the flag, or by saying so now."""
+    if not is_agreed and not (may_ask and surroundings.is_interactive()):
+        how = command_line("drill", "restore", str(id), flags=("--yes-pay",))
+        raise InputError(f"{price}, and nobody is there to agree", f"write {how}")
+    say(price, err=True)
+    if not is_agreed and ask("type yes to pay that") != "yes":
+        raise InputError("not agreed: nothing was made")
 
 
 @drill.command()

@@ -40,8 +40,27 @@ class Proof:
         return next((check for check in self.checks if not check.ok), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """What a proof makes that is paid for while it lasts: an instance, for about so long.
+
+    `storage_bytes` is None where nobody knows how much the copy takes.
+    """
+
+    ocpus: int
+    seconds: float
+    storage_bytes: int | None = None
+
+
 class Proofs(Protocol):
     """What proves backups of databases. InputError for a database unknown."""
+
+    async def hire(self, id: DatabaseId) -> Hire | None:
+        """What proving it costs; None for nothing. What costs is begun by a person alone.
+
+        InputError, as from `prove`, where it can be told beforehand that it cannot be proven.
+        """
+        ...
 
     async def known(self, id: DatabaseId) -> tuple[Proof, ...]:
         """Those of its incarnation of now, the newest first."""

@@ -39,13 +39,22 @@ async def protection(
 
     `wanted` is None where the fleet file does not name it; `usages` are as from `used`.
     """
-    history = await backups_of(engine).history(id)
+    backups = backups_of(engine)
+    history = await backups.history(id)
     proofs = None if engine.proofs is None else await engine.proofs.known(id)
     usage = usages.get(id)
     unarchived = usage[-1].unarchived_seconds if usage else None
+    if unarchived is None and backups.is_automatic:
+        unarchived = _behind(history, now)
     why = why_unprotected(history.backups, proofs, unarchived, proven_every(wanted), now)
     why = why or why_copied_late(history.copies, now)
     return Protection(_up_to(history, unarchived, now), proofs or (), why)
+
+
+def _behind(history: BackupHistory, now: datetime) -> float | None:
+    """How old the last moment is that a place can restore to which archives by itself."""
+    ends = [window.end for window in history.windows]
+    return max(0.0, (now - max(ends)).total_seconds()) if ends else None
 
 
 def _up_to(history: BackupHistory, unarchived: float | None, now: datetime) -> BackupHistory:

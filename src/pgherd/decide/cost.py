@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
 from pgherd.contract.observed import DatabaseState, Observations, ObservedDatabase, Unknown
+from pgherd.contract.proofs import Hire
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId, Fleet
 from pgherd.prices.money import to_cents
@@ -244,6 +245,13 @@ def month_cost(size: Size, prices: EnginePrices, series_name: str) -> Decimal:
         gb_month += prices.performance.units_per_gb * prices.performance.unit_per_gb_month.price
     nodes = size.nodes * size.ocpus * HOURS * hour if size.runs else NOTHING
     return to_cents(nodes + storage_gb(size, prices) * gb_month)
+
+
+def hire_cost(hire: Hire, prices: EnginePrices) -> Decimal:
+    """What a proof costs: its part of a month of the smallest series that has so many OCPUs."""
+    size = Size(1, hire.ocpus, hire.storage_bytes or 0)
+    month = month_cost(size, prices, prices.series_for(hire.ocpus))
+    return to_cents(month * Decimal(hire.seconds) / (HOURS * 3600))
 
 
 def ocpu_hour_cost(table: PriceTable, database: Database) -> Decimal:

@@ -21,6 +21,8 @@ _POOLED = re.compile(r"[-_]ro$|-transaction$")
 _YAML_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 # What PostgreSQL and PgBouncer take for something else in their access files, roles that are there
 # already (pg_... among them, as the read-only role of pg would be), and files beside a client's.
+DRILLS = "pgherd-drill-"
+"""What copies are called that are made to be looked at and deleted: no service's name."""
 _RESERVED = {
     "fleet": frozenset[str](),
     "environment": frozenset({"all", "default", "defaults"}),
@@ -64,7 +66,7 @@ def check_name(kind: str, name: str) -> None:
             f"{quoted(name)} is not a name",
             "write up to 31 of a-z, 0-9 and -, and a letter first" + _suggestion(name),
         )
-    if name in _RESERVED[kind]:
+    if name in _RESERVED[kind] or (kind == "service" and name.startswith(DRILLS)):
         raise InputError(f"{quoted(name)} is reserved", f"choose another name for the {kind}")
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC
+from decimal import Decimal
 from typing import Any
 
-from pgherd.contract.proofs import Proof
+from pgherd.contract.proofs import Hire, Proof
 from pgherd.control.protection import Protection
 from pgherd.fleet.desired import DatabaseId
 from pgherd.fleet.summary import Table
+from pgherd.prices.money import format_money
 from pgherd.report.backups import history_json, moment_text
 from pgherd.report.words import duration
+from pgherd.units import number, rounded_bytes
 
 OK, FAILED = "ok", "failed"
+
+
+def hire_text(hire: Hire, cost: Decimal, currency: str) -> str:
+    """One line: what is made for a drill, and what that costs."""
+    what = f"{number(hire.ocpus, 'OCPU')} for about {hire.seconds / 60:.0f} min"
+    storage = f", with {rounded_bytes(hire.storage_bytes)}" if hire.storage_bytes else ""
+    return f"this makes a copy of {what}{storage}: about {format_money(cost, currency)}"
 
 
 def checks_table(id: DatabaseId, proof: Proof) -> Table:

@@ -17,7 +17,7 @@ from pgherd.contract.backups import BackupCopy, KeptData, NamedPoint, ObservedBa
 from pgherd.contract.happenings import Happenings
 from pgherd.contract.meter import DatabaseCounters, Usage
 from pgherd.contract.observed import InstanceState, Role
-from pgherd.contract.proofs import Proof
+from pgherd.contract.proofs import Hire, Proof
 from pgherd.errors import PgherdError
 from pgherd.fleet.desired import DatabaseId, Durability
 
@@ -150,6 +150,8 @@ class World:
     happenings: Happenings | None = None
     found_in_copies: str = ""
     """What a drill finds that is no good; empty where all is."""
+    hire: Hire | None = None
+    """What a drill costs; None for nothing."""
     gone: dict[DatabaseId, StoredDatabase] = field(default_factory=dict)
     """What was deleted: its backups are kept."""
     copies: tuple[BackupCopy, ...] = ()

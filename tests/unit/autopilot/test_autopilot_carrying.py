@@ -18,7 +18,7 @@ from pgherd.autopilot.carrying import done, failure_of, require_there
 from pgherd.autopilot.checks import require_gentle
 from pgherd.autopilot.looked import Looked
 from pgherd.autopilot.place import AutopilotPlace
-from pgherd.autopilot.requests import DropArchive, Failure, Look, Mend, Resize, Work
+from pgherd.autopilot.requests import DropArchive, Failure, Look, Mend, Prove, Resize, Work
 from pgherd.contract.meter import Usage
 from pgherd.contract.observed import (
     DatabaseState,
@@ -29,6 +29,7 @@ from pgherd.contract.observed import (
     Role,
     Unknown,
 )
+from pgherd.contract.proofs import Hire
 from pgherd.control.applied import History
 from pgherd.control.up import converge
 from pgherd.decide.actions import (
@@ -287,3 +288,24 @@ def test_an_archive_that_the_fleet_file_keeps_is_not_given_up(place: AutopilotPl
         "InputError",
         f"the archive of {ID} is to be kept, whatever happens",
     )
+
+
+@pytest.mark.parametrize("hire", [None, Hire(2, 3600.0)])
+def test_a_proof_that_costs_is_not_begun_unasked(
+    place: AutopilotPlace, monkeypatch: pytest.MonkeyPatch, hire: Hire | None
+) -> None:
+    world, auth = World(hire=hire), database()
+    engine = MemoryEngine(world)
+
+    async def make() -> None:
+        await engine.ensure_environment(auth.environment)
+        await engine.ensure_database(auth)
+        assert engine.backups is not None
+        await engine.backups.back_up(ID)
+
+    asyncio.run(make())
+    monkeypatch.setattr("pgherd.autopilot.carrying.open_engine", lambda *_: engine)
+    failure = done(Prove(str(ID), ""), place, history(place, fleet(auth)), False).failure
+    assert len(world.databases[ID].proofs) == (hire is None)
+    refused = f"a proof of {ID} costs: it is begun by `pgherd drill restore` alone"
+    assert failure == (hire and Failure("InputError", refused, ""))

@@ -205,6 +205,7 @@ COMMANDS: tuple[tuple[str, Arrange], ...] = (
     ("backup verify production/auth", failing("verify")),
     ("drill restore production/auth", proven),
     ("drill restore production/auth", failing("prove")),
+    ("drill restore production/auth --yes-pay", failing("hire")),
     ("drill region production", copied_elsewhere),
     ("backup list production/auth", proven),
     ("report", proven),

@@ -18,6 +18,7 @@ from pgherd.contract.observed import (
     Role,
     Unknown,
 )
+from pgherd.contract.proofs import Hire
 from pgherd.decide.cost import (
     Charge,
     FleetCost,
@@ -25,6 +26,7 @@ from pgherd.decide.cost import (
     Size,
     estimates,
     fleet_cost,
+    hire_cost,
     pooler_cost,
     storage_gb,
 )
@@ -356,3 +358,15 @@ def test_every_total_is_the_sum_of_what_is_shown(shapes: list[tuple[int, int]]) 
     ):
         assert month.total == sum(costs) == sum(month.environments.values())
         assert all(cost == cost.quantize(Decimal("0.01")) for cost in costs)
+
+
+@pytest.mark.parametrize(
+    ("hire", "cost"),
+    [
+        (Hire(1, 3600.0), "0.16"),
+        (Hire(2, 1800.0, TB), "0.21"),  # 2 x 0.16 / 2 + 1024 x 0.072 / 730 / 2
+        (Hire(1, 0.0, TB), "0.00"),
+    ],
+)
+def test_a_drill_costs_its_part_of_a_month(hire: Hire, cost: str) -> None:
+    assert hire_cost(hire, OCI) == Decimal(cost)

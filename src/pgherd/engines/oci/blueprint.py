@@ -262,8 +262,10 @@ def system(
 
 
 def management_policy(database: Database) -> dict[str, Any]:
-    """Daily backups, point-in-time recovery and copies, all kept equally long."""
+    """Daily backups, point-in-time recovery and copies, all kept equally long; none for 0 days."""
     days = database.backup.retention_days
+    if not days:
+        return {"backup_policy": {"kind": "NONE"}, "pitr_policy": {"kind": "NONE"}}
     copies = database.backup.copy_to
     copy_policy = {
         "compartment_id": Reference("compartment"),

@@ -14,13 +14,14 @@ from typing import Any
 from pgherd.contract.access import Access, AccessRole
 from pgherd.contract.observed import Observation
 from pgherd.contract.offers import Capability, Offer
-from pgherd.engines.oci import blueprint, compartments, limits, shapes
+from pgherd.engines.oci import compartments, limits, shapes
+from pgherd.engines.oci.access import access_to
 from pgherd.engines.oci.backups import OciBackups
-from pgherd.engines.oci.blueprint import ADMIN
 from pgherd.engines.oci.certificates import OciCertificates
 from pgherd.engines.oci.logs import OciLogs
-from pgherd.engines.oci.making import make, reach
+from pgherd.engines.oci.making import ensure_absent, make, reach
 from pgherd.engines.oci.offers import Place, offers, whereabouts
+from pgherd.engines.oci.proofs import OciProofs
 from pgherd.engines.oci.regions import domains, subscribed
 from pgherd.engines.oci.sdk import Cloud, Sleep
 from pgherd.engines.oci.seeing import Eye
@@ -32,14 +33,9 @@ from pgherd.engines.oci.usage import OciMeter
 from pgherd.engines.oci.waiting import together
 from pgherd.errors import InputError, TryLater
 from pgherd.fleet.desired import Database, DatabaseId, Durability, Environment, Pooling
-from pgherd.fleet.names import pooled_name, read_only_role
 
 CONCURRENCY = 4
 """Databases that are worked on at once: more makings in parallel and the service throttles."""
-
-
-CONNECT_SECONDS = 5
-"""For each pooler: from outside the network nobody answers, and that should be soon known."""
 
 
 class OciEngine:
@@ -60,7 +56,7 @@ class OciEngine:
         self._tenancy = Tenancy(fleet, environments, root, sleep)
         self._eye = Eye(self._tenancy)
         self.backups = OciBackups(self._tenancy, self._eye)
-        self.proofs: None = None
+        self.proofs = OciProofs(self._tenancy, self._eye)
         self.verifier: None = None
         self.certificates = OciCertificates(self._tenancy)
         self.logs = OciLogs(self._tenancy)
@@ -187,14 +183,7 @@ class OciEngine:
 
     async def ensure_absent(self, id: DatabaseId) -> None:
         """Its system is deleted, and its poolers forget it."""
-        for held in await self._tenancy.held():
-            for site in self._tenancy.sites(held) if held.name == id.environment else ():
-                for system in await site.systems.live():
-                    if site.systems.owner.database(system) == id:
-                        await site.systems.delete(id, system.id)
-                await site.ensure_not_routed(id.service)
-                for user in (id.service, read_only_role(id.service)):
-                    site.clients.drop(user)
+        await ensure_absent(self._tenancy, id)
 
     async def switchover(self, id: DatabaseId, target: str | None = None) -> str:
         """The service fails over to that instance; connections to the old primary end."""
@@ -230,25 +219,7 @@ class OciEngine:
         self, id: DatabaseId, role: AccessRole, pooling: Pooling = Pooling.SESSION
     ) -> Access:
         """Through the poolers, by certificate; the operator as the master user."""
-        site, _ = await self._tenancy.find(id)
-        environment = self._tenancy.known(id.environment)
-        user = {
-            AccessRole.SERVICE: id.service,
-            AccessRole.READ_ONLY: read_only_role(id.service),
-            AccessRole.OPERATOR: ADMIN,
-        }[role]
-        await site.ensure_clients(user)
-        place = site.clients.place(user)
-        return Access(
-            host=",".join(str(a) for a in blueprint.pooler_addresses(environment)),
-            port=blueprint.POOLER_PORT,
-            database=pooled_name(id.service, pooling, read_only=role is AccessRole.READ_ONLY),
-            user=user,
-            certificate=place.certificate,
-            key=place.key,
-            authority=site.clients.authority,
-            connect_timeout=CONNECT_SECONDS,
-        )
+        return await access_to(self._tenancy, id, role, pooling)
 
 
 def _named(id: DatabaseId, instances: Sequence[Any], name: str) -> Any:

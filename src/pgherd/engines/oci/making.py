@@ -1,4 +1,4 @@
-"""Making a database: its system, from nothing or from another one, and the way to it."""
+"""Making a database: its system, from nothing or from another one, and the way to it; its end."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ class Origin:
     system: str
     moment: datetime
     details: Mapping[str, Any]
+
+    @classmethod
+    def in_time(cls, id: DatabaseId, system: str, moment: datetime) -> Origin:
+        """The service's point-in-time recovery."""
+        details = {
+            "source_type": "POINT_IN_TIME_DB_SYSTEM",
+            "db_system_id": system,
+            "time_to_restore": moment,
+        }
+        return cls(id, system, moment, details)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -81,3 +91,15 @@ async def reach(site: Site, database: Database, system: str) -> None:
     service = database.id.service
     await site.ensure_routed(service, found, connection, database.environment)
     await site.ensure_clients(service, read_only_role(service))
+
+
+async def ensure_absent(tenancy: Tenancy, id: DatabaseId) -> None:
+    """Its system is deleted, and its poolers forget it."""
+    for held in await tenancy.held():
+        for site in tenancy.sites(held) if held.name == id.environment else ():
+            for system in await site.systems.live():
+                if site.systems.owner.database(system) == id:
+                    await site.systems.delete(id, system.id)
+            await site.ensure_not_routed(id.service)
+            for user in (id.service, read_only_role(id.service)):
+                site.clients.drop(user)

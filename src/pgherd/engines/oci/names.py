@@ -25,6 +25,8 @@ WAS = "pgherd-was"
 """On a database: the service that it was restored from; its poolers give it its own name."""
 MADE_FROM = "pgherd-made-from"
 """On a database: what it was restored from."""
+PROOF = "pgherd-proof"
+"""On a database: what the last drill of it has proven."""
 _TOKEN_LENGTH = 32
 
 

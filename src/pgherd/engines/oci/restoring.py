@@ -8,6 +8,7 @@ from typing import Any
 
 from pgherd.engines.oci import compartments, history
 from pgherd.engines.oci.making import Origin, make, reach
+from pgherd.engines.oci.names import PROOF
 from pgherd.engines.oci.site import Site
 from pgherd.engines.oci.tenancy import Tenancy
 from pgherd.errors import InputError
@@ -18,6 +19,10 @@ async def in_place(site: Site, id: DatabaseId, system: Any, moment: datetime) ->
     """The same system, as it was."""
     found = await history.of_system(site.cloud, site.estate.compartment, system.id)
     history.require_in(found, id, moment)
+    if PROOF in (system.freeform_tags or {}):
+        # It was of what comes now to its end. The restore starts what is stopped, too.
+        await site.systems.active(id, system.id)
+        await site.systems.tag(id, system.id, {PROOF: None})
     await site.systems.restore_in_place(id, system.id, {"time_to_restore": moment})
 
 
@@ -30,12 +35,7 @@ async def beside(
     moment: datetime,
 ) -> None:
     """A new system from the service's point-in-time recovery."""
-    details = {
-        "source_type": "POINT_IN_TIME_DB_SYSTEM",
-        "db_system_id": system.id,
-        "time_to_restore": moment,
-    }
-    origin = Origin(source, system.id, moment, details)
+    origin = Origin.in_time(source, system.id, moment)
     if await _is_made(site, target, origin):
         return
     found = await history.of_system(site.cloud, site.estate.compartment, system.id)

@@ -176,6 +176,16 @@ class Systems:
         )
         await self.active(id, system)
 
+    async def tag(self, id: DatabaseId, system: str, tags: Mapping[str, str | None]) -> None:
+        """It bears these tags beside its own, and none that is None. InputError where stopped."""
+        found = await self._running(id, system)
+        before = found.data.freeform_tags or {}
+        after = {name: text for name, text in {**before, **tags}.items() if text is not None}
+        if after != before:
+            details = body("psql", "UpdateDbSystemDetails", {"freeform_tags": after})
+            await self._change(id, found, "update_db_system", details)
+            await self._running(id, system)
+
     async def resize(self, id: DatabaseId, system: str, ocpus: int, shape: Shape) -> None:
         """Give every instance so many OCPUs. InputError for a database that is stopped."""
         found = await self._running(id, system)

@@ -168,9 +168,10 @@ def _system(
 
 def _system_lifecycle(database: Database) -> dict[str, Any]:
     """Left alone: what the service writes otherwise than it was asked for, what would make a
-    database anew, and what the autopilot may change.
+    database anew, what the autopilot may change, and the tags, where drills note what they prove.
     """
     ignored = [
+        "freeform_tags",
         "shape",
         "db_version",
         "credentials",

@@ -22,7 +22,7 @@ from pgherd.contract.backups import (
     Window,
     check_point_name,
 )
-from pgherd.contract.proofs import Check, Proof
+from pgherd.contract.proofs import Check, Hire, Proof
 from pgherd.contract.verification import Flaw, Reach, Trouble, Verification, VerifiedBackup
 from pgherd.errors import InputError
 from pgherd.fleet.desired import Database, DatabaseId
@@ -235,6 +235,12 @@ class MemoryProofs:
 
     def __init__(self, world: World) -> None:
         self._world = world
+
+    async def hire(self, id: DatabaseId) -> Hire | None:
+        """What the world says."""
+        async with call(self._world, "hire", id):
+            stored_database(self._world, id)
+            return self._world.hire
 
     async def known(self, id: DatabaseId) -> tuple[Proof, ...]:
         """The newest first."""

@@ -17,8 +17,8 @@ from pgherd.contract.backups import (
     check_point_name,
 )
 from pgherd.decide.backups import is_full_due
+from pgherd.engines.alone import alone
 from pgherd.engines.local.backup import doubts, points
-from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.archives import Archives
 from pgherd.engines.local.backup.copies import Copies
 from pgherd.engines.local.backup.expiring import expire, expire_earlier

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from pgherd.contract.proofs import Check, Proof
+from pgherd.contract.proofs import Check, Hire, Proof
 from pgherd.decide.backups import available
+from pgherd.engines.alone import alone
 from pgherd.engines.local import door, lowered, patroni, rpc
 from pgherd.engines.local.backup import pgbackrest, streamed
-from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.exchange import RESTORED
 from pgherd.engines.local.backup.goals import Known, least
@@ -45,6 +45,10 @@ class LocalProofs:
     def __init__(self, place: Place, backups: LocalBackups) -> None:
         self._place = place
         self._backups = backups
+
+    async def hire(self, id: DatabaseId) -> Hire | None:
+        """Nothing: it is this machine's own."""
+        return None
 
     async def known(self, id: DatabaseId) -> tuple[Proof, ...]:
         """Those of its incarnation of now, the newest first."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from pgherd.contract.verification import Verification
+from pgherd.engines.alone import alone
 from pgherd.engines.local.backup import comparing, doubts, pgbackrest, verified
-from pgherd.engines.local.backup.alone import alone
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.repository import Repository
 from pgherd.engines.local.manifest import DatabaseManifest
