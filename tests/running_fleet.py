@@ -166,6 +166,18 @@ def connect(parameters: dict[str, str], **more: str | int) -> psycopg.Connection
     return psycopg.connect(make_conninfo("", **parameters, **more), autocommit=True)
 
 
+def may_enter(parameters: dict[str, str]) -> bool:
+    with contextlib.suppress(psycopg.Error), connect(parameters, connect_timeout=5) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+    return False
+
+
+def once_let_in(parameters: dict[str, str]) -> dict[str, str]:
+    """The same, once they are let in: a reader that changed its role is kept out for a while."""
+    eventually(lambda: may_enter(parameters), 60, pause=1)
+    return parameters
+
+
 def refused(parameters: dict[str, str], match: str) -> None:
     """Nobody gets in with these, and the reason matches."""
     with pytest.raises(psycopg.OperationalError, match=match):

@@ -235,14 +235,18 @@ class Place:
         return pid
 
     def kill_all(self) -> None:
-        """Nothing of it runs any more, nor what a fork server was about to start."""
+        """Nothing of it runs any more, nor what a fork server was about to start.
+
+        As where the power fails: nobody is left for a moment to see that others have ended.
+        """
         quiet_looks = 0
         while quiet_looks < 10:
             found = {*self.autopilots(), *self.processes(), *self.agents()}
             quiet_looks = 0 if found else quiet_looks + 1
-            for pid in found:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for pid in found:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
             time.sleep(0.02)
 
 

@@ -11,7 +11,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, eventually
+from running_fleet import (
+    AUTH,
+    ORDER,
+    STAGING_AUTH,
+    RunningFleet,
+    connect,
+    eventually,
+    once_let_in,
+)
 from tries import READER
 
 from pgherd.contract.access import AccessRole
@@ -28,7 +36,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def reader(running: RunningFleet) -> dict[str, str]:
     """Where there is no replica, so that reader and service share a server."""
-    return running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY)
+    return once_let_in(running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY))
 
 
 @pytest.fixture
@@ -163,19 +171,26 @@ def note(service: dict[str, str]) -> Iterator[None]:
 def test_a_reader_that_waits_for_a_lock_is_ended(
     running: RunningFleet, reader: dict[str, str], service: dict[str, str], what: str
 ) -> None:
-    def may_enter() -> bool:
-        with contextlib.suppress(psycopg.Error), connect(reader, connect_timeout=5) as connection:
-            return connection.execute("SELECT 1").fetchone() == (1,)
-        return False
+    # The agent may look at the very moment in which the reader changes its role, and end it.
+    assert any(waits_for_a_lock(running, reader, service, WAITING[what]) for _ in range(3))
+    once_let_in(reader)
 
-    eventually(may_enter, 45, pause=1)
+
+def waits_for_a_lock(
+    running: RunningFleet, reader: dict[str, str], service: dict[str, str], statement: str
+) -> bool:
+    """The service and the operator get on though a reader does; False where it got no chance."""
+    once_let_in(reader)
     with closing(connect(reader)) as holder, closing(connect(reader)) as waiter:
-        holder.execute("BEGIN; SELECT count(*) FROM note; SELECT count(*) FROM pg_roles")
-        waiter.execute("BEGIN; SET TRANSACTION READ WRITE")
-        # What the agent remembers of the role is out of date from now on.
-        waiter.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine'; COMMIT")
-        waiter.execute("BEGIN; SET TRANSACTION READ WRITE")
-        thread = threading.Thread(target=ignore_end, args=(waiter, WAITING[what]))
+        try:
+            holder.execute("BEGIN; SELECT count(*) FROM note; SELECT count(*) FROM pg_roles")
+            waiter.execute("BEGIN; SET TRANSACTION READ WRITE")
+            # What the agent remembers of the role is out of date from now on.
+            waiter.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine'; COMMIT")
+            waiter.execute("BEGIN; SET TRANSACTION READ WRITE")
+        except psycopg.errors.AdminShutdown:
+            return False
+        thread = threading.Thread(target=ignore_end, args=(waiter, statement))
         thread.start()
         time.sleep(0.2)
         began = time.monotonic()
@@ -185,7 +200,7 @@ def test_a_reader_that_waits_for_a_lock_is_ended(
         with running.operator(STAGING_AUTH, database="postgres"):
             assert time.monotonic() - began < 5
         thread.join()
-    eventually(may_enter, 45, pause=1)
+    return True
 
 
 def test_the_agent_keeps_its_session_while_nobody_can_log_in(running: RunningFleet) -> None:
@@ -229,7 +244,7 @@ def on_replica(
 def test_an_old_transaction_is_ended_though_it_is_used(running: RunningFleet) -> None:
     """The agent's own statement, on a replica, with less patience than it has."""
     # Not the one of `idle`, whose transaction is older.
-    connection, replica = eventually(lambda: on_replica(running), 30)
+    connection, replica = eventually(lambda: on_replica(running), 30, pause=1)
     with connection, running.operator(AUTH, replica, database="postgres") as operator:
         row = operator.execute("SELECT oid FROM pg_roles WHERE rolname = 'auth_ro'").fetchone()
         assert row

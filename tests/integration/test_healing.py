@@ -158,6 +158,11 @@ def test_who_watched_over_an_earlier_agent_and_stands_still_is_ended(tiny: Place
     assert is_well(tiny)
 
 
+def held_by(pid: int) -> list[str]:
+    """The files that a process has open."""
+    return [os.path.realpath(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+
+
 @contextlib.contextmanager
 def standing_still_inside(patroni: int, folder: Path) -> Iterator[None]:
     """It waits for ever for who would write its certificate, which it reads anew.
@@ -174,8 +179,7 @@ def standing_still_inside(patroni: int, folder: Path) -> Iterator[None]:
     finally:
         kept.rename(certificate)
     with os.fdopen(writer, "wb"):
-        held = (os.path.realpath(fd) for fd in Path(f"/proc/{patroni}/fd").iterdir())
-        assert f"{certificate} (deleted)" in held
+        eventually(lambda: f"{certificate} (deleted)" in held_by(patroni), 10)
         yield
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import errors
-from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect
+from running_fleet import AUTH, ORDER, STAGING_AUTH, RunningFleet, connect, once_let_in
 
 from pgherd.contract.access import AccessRole
 
@@ -37,7 +37,8 @@ def note(running: RunningFleet) -> Iterator[None]:
 @pytest.fixture
 def reader(running: RunningFleet) -> Iterator[psycopg.Connection[Any]]:
     """The read-only role, on a primary: nothing but its rights keeps it from writing."""
-    with connect(running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY)) as reader:
+    parameters = once_let_in(running.through_pooler(STAGING_AUTH, AccessRole.READ_ONLY))
+    with connect(parameters) as reader:
         row = reader.execute("SELECT pg_is_in_recovery(), current_user").fetchone()
         assert row == (False, "auth_ro")
         yield reader
