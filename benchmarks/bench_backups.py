@@ -111,6 +111,16 @@ def tps(fleet: Sandbox, service: str) -> float:
     return float(found[1])
 
 
+def tps_in_turn(fleet: Sandbox) -> dict[str, list[float]]:
+    """Of both databases."""
+    found: dict[str, list[float]] = {"order": [], "cart": []}
+    for number in range(2 * ROUNDS):
+        service = ("order", "cart")[(number + number // 2) % 2]
+        found[service].append(tps(fleet, service))
+        say(f"{service}: {found[service][-1]:.0f} transactions a second")
+    return found
+
+
 def p99(fleet: Sandbox, service: str) -> float:
     """Of such a load at a rate, in milliseconds."""
     with folder() as place:
@@ -238,11 +248,7 @@ def one_database(report: Report, scale: int) -> None:
         predicted = PREDICTED.search(again.output)
         assert predicted
         drill = json.loads(fleet.run("drill", "restore", ORDER, "--json").output)
-        found: dict[str, list[float]] = {"order": [], "cart": []}
-        for number in range(2 * ROUNDS):
-            service = ("order", "cart")[(number + number // 2) % 2]
-            found[service].append(tps(fleet, service))
-            say(f"{service}: {found[service][-1]:.0f} transactions a second")
+        found = tps_in_turn(fleet)
         calm = [p99(fleet, "order") for _ in range(PAIRS)]
         with backing_up(fleet):
             busy = [p99(fleet, "order") for _ in range(PAIRS)]
@@ -293,11 +299,7 @@ def streamed(report: Report, scale: int) -> None:
         for service in ("order", "cart"):
             pgbench(variables(fleet, service), "-i", "-q", "-s", str(scale))
             fleet.run("backup", "now", f"production/{service}")
-        found: dict[str, list[float]] = {"order": [], "cart": []}
-        for number in range(2 * ROUNDS):
-            service = ("order", "cart")[(number + number // 2) % 2]
-            found[service].append(tps(fleet, service))
-            say(f"{service}: {found[service][-1]:.0f} transactions a second")
+        found = tps_in_turn(fleet)
         receivers = working_below(fleet.root.with_name(f"{fleet.root.name}.backups"), "stream")
         before = sum(processes.cpu_seconds(pid) or 0.0 for pid in receivers)
         time.sleep(REST_SECONDS)

@@ -79,11 +79,12 @@ def lies_in(found: list[Incarnation], archive: str, goal: Goal) -> Incarnation |
 
     Of what is before all of them the first one says what is wrong.
     """
-    earlier = before(found, archive)
-    now = next((one for one in found if one.archive == archive), None)
-    if not isinstance(goal, Moment) or not earlier or (now and now.begin <= goal.at):
+    now = [one for one in found if one.archive == archive]
+    until_now = [*before(found, archive), *now]
+    if not isinstance(goal, Moment) or not until_now:
         return None
-    return next((one for one in reversed(earlier) if one.begin <= goal.at), earlier[0])
+    chosen = next((one for one in reversed(until_now) if one.begin <= goal.at), until_now[0])
+    return None if chosen in now else chosen
 
 
 def windows(found: list[Incarnation], archive: str) -> tuple[Window, ...]:
