@@ -84,6 +84,23 @@ async def call(
     return process.returncode or 0, output, complaints
 
 
+async def call_module(
+    owner: Owner,
+    home: Path,
+    module: str,
+    *arguments: str,
+    said: bytes = b"",
+    before: Sequence[str] = (),
+) -> tuple[int, str]:
+    """The same of a module of pgherd, started by what is `before` it; all that it printed.
+
+    It ends with whoever calls.
+    """
+    command = [*PARENTAL, *before, *python(module, *arguments)]
+    code, *printed = await call(owner, home, command, said=said)
+    return code, b"".join(printed).decode(errors="replace")
+
+
 async def remove(owner: Owner, home: Path, paths: Sequence[Path]) -> None:
     """Nothing is left of these files and folders, as far as `owner` may remove them."""
     process = await asyncio.create_subprocess_exec(

@@ -16,7 +16,7 @@ from pgherd.contract.proofs import Check, Hire, Proof
 from pgherd.decide.backups import available
 from pgherd.engines.alone import alone
 from pgherd.engines.local import door, lowered, patroni, rpc
-from pgherd.engines.local.backup import pgbackrest, streamed
+from pgherd.engines.local.backup import pgbackrest, prove, streamed
 from pgherd.engines.local.backup.backups import LocalBackups
 from pgherd.engines.local.backup.exchange import RESTORED
 from pgherd.engines.local.backup.goals import Known, least
@@ -103,11 +103,10 @@ class LocalProofs:
                 least=least(stanza, options),
             )
             arguments = [msgspec.json.encode(job).decode(), manifest.service]
-            command = lowered.python("pgherd.engines.local.backup.prove", *arguments)
-            code, *said = await lowered.call(
-                place.owner, place.layout.root, [*lowered.PARENTAL, *lowered.LAST, *command]
+            code, said = await lowered.call_module(
+                place.owner, place.layout.root, prove.__name__, *arguments, before=lowered.LAST
             )
-        text = b"".join(said).decode(errors="replace").strip().splitlines()
+        text = said.strip().splitlines()
         try:
             return msgspec.json.decode(text[-1] if text else "", type=Evidence)
         except msgspec.MsgspecError:

@@ -181,14 +181,9 @@ class Restoring:
         What is `said` to it stands on no command line.
         """
         place = self._place
-        command = [
-            *lowered.PARENTAL,
-            *lowered.python("pgherd.engines.local.backup.recover", *arguments),
-        ]
-        code, *answers = await lowered.call(
-            place.owner, place.layout.root, command, said=said.encode()
+        code, text = await lowered.call_module(
+            place.owner, place.layout.root, recover.__name__, *arguments, said=said.encode()
         )
-        text = b"".join(answers).decode(errors="replace")
         if code == recover.NOT_MASKED:
             raise NotMasked(
                 f"{self._source.id} is not masked: {_last_line(text)}",

@@ -96,12 +96,13 @@ def needed(known: Known, backup: str, *, is_masked: bool = False) -> int | None:
 async def free_bytes(place: Place, kept: Path, *, is_cleared: bool = False) -> int:
     """Of the disk below `kept`, as the data plane sees it; what is left of a restore goes first."""
     action = recover.CLEARED_ROOM if is_cleared else recover.ROOM
-    command = lowered.python(recover.__name__, action, str(kept))
-    code, *said = await lowered.call(place.owner, place.layout.root, [*lowered.PARENTAL, *command])
-    text = b"".join(said).decode(errors="replace").strip()
+    code, text = await lowered.call_module(
+        place.owner, place.layout.root, recover.__name__, action, str(kept)
+    )
     if code != 0:
-        raise NeedsHuman(f"nobody knows how much room is left in {kept}: {text[-200:]}")
-    return parse_whole(text)
+        why = text.strip()[-200:]
+        raise NeedsHuman(f"nobody knows how much room is left in {kept}: {why}")
+    return parse_whole(text.strip())
 
 
 def require_fits(id: DatabaseId, place: Path, needed: int, free: int) -> None:
